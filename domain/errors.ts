@@ -1,0 +1,251 @@
+/**
+ * The one closed enumeration of what can go wrong, transport-neutral. Each code has an HTTP status, a
+ * title, whether the same call may succeed later, and what to do about it. `docs/errors.md` is
+ * generated from this table, and a test fails when the two differ.
+ *
+ * A `SluiceError` carries a *public* detail, which reaches clients, and an *internal* cause, which only
+ * reaches logs. They are separate fields so that the cause can't leave by accident.
+ */
+interface ErrorEntry {
+  readonly status: number;
+  readonly title: string;
+  /** May the very same call succeed if it is simply made again? Drives Temporal's retries as well. */
+  readonly retryable: boolean;
+  readonly hint: string;
+}
+
+const entry = (status: number, title: string, retryable: boolean, hint: string): ErrorEntry => ({
+  status,
+  title,
+  retryable,
+  hint,
+});
+
+export const ERRORS = {
+  // Requests
+  'request-malformed': entry(
+    400,
+    'The request cannot be read',
+    false,
+    'Mend the syntax at the place that `detail` names.',
+  ),
+  'request-invalid': entry(
+    400,
+    'The request does not fit its schema',
+    false,
+    'Each entry of `errors` has a JSON pointer and what was expected there.',
+  ),
+  'request-too-large': entry(413, 'The request body is too large', false, 'Bodies are limited to 1 MiB.'),
+  'media-type-unsupported': entry(
+    415,
+    'The media type is not understood',
+    false,
+    'Send application/json or application/yaml.',
+  ),
+  'route-unknown': entry(404, 'No such resource path', false, 'See /docs for the paths.'),
+  'method-not-allowed': entry(
+    405,
+    'The resource does not take this method',
+    false,
+    'The Allow header lists the methods that it takes.',
+  ),
+  // Identity
+  unauthenticated: entry(
+    401,
+    'No valid identity',
+    false,
+    'Send "Authorization: Bearer <token>" with a token that was not revoked.',
+  ),
+  forbidden: entry(
+    403,
+    'Not allowed for this role',
+    false,
+    'Ask an operator for a token with the role that `detail` names.',
+  ),
+  'join-token-invalid': entry(
+    401,
+    'The join token is unknown, used up or expired',
+    false,
+    'Make a new one: POST /v1/join-tokens.',
+  ),
+  // Manifests
+  'manifest-syntax': entry(
+    400,
+    'The manifest is not well-formed YAML or JSON',
+    false,
+    'Mend the line that `detail` names.',
+  ),
+  'manifest-invalid': entry(
+    422,
+    'The manifest breaks a rule',
+    false,
+    'Each entry of `errors` has a JSON pointer, a line and a hint.',
+  ),
+  'manifest-not-executed': entry(
+    422,
+    'The manifest asks for something this release does not execute',
+    false,
+    'Remove the part at `pointer`; it is refused rather than silently ignored.',
+  ),
+  // State
+  'not-found': entry(404, 'Not found', false, 'List the resource to see the ids that exist for you.'),
+  'already-exists': entry(
+    409,
+    'It exists already with other contents',
+    false,
+    'Choose another name, or remove the existing one first.',
+  ),
+  'stale-etag': entry(
+    412,
+    'It changed since you read it',
+    false,
+    'Read it again and repeat the write with the new ETag.',
+  ),
+  'idempotency-key-reused': entry(
+    422,
+    'This Idempotency-Key was used for another request',
+    false,
+    'Use a fresh key for each distinct request.',
+  ),
+  'operation-in-progress': entry(
+    409,
+    'Another operation holds the service',
+    false,
+    'Wait for the operation that `detail` names, or cancel it.',
+  ),
+  'transition-illegal': entry(
+    409,
+    'Not possible in this state',
+    false,
+    'The legal transitions are listed in `detail`.',
+  ),
+  'not-cancellable': entry(
+    409,
+    'The operation can no longer be cancelled',
+    false,
+    'It is past its point of no return; it will finish forward.',
+  ),
+  'not-stuck': entry(
+    409,
+    'The operation is not stuck',
+    false,
+    'Only a stuck operation takes retry or abort.',
+  ),
+  'out-of-bounds': entry(
+    422,
+    'The count is outside the range in the manifest',
+    false,
+    'Stay within the bounds that `detail` names, or apply a manifest with wider ones.',
+  ),
+  conflict: entry(409, 'The record changed underneath', false, 'Read it again, then decide.'),
+  // Placement
+  'placement-infeasible': entry(
+    422,
+    'Nothing fits',
+    false,
+    '`refusals` gives the reason for each host; add capacity, uncordon a host or relax a constraint.',
+  ),
+  'placement-race': entry(
+    409,
+    'Other plans kept taking the capacity',
+    true,
+    'Try again: the snapshot was out of date several times in a row.',
+  ),
+  // Hosts and drivers
+  'epoch-fenced': entry(
+    409,
+    'A newer epoch of this VEE exists',
+    false,
+    'Nothing to do: the older copy may no longer act.',
+  ),
+  'capability-missing': entry(
+    422,
+    'The driver cannot do this',
+    false,
+    'Read the host’s capabilities, or use a host with another driver.',
+  ),
+  'driver-failed': entry(
+    502,
+    'The host’s driver failed',
+    true,
+    'Look at the host’s log; the operation retries by itself.',
+  ),
+  'driver-refused': entry(
+    422,
+    'The host’s driver refused for good',
+    false,
+    'Look at `detail`; repeating it will not help.',
+  ),
+  'image-unknown': entry(422, 'No host has this image', false, 'Use an image that GET /v1/hosts lists.'),
+  'vee-not-ready': entry(
+    504,
+    'The VEE did not become ready in time',
+    false,
+    'Look at its log: sluice logs VEE.',
+  ),
+  'host-unreachable': entry(
+    504,
+    'The host’s agent does not answer',
+    true,
+    'Check the agent; the operation goes on when it is back.',
+  ),
+  // Service as a whole
+  cancelled: entry(409, 'The operation was cancelled', false, 'Nothing: what it had done was undone.'),
+  unavailable: entry(
+    503,
+    'An engine is not reachable',
+    true,
+    'Repeat the request after Retry-After seconds with the same Idempotency-Key.',
+  ),
+  internal: entry(500, 'Something went wrong inside', true, 'Report the request id; the log has the cause.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export const ERROR_CODES = Object.keys(ERRORS) as ErrorCode[];
+export const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === 'string' && Object.hasOwn(ERRORS, code);
+
+/** One thing wrong at one place. `pointer` is an RFC 6901 JSON pointer into what the client sent. */
+export interface Finding {
+  readonly pointer: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** 1-based line in the YAML or JSON text, where there was a text. */
+  readonly line?: number;
+}
+
+export interface ErrorExtra {
+  /** Never shown to a client. */
+  readonly cause?: unknown;
+  readonly pointer?: string;
+  readonly errors?: readonly Finding[];
+  /** Further public members of the RFC 9457 problem, such as `refusals`. */
+  readonly members?: Readonly<Record<string, unknown>>;
+}
+
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+  readonly pointer: string | undefined;
+  readonly errors: readonly Finding[] | undefined;
+  readonly members: Readonly<Record<string, unknown>> | undefined;
+
+  /** @param detail public: says what was wrong with *this* call, never how the inside works */
+  constructor(code: ErrorCode, detail: string, extra: ErrorExtra = {}) {
+    super(detail, extra.cause === undefined ? undefined : { cause: extra.cause });
+    this.name = 'SluiceError';
+    this.code = code;
+    this.pointer = extra.pointer;
+    this.errors = extra.errors;
+    this.members = extra.members;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+/** What is kept of an error in a record or a workflow result: public parts only. */
+export interface ErrorSummary {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}

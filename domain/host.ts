@@ -1,0 +1,72 @@
+import type { AgentId, HostId, SiteId } from './ids';
+import type { Capacity } from './units';
+import type { VeeState } from './vee/state-machine';
+
+/** What a driver can do; whatever is false is refused at plan time, not discovered half-way. */
+export interface DriverCapabilities {
+  readonly pause: boolean;
+  readonly suspend: boolean;
+  readonly liveResize: boolean;
+  /** `live` keeps memory, `cold` stops and starts again with the VEE's disk, `none` can't move. */
+  readonly migration: 'live' | 'cold' | 'none';
+  readonly exec: boolean;
+  readonly logs: boolean;
+  /** Are the capacity limits enforced by the platform? */
+  readonly enforces: { readonly cpu: boolean; readonly memory: boolean; readonly disk: boolean };
+}
+
+export interface HostFingerprint {
+  readonly driver: string;
+  /** One sentence a person can read: what runs VEEs here, and whether it is real. */
+  readonly description: string;
+  readonly real: boolean;
+  readonly capabilities: DriverCapabilities;
+  readonly capacity: Capacity;
+  readonly images: readonly string[];
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Capacity held on a host for one VEE, under the id of the operation that took it. */
+export interface Reservation {
+  readonly operationId: string;
+  readonly amount: Capacity;
+  readonly since: number;
+}
+
+/** What a host's driver says it runs. */
+export interface ReportedVee {
+  readonly veeId: string;
+  readonly epoch: number;
+  readonly state: VeeState | 'EXITED';
+}
+
+export type HostLiveness = 'up' | 'suspect' | 'lost';
+
+export interface HostRecord {
+  readonly id: HostId;
+  readonly siteId: SiteId;
+  readonly zone: string;
+  readonly agentId: AgentId;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly fingerprint: HostFingerprint;
+  readonly liveness: HostLiveness;
+  readonly cordoned: boolean;
+  readonly lastHeartbeatAt: number;
+  readonly reservations: Readonly<Record<string, Reservation>>;
+  readonly reserved: Capacity;
+  readonly reported: readonly ReportedVee[];
+  readonly generation: number;
+  readonly joinedAt: number;
+}
+
+export interface LivenessPolicy {
+  readonly suspectAfterMillis: number;
+  readonly lostAfterMillis: number;
+}
+
+/** Silence tells only that a host did not answer; `lost` is a decision taken after a configured time. */
+export function livenessOf(lastHeartbeatAt: number, now: number, policy: LivenessPolicy): HostLiveness {
+  const silence = now - lastHeartbeatAt;
+  if (silence >= policy.lostAfterMillis) return 'lost';
+  return silence >= policy.suspectAfterMillis ? 'suspect' : 'up';
+}

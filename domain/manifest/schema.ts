@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { NAME_PATTERN } from '../ids';
+
+/**
+ * The service definition manifest, version 1, with all eight parts of RESERVOIR's (seed 000 §2):
+ * component types, image, groups, topology, capacity, elasticity rules, service level objectives and the
+ * monitoring specification. Objects are strict: an unknown field is an error, never ignored. What the
+ * schema knows but this release does not execute is refused by `not-executed.ts`.
+ */
+const name = z
+  .string()
+  .regex(NAME_PATTERN, 'lower-case letters, digits and "-", starting with a letter, at most 63 characters');
+
+const MAX_INSTANCES = 500;
+const positive = (max: number) => z.int().min(1).max(max);
+
+export const capacitySchema = z
+  .strictObject({
+    cpuMillis: positive(256_000).describe('Thousandths of a core'),
+    memoryMiB: positive(4_194_304).describe('MiB (2^20 bytes)'),
+    diskMiB: z.int().min(0).max(1_073_741_824).default(0).describe('MiB (2^20 bytes)'),
+    bandwidthKbps: z.int().min(0).max(400_000_000).default(0).describe('kbit/s'),
+  })
+  .describe('What one instance needs');
+
+export const readinessSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('running') }).describe('Ready as soon as it runs'),
+  z
+    .strictObject({
+      kind: z.literal('exec'),
+      command: z.array(z.string().min(1)).min(1).max(64),
+      periodMillis: z.int().min(50).max(60_000).default(250),
+      timeoutMillis: z.int().min(100).max(3_600_000).default(30_000),
+    })
+    .describe('Ready when the command exits with 0 inside the VEE'),
+  z.strictObject({ kind: z.literal('tcp'), port: positive(65_535) }).describe('Not executed yet'),
+  z
+    .strictObject({ kind: z.literal('http'), port: positive(65_535), path: z.string().startsWith('/') })
+    .describe('Not executed yet'),
+]);
+
+const instancesSchema = z
+  .strictObject({
+    min: z.int().min(0).max(MAX_INSTANCES).default(1),
+    initial: z.int().min(0).max(MAX_INSTANCES).default(1),
+    max: positive(MAX_INSTANCES).default(1),
+  })
+  .describe('An elastic array where max exceeds min: the count may be scaled between them');
+
+const componentSchema = z.strictObject({
+  name,
+  description: z.string().max(500).optional(),
+  image: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/, 'an image name such as "busybox"'),
+  command: z.array(z.string().max(4_096)).min(1).max(64).optional(),
+  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4_096)).default({}),
+  capacity: capacitySchema,
+  instances: instancesSchema.prefault({}),
+  readiness: readinessSchema.prefault({ kind: 'running' }),
+  stopGraceMillis: z.int().min(0).max(600_000).default(2_000),
+});
+
+const groupSchema = z
+  .strictObject({
+    name,
+    components: z.array(name).min(2).max(100),
+  })
+  .describe('Heterogeneous components placed as one allocation unit: all of them or none');
+
+const topologySchema = z.strictObject({
+  dependencies: z
+    .array(z.strictObject({ component: name, dependsOn: z.array(name).min(1).max(100) }))
+    .max(100)
+    .default([])
+    .describe(
+      'A component starts when all instances of those it depends on are ready, and stops before them',
+    ),
+});
+
+const levelSchema = z.enum(['host', 'zone', 'site']).default('host');
+const placementSchema = z.strictObject({
+  affinity: z
+    .array(z.strictObject({ together: z.array(name).min(1).max(100), level: levelSchema }))
+    .max(100)
+    .default([]),
+  antiAffinity: z
+    .array(
+      z.union([
+        z.strictObject({ between: z.array(name).min(2).max(100), level: levelSchema }),
+        z.strictObject({ within: name, level: levelSchema }),
+      ]),
+    )
+    .max(100)
+    .default([]),
+  assignment: z
+    .array(
+      z.strictObject({
+        component: name,
+        labels: z.record(z.string().min(1).max(63), z.string().max(63)).default({}),
+        allowHosts: z.array(z.string().min(1)).min(1).max(1_000).optional(),
+        denyHosts: z.array(z.string().min(1)).max(1_000).default([]),
+      }),
+    )
+    .max(100)
+    .default([]),
+});
+
+const elasticitySchema = z.strictObject({
+  rules: z
+    .array(
+      z.strictObject({
+        name,
+        component: name,
+        kpi: name,
+        windowMillis: positive(86_400_000),
+        scaleOutAbove: z.number().optional(),
+        scaleInBelow: z.number().optional(),
+        step: positive(100).default(1),
+        cooldownMillis: z.int().min(0).default(60_000),
+      }),
+    )
+    .max(100)
+    .default([]),
+});
+
+const sloSchema = z.strictObject({
+  name,
+  kpi: name,
+  upperBound: z.number().optional(),
+  lowerBound: z.number().optional(),
+  periodMillis: positive(31_622_400_000),
+  compensation: z
+    .strictObject({ amountMinor: z.int().min(0), currency: z.string().regex(/^[A-Z]{3}$/) })
+    .optional(),
+});
+
+const monitoringSchema = z.strictObject({
+  kpis: z
+    .array(
+      z.strictObject({
+        name,
+        component: name.optional(),
+        unit: z.string().max(32).optional(),
+        periodMillis: positive(3_600_000),
+      }),
+    )
+    .max(200)
+    .default([]),
+});
+
+export const manifestSchema = z
+  .strictObject({
+    apiVersion: z.literal('sluice/v1'),
+    kind: z.literal('Service'),
+    name,
+    description: z.string().max(2_000).optional(),
+    capacityScalePercent: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .default(100)
+      .describe('Multiplies every capacity: one manifest serves a laptop and a data centre'),
+    components: z.array(componentSchema).min(1).max(100),
+    groups: z.array(groupSchema).max(100).default([]),
+    topology: topologySchema.prefault({}),
+    placement: placementSchema.prefault({}),
+    elasticity: elasticitySchema.prefault({}),
+    slos: z.array(sloSchema).max(100).default([]),
+    monitoring: monitoringSchema.prefault({}),
+  })
+  .describe('A service definition manifest');
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestComponent = Manifest['components'][number];
+
+/** The published JSON Schema (draft 2020-12) of what a provider writes: defaults may be left out. */
+export function manifestJsonSchema(): Record<string, unknown> {
+  return {
+    ...z.toJSONSchema(manifestSchema, { io: 'input' }),
+    $id: 'https://sluice.example/schemas/manifest.v1.json',
+    title: 'Sluice service manifest, version 1',
+  };
+}

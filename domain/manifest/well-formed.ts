@@ -1,0 +1,144 @@
+import type { Finding } from '../errors';
+import { startLevels } from '../service/start-order';
+import type { Manifest } from './schema';
+
+/** More VEEs than this in one service would push a blueprint past what a workflow payload may hold. */
+export const MAX_VEES_PER_SERVICE = 1_000;
+
+type Rule = (manifest: Manifest) => Finding[];
+
+/**
+ * Well-formedness: the rules that a schema can't express, each with an id that its message starts with
+ * (MAN-spec's second facet). All are checked, so that one round trip shows everything that is wrong.
+ */
+const RULES: Readonly<Record<string, Rule>> = {
+  'component-names-unique': (m) =>
+    duplicates(
+      m.components.map((c) => c.name),
+      (i) => `/components/${i}/name`,
+    ),
+
+  'group-names-unique': (m) =>
+    duplicates(
+      m.groups.map((g) => g.name),
+      (i) => `/groups/${i}/name`,
+    ),
+
+  'references-exist': (m) => {
+    const known = new Set(m.components.map((c) => c.name));
+    return references(m)
+      .filter((ref) => !known.has(ref.name))
+      .map((ref) => ({
+        pointer: ref.pointer,
+        message: `no component is called "${ref.name}"`,
+        hint: `Known are: ${[...known].join(', ')}.`,
+      }));
+  },
+
+  'instances-ordered': (m) =>
+    m.components.flatMap((c, i) => {
+      const { min, initial, max } = c.instances;
+      if (min <= initial && initial <= max) return [];
+      return [
+        {
+          pointer: `/components/${i}/instances`,
+          message: `min ${min} ≤ initial ${initial} ≤ max ${max} does not hold`,
+          hint: 'Missing values default to 1.',
+        },
+      ];
+    }),
+
+  'vees-bounded': (m) => {
+    const most = m.components.reduce((n, c) => n + c.instances.max, 0);
+    if (most <= MAX_VEES_PER_SERVICE) return [];
+    return [
+      {
+        pointer: '/components',
+        message: `up to ${most} VEEs, over the ${MAX_VEES_PER_SERVICE} a service may have`,
+      },
+    ];
+  },
+
+  'dependencies-acyclic': (m) => {
+    const order = startLevels(
+      m.components.map((c) => c.name),
+      m.topology.dependencies,
+    );
+    if (order.kind === 'levels') return [];
+    return [
+      {
+        pointer: '/topology/dependencies',
+        message: `the start order has a cycle: ${[...order.cycle, order.cycle[0]].join(' → ')}`,
+        hint: 'Remove one of these dependencies.',
+      },
+    ];
+  },
+
+  'placement-consistent': (m) =>
+    m.placement.antiAffinity.flatMap((rule, i) => {
+      const clash = m.placement.affinity.find((a) =>
+        'within' in rule
+          ? a.together.includes(rule.within) && (componentMax(m, rule.within) ?? 1) > 1
+          : rule.between.filter((c) => a.together.includes(c)).length > 1,
+      );
+      if (!clash) return [];
+      return [
+        {
+          pointer: `/placement/antiAffinity/${i}`,
+          message: `contradicts the affinity of ${clash.together.join(', ')}`,
+          hint: 'The same VEEs can’t be kept both together and apart.',
+        },
+      ];
+    }),
+};
+
+export function wellFormedness(manifest: Manifest): Finding[] {
+  return Object.entries(RULES).flatMap(([id, rule]) =>
+    rule(manifest).map((finding) => ({ ...finding, message: `${id}: ${finding.message}` })),
+  );
+}
+
+function componentMax(m: Manifest, name: string): number | undefined {
+  return m.components.find((c) => c.name === name)?.instances.max;
+}
+
+function duplicates(names: readonly string[], pointer: (index: number) => string): Finding[] {
+  return names.flatMap((name, i) =>
+    names.indexOf(name) === i ? [] : [{ pointer: pointer(i), message: `"${name}" is used twice` }],
+  );
+}
+
+/** Every place in a manifest that names a component. */
+function references(m: Manifest): { name: string; pointer: string }[] {
+  const found: { name: string; pointer: string }[] = [];
+  const list = (names: readonly string[], at: string) => {
+    names.forEach((name, i) => {
+      found.push({ name, pointer: `${at}/${i}` });
+    });
+  };
+  m.groups.forEach((g, i) => {
+    list(g.components, `/groups/${i}/components`);
+  });
+  m.topology.dependencies.forEach((d, i) => {
+    found.push({ name: d.component, pointer: `/topology/dependencies/${i}/component` });
+    list(d.dependsOn, `/topology/dependencies/${i}/dependsOn`);
+  });
+  m.placement.affinity.forEach((a, i) => {
+    list(a.together, `/placement/affinity/${i}/together`);
+  });
+  m.placement.antiAffinity.forEach((a, i) => {
+    if ('within' in a) found.push({ name: a.within, pointer: `/placement/antiAffinity/${i}/within` });
+    else list(a.between, `/placement/antiAffinity/${i}/between`);
+  });
+  m.placement.assignment.forEach((a, i) => {
+    found.push({ name: a.component, pointer: `/placement/assignment/${i}/component` });
+  });
+  m.elasticity.rules.forEach((r, i) => {
+    found.push({ name: r.component, pointer: `/elasticity/rules/${i}/component` });
+  });
+  m.monitoring.kpis.forEach((k, i) => {
+    if (k.component !== undefined)
+      found.push({ name: k.component, pointer: `/monitoring/kpis/${i}/component` });
+  });
+  return found;
+}

@@ -1,0 +1,121 @@
+import type { ErrorSummary } from '../errors';
+import type { OperationId, ServiceId, SiteId, TenantId, VeeId } from '../ids';
+
+export const SERVICE_OPERATION_KINDS = [
+  'service.provision',
+  'service.scale',
+  'service.suspend',
+  'service.resume',
+  'service.decommission',
+] as const;
+export const VEE_OPERATION_KINDS = [
+  'vee.migrate',
+  'vee.pause',
+  'vee.resume',
+  'vee.suspend',
+  'vee.restore',
+  'vee.restart',
+  'vee.resize',
+] as const;
+export const OPERATION_KINDS = [...SERVICE_OPERATION_KINDS, ...VEE_OPERATION_KINDS] as const;
+export type ServiceOperationKind = (typeof SERVICE_OPERATION_KINDS)[number];
+export type VeeOperationKind = (typeof VEE_OPERATION_KINDS)[number];
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/** `completed`, `undone` and `stuck` after an abort are final; `stuck` before it waits for a person. */
+export const OPERATION_STATES = ['pending', 'running', 'undoing', 'stuck', 'completed', 'undone'] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
+
+export type StepState = 'running' | 'done' | 'failed' | 'undoing' | 'undone' | 'stuck' | 'abandoned';
+
+export interface StepRecord {
+  readonly name: string;
+  readonly state: StepState;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly error?: ErrorSummary;
+}
+
+/** Why an operation waits for a person, and what they may do about it. */
+export interface StuckReason {
+  readonly step: string;
+  readonly direction: 'forward' | 'undo';
+  readonly error: ErrorSummary;
+  readonly choices: readonly ['retry', 'abort'];
+}
+
+export interface OperationProgress {
+  readonly state: OperationState;
+  readonly steps: readonly StepRecord[];
+  readonly done: number;
+  /** How many steps are known of so far; it grows once the plan is made. */
+  readonly total: number;
+  readonly cancellable: boolean;
+  readonly stuck?: StuckReason;
+  readonly error?: ErrorSummary;
+}
+
+export interface OperationRecord extends OperationProgress {
+  readonly id: OperationId;
+  readonly kind: OperationKind;
+  readonly siteId: SiteId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly veeId?: VeeId;
+  readonly params: OperationParams;
+  readonly requestedBy: string;
+  readonly requestId: string;
+  /** Counts the workflow's progress reports, so that a late one never overwrites a newer one. */
+  readonly revision: number;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+}
+
+/** What was asked for; small, since it travels through workflow histories. */
+export interface OperationParams {
+  readonly component?: string;
+  readonly instances?: number;
+  readonly toHostId?: string;
+  readonly capacity?: Readonly<Partial<Record<'cpuMillis' | 'memoryMiB', number>>>;
+}
+
+/** How long an operation waits for things, set by the site and carried in its input so that replay agrees. */
+export interface OperationTiming {
+  /** One attempt of one verb on a host. */
+  readonly attemptMillis: number;
+  /** All attempts of one verb together, the wait for an agent that is away included. */
+  readonly giveUpMillis: number;
+  /** The same for an undo, which tries for longer before it asks a person. */
+  readonly undoGiveUpMillis: number;
+}
+
+export const DEFAULT_TIMING: OperationTiming = {
+  attemptMillis: 30_000,
+  giveUpMillis: 90_000,
+  undoGiveUpMillis: 180_000,
+};
+
+export interface OperationInput {
+  readonly operationId: OperationId;
+  readonly kind: OperationKind;
+  readonly siteId: SiteId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly veeId?: VeeId;
+  readonly params: OperationParams;
+  readonly requestId: string;
+  readonly timing: OperationTiming;
+}
+
+export interface OperationOutcome {
+  readonly operationId: OperationId;
+  readonly state: OperationState;
+  readonly error?: ErrorSummary;
+}
+
+export const isServiceWide = (kind: OperationKind) =>
+  (SERVICE_OPERATION_KINDS as readonly string[]).includes(kind);
+
+/** Final: it will not change any more. An aborted operation is `stuck` with an end time. */
+export const hasEnded = (op: Pick<OperationRecord, 'state' | 'endedAt'>) => op.endedAt !== undefined;

@@ -1,0 +1,125 @@
+import type { HostId, ServiceId } from '../ids';
+import type { Manifest } from '../manifest/schema';
+import type { PlacedVee, Refusal, SnapshotHost } from './model';
+
+/**
+ * A constraint is a declaration, a checker that knows no solver, and an encoding (see `exact.ts`). All
+ * of these are *continuous*: they hold at every step of a plan, not only at its end.
+ */
+export type Constraint =
+  /** ∀ a, b ∈ VEEs of `components`: host(a) = host(b) */
+  | { readonly kind: 'together'; readonly serviceId: ServiceId; readonly components: readonly string[] }
+  /** ∀ a, b of different `components`: host(a) ≠ host(b) */
+  | { readonly kind: 'apart-between'; readonly serviceId: ServiceId; readonly components: readonly string[] }
+  /** ∀ a ≠ b ∈ VEEs of `component`: host(a) ≠ host(b) */
+  | { readonly kind: 'apart-within'; readonly serviceId: ServiceId; readonly component: string }
+  /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
+  | {
+      readonly kind: 'assignment';
+      readonly serviceId: ServiceId;
+      readonly component: string;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly allowHosts?: readonly string[];
+      readonly denyHosts: readonly string[];
+    };
+
+type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
+type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
+
+export function constraintName(c: Constraint): string {
+  switch (c.kind) {
+    case 'together':
+      return `together(${c.components.join(', ')})`;
+    case 'apart-between':
+      return `apart-between(${c.components.join(', ')})`;
+    case 'apart-within':
+      return `apart-within(${c.component})`;
+    case 'assignment':
+      return `assignment(${c.component})`;
+  }
+}
+
+/** Must these two VEEs not share a host? */
+export function conflict(c: Constraint, a: Member, b: Member): boolean {
+  if (a.serviceId !== c.serviceId || b.serviceId !== c.serviceId) return false;
+  switch (c.kind) {
+    case 'apart-between':
+      return (
+        a.component !== b.component &&
+        c.components.includes(a.component) &&
+        c.components.includes(b.component)
+      );
+    case 'apart-within':
+      return a.component === c.component && b.component === c.component;
+    default:
+      return false;
+  }
+}
+
+/** Must these two VEEs share a host? */
+export function bound(c: Constraint, a: Member, b: Member): boolean {
+  return (
+    c.kind === 'together' &&
+    a.serviceId === c.serviceId &&
+    b.serviceId === c.serviceId &&
+    c.components.includes(a.component) &&
+    c.components.includes(b.component)
+  );
+}
+
+/** Why a host is not for this VEE whatever else runs there; undefined when it is. */
+export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Refusal | undefined {
+  if (c.kind !== 'assignment' || vee.serviceId !== c.serviceId || vee.component !== c.component)
+    return undefined;
+  const refuse = (because: string): Refusal => ({
+    reason: 'constraint',
+    constraint: constraintName(c),
+    because,
+  });
+  const missing = Object.entries(c.labels).find(([key, value]) => host.labels[key] !== value);
+  if (missing) return refuse(`it lacks the label ${missing[0]}=${missing[1]}`);
+  if (c.allowHosts && !c.allowHosts.includes(host.id)) return refuse('it is not among the allowed hosts');
+  if (c.denyHosts.includes(host.id)) return refuse('it is among the denied hosts');
+  return undefined;
+}
+
+/** Every breach of a constraint in a placement, in words: the checker, used on plans and on live systems. */
+export function breaches(
+  c: Constraint,
+  placed: readonly Located[],
+  hosts: ReadonlyMap<HostId, SnapshotHost>,
+): string[] {
+  const found: string[] = [];
+  const members = placed.filter((v) => v.serviceId === c.serviceId);
+  members.forEach((a, i) => {
+    const host = hosts.get(a.hostId);
+    const refusal = host && hostRefusal(c, a, host);
+    if (refusal?.reason === 'constraint') found.push(`${a.id} on ${a.hostId}: ${refusal.because}`);
+    for (const b of members.slice(i + 1)) {
+      if (a.hostId === b.hostId && conflict(c, a, b)) found.push(`${a.id} and ${b.id} share ${a.hostId}`);
+      if (a.hostId !== b.hostId && bound(c, a, b)) found.push(`${a.id} and ${b.id} are apart`);
+    }
+  });
+  return found;
+}
+
+/** A manifest's placement part as constraints. Groups need none: a service is placed all or nothing. */
+export function constraintsOf(manifest: Manifest, serviceId: ServiceId): Constraint[] {
+  const { affinity, antiAffinity, assignment } = manifest.placement;
+  return [
+    ...affinity.map((a) => ({ kind: 'together' as const, serviceId, components: a.together })),
+    ...antiAffinity.map((a) =>
+      'within' in a
+        ? { kind: 'apart-within' as const, serviceId, component: a.within }
+        : { kind: 'apart-between' as const, serviceId, components: a.between },
+    ),
+    ...assignment.map(({ component, labels, allowHosts, denyHosts }) => ({
+      kind: 'assignment' as const,
+      serviceId,
+      component,
+      labels,
+      denyHosts,
+      ...(allowHosts ? { allowHosts } : {}),
+    })),
+  ];
+}

@@ -1,0 +1,121 @@
+import type { DriverCapabilities, HostLiveness } from '../host';
+import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import type { Capacity, Dimension } from '../units';
+import type { Constraint } from './constraints';
+
+/** What a plan sees. Plain data at one instant; a planner never reads anything else. */
+export interface Snapshot {
+  readonly at: number;
+  readonly hosts: readonly SnapshotHost[];
+  readonly vees: readonly PlacedVee[];
+}
+
+export interface SnapshotHost {
+  readonly id: HostId;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly liveness: HostLiveness;
+  readonly cordoned: boolean;
+  readonly driver: string;
+  readonly capabilities: DriverCapabilities;
+  readonly images: readonly string[];
+  readonly capacity: Capacity;
+  readonly reserved: Capacity;
+}
+
+export interface PlacedVee {
+  readonly id: VeeId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly component: string;
+  readonly hostId: HostId;
+}
+
+export interface RequestedVee {
+  readonly id: VeeId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly component: string;
+  readonly index: number;
+  readonly need: Capacity;
+  readonly image: string;
+}
+
+/** All of `vees` are placed, or none. */
+export interface PlacementRequest {
+  readonly vees: readonly RequestedVee[];
+  readonly constraints: readonly Constraint[];
+  /** Set for a migration: where it runs now (not a target), and which driver can take it over. */
+  readonly migration?: { readonly from: HostId; readonly driver: string };
+}
+
+export const POLICY_NAMES = ['packing', 'striping'] as const;
+export interface Policy {
+  /** `packing` takes the tightest host that fits, `striping` the emptiest. */
+  readonly name: (typeof POLICY_NAMES)[number];
+}
+
+/** Why a host can't take a VEE. A value, so that callers can count, group and translate it. */
+export type Refusal =
+  | { readonly reason: 'not-up'; readonly liveness: HostLiveness }
+  | { readonly reason: 'cordoned' }
+  | { readonly reason: 'source-host' }
+  | { readonly reason: 'other-driver'; readonly driver: string }
+  | { readonly reason: 'image-missing'; readonly image: string }
+  | {
+      readonly reason: 'capacity';
+      readonly dimension: Dimension;
+      readonly need: number;
+      readonly free: number;
+    }
+  | { readonly reason: 'constraint'; readonly constraint: string; readonly because: string };
+
+export interface HostVerdict {
+  readonly hostId: HostId;
+  readonly refusals: readonly Refusal[];
+  /** Present when the host could take it: lower is better under the policy. */
+  readonly score?: number;
+}
+
+export interface Assignment {
+  readonly veeId: VeeId;
+  readonly component: string;
+  readonly index: number;
+  readonly hostId: HostId;
+  /** Why this host, in words. */
+  readonly because: string;
+  readonly verdicts: readonly HostVerdict[];
+}
+
+/** A placement that was planned and leaves its executor no choice. Immutable. */
+export interface Blueprint {
+  readonly kind: 'blueprint';
+  readonly id: BlueprintId;
+  readonly parentId: BlueprintId | null;
+  readonly operationId: OperationId;
+  readonly createdAt: number;
+  readonly policy: Policy;
+  readonly seed: string;
+  readonly algorithm: 'greedy' | 'exact';
+  readonly assignments: readonly Assignment[];
+}
+
+/** The other answer of a plan: nothing fits, with the reason of every host for every VEE left over. */
+export interface Infeasible {
+  readonly kind: 'infeasible';
+  /** Was it shown that no placement exists, or did the heuristic only find none? */
+  readonly proven: boolean;
+  readonly unplaced: readonly {
+    readonly veeId: VeeId;
+    readonly component: string;
+    readonly index: number;
+    readonly hosts: readonly HostVerdict[];
+  }[];
+}
+
+export interface PlanContext {
+  readonly now: number;
+  readonly seed: string;
+  readonly blueprintId: BlueprintId;
+  readonly operationId: OperationId;
+}

@@ -1,0 +1,199 @@
+import type { HostId } from '../ids';
+import { fits, subtract, sum } from '../units';
+import { breaches } from './constraints';
+import { solveExactly } from './exact';
+import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
+import type {
+  Assignment,
+  Blueprint,
+  HostVerdict,
+  Infeasible,
+  PlacementRequest,
+  PlanContext,
+  Policy,
+  Snapshot,
+  SnapshotHost,
+} from './model';
+import { stableHash } from './stable-hash';
+
+/**
+ * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
+ * blueprint. Greedy by decreasing size under the policy's score; when that finds no room and the problem
+ * is small, an exact search decides whether there is any (RESERVOIR's policy engine with its pluggable
+ * optimizer, seed 002 §2.2.6-2.2.7).
+ */
+export function plan(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  policy: Policy,
+  context: PlanContext,
+): Blueprint | Infeasible {
+  const units = largestFirst(unitsOf(request), snapshot.hosts);
+  const greedy = placeGreedily(snapshot, request, units, policy, context.seed);
+  if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context);
+
+  const exact = solveExactly(snapshot, request, units);
+  if (exact.kind === 'placed') {
+    const assignments = explainExact(snapshot, request, units, exact.hostOfUnit, policy, context.seed);
+    if (assignments && isLegal(snapshot, request, assignments))
+      return blueprint('exact', assignments, policy, context);
+  }
+  return {
+    kind: 'infeasible',
+    proven: exact.kind === 'none' || greedy.unplaced.some(({ proven }) => proven),
+    unplaced: greedy.unplaced.flatMap(({ unit, verdicts }) =>
+      unit.vees.map((v) => ({ veeId: v.id, component: v.component, index: v.index, hosts: verdicts })),
+    ),
+  };
+}
+
+interface GreedyResult {
+  readonly assignments: Assignment[];
+  readonly unplaced: { unit: Unit; verdicts: HostVerdict[]; proven: boolean }[];
+}
+
+function placeGreedily(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  policy: Policy,
+  seed: string,
+): GreedyResult {
+  const board = new Board(snapshot, request);
+  const result: GreedyResult = { assignments: [], unplaced: [] };
+  for (const unit of units) {
+    const verdicts = judge(board, unit, policy);
+    const best = choose(verdicts, seed);
+    if (best === undefined) {
+      // Refused everywhere for reasons that no other choice could change: nothing to search for.
+      const proven = board.hosts.every((h) => board.standing(unit, h).length > 0);
+      result.unplaced.push({ unit, verdicts, proven });
+      continue;
+    }
+    result.assignments.push(...assign(unit, best, verdicts, policy));
+    board.put(unit, best);
+  }
+  return result;
+}
+
+function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
+  return board.hosts.map((host) => {
+    const refusals = board.refusals(unit, host);
+    if (refusals.length > 0) return { hostId: host.id, refusals };
+    const left = dominantShare(subtract(board.freeOn(host), unit.need), host.capacity);
+    // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
+    const score = Math.round((policy.name === 'packing' ? left : 1 - left) * 1e6) / 1e6;
+    return { hostId: host.id, refusals, score };
+  });
+}
+
+/** The best score; ties by a hash of seed and host id, then by id, so that a seed reproduces a plan. */
+function choose(verdicts: readonly HostVerdict[], seed: string): HostId | undefined {
+  let best: HostVerdict | undefined;
+  for (const v of verdicts) {
+    if (v.score === undefined) continue;
+    if (
+      best?.score === undefined ||
+      v.score < best.score ||
+      (v.score === best.score && before(v.hostId, best.hostId, seed))
+    )
+      best = v;
+  }
+  return best?.hostId;
+}
+
+function before(a: HostId, b: HostId, seed: string): boolean {
+  const [x, y] = [stableHash(seed + a), stableHash(seed + b)];
+  return x < y || (x === y && a < b);
+}
+
+function assign(unit: Unit, hostId: HostId, verdicts: readonly HostVerdict[], policy: Policy): Assignment[] {
+  const able = verdicts.filter((v) => v.score !== undefined).length;
+  const why = policy.name === 'packing' ? 'the tightest fit' : 'the emptiest';
+  const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
+  const because =
+    able === 1
+      ? `the only host that can take it${tied}`
+      : `${why} of the ${able} hosts that can take it${tied}`;
+  return unit.vees.map((v) => ({
+    veeId: v.id,
+    component: v.component,
+    index: v.index,
+    hostId,
+    because,
+    verdicts,
+  }));
+}
+
+function explainExact(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  hostOfUnit: readonly HostId[],
+  policy: Policy,
+  seed: string,
+): Assignment[] | undefined {
+  const board = new Board(snapshot, request);
+  const assignments: Assignment[] = [];
+  for (const [i, unit] of units.entries()) {
+    const hostId = hostOfUnit[i];
+    const verdicts = judge(board, unit, policy);
+    const verdict = verdicts.find((v) => v.hostId === hostId);
+    // An answer of a solver counts only once every rule was checked against it, one placement at a time.
+    if (hostId === undefined || verdict?.score === undefined) return undefined;
+    const greedy = choose(verdicts, seed);
+    const because =
+      hostId === greedy
+        ? 'chosen by the exact search'
+        : `chosen by the exact search: ${greedy} alone scores better, but leaves no room for another VEE`;
+    assignments.push(...assign(unit, hostId, verdicts, policy).map((a) => ({ ...a, because })));
+    board.put(unit, hostId);
+  }
+  return assignments;
+}
+
+/** The last check before a solver's answer is believed: capacities and constraints over the whole result. */
+function isLegal(snapshot: Snapshot, request: PlacementRequest, assignments: readonly Assignment[]): boolean {
+  const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
+  const target = new Map(assignments.map((a) => [a.veeId, a.hostId]));
+  const roomy = snapshot.hosts.every((host) => {
+    const need = sum(request.vees.filter((v) => target.get(v.id) === host.id).map((v) => v.need));
+    return fits(subtract(host.capacity, host.reserved), need);
+  });
+  const moving = new Set(request.vees.map((v) => v.id));
+  const placed = [
+    ...snapshot.vees.filter((v) => !moving.has(v.id)),
+    ...request.vees.flatMap((v) => {
+      const hostId = target.get(v.id);
+      return hostId ? [{ ...v, hostId }] : [];
+    }),
+  ];
+  return roomy && request.constraints.every((c) => breaches(c, placed, hosts).length === 0);
+}
+
+function largestFirst(units: readonly Unit[], hosts: readonly SnapshotHost[]): Unit[] {
+  const biggest = hosts[0]?.capacity;
+  if (!biggest) return [...units];
+  const size = new Map(units.map((u) => [u, dominantShare(u.need, biggest)]));
+  // Array.prototype.sort is stable: equal units keep the request's order.
+  return [...units].sort((a, b) => (size.get(b) ?? 0) - (size.get(a) ?? 0));
+}
+
+function blueprint(
+  algorithm: Blueprint['algorithm'],
+  assignments: readonly Assignment[],
+  policy: Policy,
+  context: PlanContext,
+): Blueprint {
+  return {
+    kind: 'blueprint',
+    id: context.blueprintId,
+    parentId: null,
+    operationId: context.operationId,
+    createdAt: context.now,
+    policy,
+    seed: context.seed,
+    algorithm,
+    assignments,
+  };
+}

@@ -1,0 +1,56 @@
+import type { ServiceId, SiteId, TenantId } from '../ids';
+
+/** The service's lifecycle: CSA's delivery stages over RESERVOIR's states. */
+export const PHASES = [
+  'requested',
+  'negotiated',
+  'reserved',
+  'deploying',
+  'registered',
+  'operating',
+  'suspended',
+  'decommissioning',
+  'decommissioned',
+] as const;
+export type ServicePhase = (typeof PHASES)[number];
+
+/** A phase that was entered, when, and by which operation: CSA's lifecycle metadata. */
+export interface PhaseEntry {
+  readonly phase: ServicePhase;
+  readonly at: number;
+  readonly operationId: string;
+}
+
+/**
+ * Which phase may follow which. A provisioning that is undone ends `decommissioned` from wherever it
+ * had come to, so every phase before `operating` leads there.
+ */
+export const NEXT_PHASES: Readonly<Record<ServicePhase, readonly ServicePhase[]>> = {
+  requested: ['negotiated', 'decommissioning', 'decommissioned'],
+  negotiated: ['reserved', 'decommissioning', 'decommissioned'],
+  reserved: ['deploying', 'decommissioning', 'decommissioned'],
+  deploying: ['registered', 'decommissioning', 'decommissioned'],
+  registered: ['operating', 'decommissioning', 'decommissioned'],
+  operating: ['suspended', 'decommissioning'],
+  suspended: ['operating', 'decommissioning'],
+  decommissioning: ['decommissioned'],
+  decommissioned: [],
+};
+
+export interface ServiceRecord {
+  readonly id: ServiceId;
+  readonly siteId: SiteId;
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly phase: ServicePhase;
+  readonly history: readonly PhaseEntry[];
+  readonly manifestDigest: string;
+  /** How many instances of each component are wanted now; starts at the manifest's `initial`. */
+  readonly instances: Readonly<Record<string, number>>;
+  /** Global reservation id: names this provisioning through its whole life (CSA). */
+  readonly gri: string;
+  readonly provisionOperationId: string;
+  readonly generation: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

@@ -1,0 +1,42 @@
+/**
+ * The four dimensions that this release places by. All are integers: CPU in thousandths of a core,
+ * memory and disk in MiB (2^20 bytes), bandwidth in kbit/s.
+ */
+export interface Capacity {
+  readonly cpuMillis: number;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+  readonly bandwidthKbps: number;
+}
+
+export const DIMENSIONS = ['cpuMillis', 'memoryMiB', 'diskMiB', 'bandwidthKbps'] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+export const ZERO: Capacity = { cpuMillis: 0, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 };
+
+function combine(a: Capacity, b: Capacity, f: (x: number, y: number) => number): Capacity {
+  return {
+    cpuMillis: f(a.cpuMillis, b.cpuMillis),
+    memoryMiB: f(a.memoryMiB, b.memoryMiB),
+    diskMiB: f(a.diskMiB, b.diskMiB),
+    bandwidthKbps: f(a.bandwidthKbps, b.bandwidthKbps),
+  };
+}
+
+export const add = (a: Capacity, b: Capacity) => combine(a, b, (x, y) => x + y);
+export const subtract = (a: Capacity, b: Capacity) => combine(a, b, (x, y) => x - y);
+export const sum = (all: readonly Capacity[]) => all.reduce(add, ZERO);
+
+/** The dimensions in which `need` exceeds `free`, each with by how much; empty when it fits. */
+export function shortages(
+  free: Capacity,
+  need: Capacity,
+): { dimension: Dimension; need: number; free: number }[] {
+  return DIMENSIONS.filter((d) => need[d] > free[d]).map((d) => ({
+    dimension: d,
+    need: need[d],
+    free: free[d],
+  }));
+}
+
+export const fits = (free: Capacity, need: Capacity) => DIMENSIONS.every((d) => need[d] <= free[d]);

@@ -1,0 +1,48 @@
+/**
+ * The life of a VEE (RESERVOIR slides, "VM configuration and control"): five resting states, and
+ * verbs that lead from one to another. The states in between (`migrating`, `pausing`, …) belong to the
+ * operation that is under way, not to the VEE: `VeeRecord.transition` names that operation, and is the
+ * VEE's lock.
+ */
+export const VEE_STATES = ['DEFINED', 'ACTIVE', 'PAUSED', 'SUSPENDED', 'DESTROYED'] as const;
+export type VeeState = (typeof VEE_STATES)[number];
+
+export const VEE_VERBS = [
+  'start',
+  'pause',
+  'resume',
+  'suspend',
+  'restore',
+  'restart',
+  'resize',
+  'migrate',
+  'destroy',
+] as const;
+export type VeeVerb = (typeof VEE_VERBS)[number];
+
+/** Rows are states, columns verbs; a missing cell is an illegal transition. */
+export const TRANSITIONS: Readonly<Record<VeeState, Partial<Readonly<Record<VeeVerb, VeeState>>>>> = {
+  DEFINED: { start: 'ACTIVE', destroy: 'DESTROYED' },
+  ACTIVE: {
+    pause: 'PAUSED',
+    suspend: 'SUSPENDED',
+    restart: 'ACTIVE',
+    resize: 'ACTIVE',
+    migrate: 'ACTIVE',
+    destroy: 'DESTROYED',
+  },
+  PAUSED: { resume: 'ACTIVE', destroy: 'DESTROYED' },
+  SUSPENDED: { restore: 'ACTIVE', destroy: 'DESTROYED' },
+  DESTROYED: {},
+};
+
+export function nextState(from: VeeState, verb: VeeVerb): VeeState | undefined {
+  return TRANSITIONS[from][verb];
+}
+
+export function legalVerbs(from: VeeState): VeeVerb[] {
+  return VEE_VERBS.filter((verb) => TRANSITIONS[from][verb] !== undefined);
+}
+
+/** States in which a VEE holds a place on its host, and so a reservation. */
+export const occupiesHost = (state: VeeState) => state !== 'DESTROYED';

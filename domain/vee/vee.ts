@@ -1,0 +1,49 @@
+import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import type { Capacity } from '../units';
+import type { VeeState, VeeVerb } from './state-machine';
+
+/** How a driver decides that a VEE serves: it merely runs, or a command inside it exits with 0. */
+export type Readiness =
+  | { readonly kind: 'running' }
+  | {
+      readonly kind: 'exec';
+      readonly command: readonly string[];
+      readonly periodMillis: number;
+      readonly timeoutMillis: number;
+    };
+
+/** Everything a driver needs to make a VEE; the same for each member of an elastic array. */
+export interface VeeTemplate {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly capacity: Capacity;
+  readonly readiness: Readiness;
+  /** How long a VEE may take to end by itself before it is killed. */
+  readonly stopGraceMillis: number;
+}
+
+export interface VeeTransition {
+  readonly verb: VeeVerb;
+  readonly operationId: OperationId;
+  readonly since: number;
+}
+
+/** One VEE as recorded. `generation` counts writes; `epoch` counts activations on a host (fencing). */
+export interface VeeRecord {
+  readonly id: VeeId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly component: string;
+  /** Place in the elastic array, from 0; never reused within the array while the VEE lives. */
+  readonly index: number;
+  readonly state: VeeState;
+  readonly hostId: HostId;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly template: VeeTemplate;
+  readonly transition: VeeTransition | null;
+  readonly blueprintId: BlueprintId;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}

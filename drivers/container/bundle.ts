@@ -1,0 +1,104 @@
+import type { Capacity } from '../../domain/units';
+import type { VeeSpec } from '../contract';
+
+const CPU_PERIOD_MICROS = 100_000;
+/** Below this, the kernel refuses a quota. */
+const LEAST_QUOTA_MICROS = 1_000;
+
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly cpuQuotaMicros: number;
+  readonly cpuPeriodMicros: number;
+}
+
+export function limitsOf(capacity: Capacity): Limits {
+  return {
+    memoryBytes: capacity.memoryMiB * 1_048_576,
+    cpuQuotaMicros: Math.max(LEAST_QUOTA_MICROS, (capacity.cpuMillis * CPU_PERIOD_MICROS) / 1_000),
+    cpuPeriodMicros: CPU_PERIOD_MICROS,
+  };
+}
+
+const DEFAULT_COMMAND = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait $!; done'];
+const NAMESPACES = ['pid', 'network', 'ipc', 'uts', 'mount'];
+
+interface Mount {
+  readonly destination: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+}
+
+const scratch = (destination: string): Mount => ({
+  destination,
+  type: 'tmpfs',
+  source: 'tmpfs',
+  options: ['nosuid', 'nodev', 'mode=1777', 'size=16m'],
+});
+
+/** The OCI runtime configuration of a VEE: read-only root, its own `/data`, no capabilities, own namespaces. */
+export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroupPath: string): unknown {
+  const { template, veeId, component, index } = spec;
+  const limits = limitsOf(template.capacity);
+  const environment = {
+    PATH: '/bin',
+    SLUICE_VEE: veeId,
+    SLUICE_SERVICE: spec.serviceId,
+    SLUICE_TENANT: spec.tenantId,
+    SLUICE_COMPONENT: component,
+    SLUICE_INDEX: String(index),
+    ...template.environment,
+  };
+  return {
+    ociVersion: '1.0.2',
+    hostname: `${component}-${index}`,
+    root: { path: rootFs, readonly: true },
+    process: {
+      terminal: false,
+      cwd: '/data',
+      user: { uid: 0, gid: 0 },
+      args: template.command.length > 0 ? template.command : DEFAULT_COMMAND,
+      env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
+      rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4_096, soft: 1_024 }],
+      noNewPrivileges: true,
+    },
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      {
+        destination: '/dev',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'strictatime', 'mode=755', 'size=64k'],
+      },
+      {
+        destination: '/dev/pts',
+        type: 'devpts',
+        source: 'devpts',
+        options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
+      },
+      { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+      {
+        destination: '/sys/fs/cgroup',
+        type: 'cgroup',
+        source: 'cgroup',
+        options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
+      },
+      scratch('/tmp'),
+      scratch('/run'),
+      { destination: '/data', type: 'bind', source: dataDir, options: ['rbind', 'rw', 'nosuid', 'nodev'] },
+    ] satisfies Mount[],
+    linux: {
+      cgroupsPath: cgroupPath,
+      namespaces: NAMESPACES.map((type) => ({ type })),
+      maskedPaths: ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
+      readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
+      resources: {
+        devices: [{ allow: false, access: 'rwm' }],
+        memory: { limit: limits.memoryBytes },
+        cpu: { quota: limits.cpuQuotaMicros, period: limits.cpuPeriodMicros },
+        pids: { limit: 512 },
+      },
+    },
+  };
+}

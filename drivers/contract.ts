@@ -1,0 +1,105 @@
+import type { HostFingerprint } from '../domain/host';
+import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
+import type { Capacity } from '../domain/units';
+import type { VeeTemplate } from '../domain/vee/vee';
+
+/**
+ * What every virtualisation technology has to offer to be a VEE host (RESERVOIR's VHI, made independent of
+ * the technology). `test/drivers/contract-suite.ts` is its executable form: a driver that passes is a driver.
+ *
+ * Rules that hold for every verb:
+ *  - **Idempotent.** Asking for what is already so succeeds and changes nothing.
+ *  - **Fenced.** A call carries the epoch it acts for; one older than the driver knows for that VEE throws
+ *    `epoch-fenced`. So a copy that was superseded while its host was cut off can't come back.
+ *  - **Typed errors.** Only `SluiceError`: `transition-illegal`, `not-found`, `capability-missing`,
+ *    `image-unknown`, `driver-failed` (may pass) or `driver-refused` (will not).
+ *  - **Survives its agent.** VEEs go on running when the agent dies; `recover` finds them again.
+ */
+export interface Driver {
+  readonly name: string;
+  fingerprint(): Promise<HostFingerprint>;
+
+  define(spec: VeeSpec): Promise<void>;
+  start(ref: VeeRef): Promise<void>;
+  pause(ref: VeeRef): Promise<void>;
+  resume(ref: VeeRef): Promise<void>;
+  suspend(ref: VeeRef): Promise<void>;
+  restore(ref: VeeRef): Promise<void>;
+  /** Ends it and keeps its disk: back to DEFINED. Killed after the grace time. */
+  stop(ref: VeeRef, graceMillis: number): Promise<void>;
+  /** Ends it and removes everything; a newer epoch than the running one is taken and fences the older. */
+  destroy(ref: VeeRef): Promise<void>;
+  resize(ref: VeeRef, capacity: Capacity): Promise<void>;
+
+  inspect(veeId: VeeId): Promise<VeeStatus | undefined>;
+  list(): Promise<VeeStatus[]>;
+  logs(veeId: VeeId, tailLines: number): Promise<string[]>;
+  exec(ref: VeeRef, command: readonly string[]): Promise<ExecResult>;
+
+  /** After a restart of the agent: adopt what runs, end what is superseded, keep what does not answer. */
+  recover(): Promise<RecoveryReport>;
+
+  /** Migration, in phases. Up to `switchOver` the source can go on; `cancel` on both sides makes it so. */
+  prepareTarget(spec: VeeSpec): Promise<TransferOffer>;
+  /** Moves the VEE's state; when it returns the source copy no longer runs. */
+  send(ref: VeeRef, offer: TransferOffer): Promise<void>;
+  switchOver(ref: VeeRef): Promise<void>;
+  /** On the source: `epoch` is the target's, so whatever is left here is superseded and removed. */
+  finish(ref: VeeRef): Promise<void>;
+  cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export interface VeeRef {
+  readonly veeId: VeeId;
+  readonly epoch: number;
+}
+
+export interface VeeSpec extends VeeRef {
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly component: string;
+  readonly index: number;
+  readonly template: VeeTemplate;
+}
+
+/**
+ * A driver's own view. `INCOMING` and `OUTGOING` are the two ends of a migration before it is decided;
+ * neither runs. `EXITED` ended by itself.
+ */
+export type DriverState = 'DEFINED' | 'ACTIVE' | 'PAUSED' | 'SUSPENDED' | 'INCOMING' | 'OUTGOING' | 'EXITED';
+
+export interface VeeStatus extends VeeRef {
+  readonly state: DriverState;
+  readonly ready: boolean;
+  readonly capacity: Capacity;
+  readonly pid?: number;
+}
+
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+}
+
+/** Where the target waits for the state. Its meaning is the driver's; it is small and holds no secret for long. */
+export interface TransferOffer {
+  readonly address: string;
+  readonly token: string;
+}
+
+export interface RecoveryReport {
+  readonly adopted: readonly VeeId[];
+  /** Provably ours and superseded or empty: removed. */
+  readonly ended: readonly VeeId[];
+  /** Did not answer: kept, for unknown is not dead. */
+  readonly unknown: readonly VeeId[];
+}
+
+export interface DriverConfig {
+  readonly hostId: HostId;
+  /** Everything the driver keeps lives below; it belongs to this host alone. */
+  readonly dataDir: string;
+  /** Upper bound of what the host offers; the driver may find less. */
+  readonly capacity?: Capacity;
+}

@@ -1,0 +1,115 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SluiceError } from '../../domain/errors';
+import type { VeeId } from '../../domain/ids';
+import type { DriverState, VeeRef, VeeSpec } from '../contract';
+import { readJson, writeJson } from './atomic-file';
+
+/** What a driver keeps on disk for one VEE: enough to find it again after any crash. */
+export interface KeptVee {
+  readonly spec: VeeSpec;
+  readonly state: DriverState;
+}
+
+interface Fence {
+  readonly epoch: number;
+  /** This epoch itself was destroyed here, so it may not be defined again. */
+  readonly destroyed: boolean;
+}
+
+/**
+ * The part that every driver has in common: one folder a VEE, fencing by epoch, one verb at a time for each
+ * VEE. Fences outlive the VEE they guard: a late `define` of something long destroyed must still be refused.
+ */
+export class VeeRecords {
+  private readonly veesDir: string;
+  private readonly fencesDir: string;
+  private readonly queues = new Map<string, Promise<unknown>>();
+
+  constructor(dataDir: string) {
+    this.veesDir = join(dataDir, 'vees');
+    this.fencesDir = join(dataDir, 'fences');
+  }
+
+  async open(): Promise<void> {
+    await mkdir(this.veesDir, { recursive: true });
+    await mkdir(this.fencesDir, { recursive: true });
+  }
+
+  folder(veeId: VeeId): string {
+    return join(this.veesDir, veeId);
+  }
+
+  get(veeId: VeeId): Promise<KeptVee | undefined> {
+    return readJson<KeptVee>(join(this.folder(veeId), 'vee.json'));
+  }
+
+  put(vee: KeptVee): Promise<void> {
+    return writeJson(join(this.folder(vee.spec.veeId), 'vee.json'), vee);
+  }
+
+  async remove(veeId: VeeId): Promise<void> {
+    await rm(this.folder(veeId), { recursive: true, force: true });
+  }
+
+  async all(): Promise<KeptVee[]> {
+    const ids = (await readdir(this.veesDir)) as VeeId[];
+    const kept = await Promise.all(ids.map((id) => this.get(id)));
+    return kept.filter((v) => v !== undefined);
+  }
+
+  /** Runs one verb at a time for each VEE, in order of arrival. */
+  async exclusively<T>(veeId: VeeId, verb: () => Promise<T>): Promise<T> {
+    const before = this.queues.get(veeId) ?? Promise.resolve();
+    const mine = before.then(verb, verb);
+    const settled = mine.catch(() => undefined);
+    this.queues.set(veeId, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.queues.get(veeId) === settled) this.queues.delete(veeId);
+    }
+  }
+
+  /** @throws SluiceError `epoch-fenced` when a newer epoch is known, or this one was destroyed here */
+  async checkFence({ veeId, epoch }: VeeRef, making = false): Promise<void> {
+    const fence = await readJson<Fence>(this.fencePath(veeId));
+    const known = Math.max(fence?.epoch ?? 0, (await this.get(veeId))?.spec.epoch ?? 0);
+    const dead = making && fence?.destroyed === true && epoch <= fence.epoch;
+    if (epoch < known || dead)
+      throw new SluiceError(
+        'epoch-fenced',
+        `${veeId}: epoch ${epoch} is superseded by ${known} on this host.`,
+      );
+  }
+
+  raiseFence({ veeId, epoch }: VeeRef, destroyed: boolean): Promise<void> {
+    return writeJson(this.fencePath(veeId), { epoch, destroyed } satisfies Fence);
+  }
+
+  /** The record a verb acts on, fence checked. @throws SluiceError `epoch-fenced`, `not-found` */
+  async acting(ref: VeeRef): Promise<KeptVee> {
+    await this.checkFence(ref);
+    const vee = await this.get(ref.veeId);
+    if (!vee) throw new SluiceError('not-found', `This host has no VEE ${ref.veeId}.`);
+    if (ref.epoch !== vee.spec.epoch)
+      throw new SluiceError(
+        'driver-refused',
+        `${ref.veeId} is here at epoch ${vee.spec.epoch}, not ${ref.epoch}.`,
+      );
+    return vee;
+  }
+
+  private fencePath(veeId: VeeId): string {
+    return join(this.fencesDir, `${veeId}.json`);
+  }
+}
+
+/** @throws SluiceError `transition-illegal`, unless the state is one that the verb starts from */
+export function requireState(vee: KeptVee, verb: string, from: readonly DriverState[]): void {
+  if (from.includes(vee.state)) return;
+  throw new SluiceError(
+    'transition-illegal',
+    `${vee.spec.veeId} is ${vee.state}: ${verb} needs ${from.join(' or ')}.`,
+  );
+}

@@ -1,0 +1,177 @@
+import { cpus } from 'node:os';
+import { SluiceError } from '../../domain/errors';
+import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
+import type { VeeId } from '../../domain/ids';
+import type { Capacity } from '../../domain/units';
+import type {
+  Driver,
+  DriverConfig,
+  DriverState,
+  ExecResult,
+  RecoveryReport,
+  TransferOffer,
+  VeeRef,
+  VeeSpec,
+  VeeStatus,
+} from '../contract';
+import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
+import { ScriptedHost } from './script';
+
+const CAPABILITIES: DriverCapabilities = {
+  pause: true,
+  suspend: true,
+  liveResize: true,
+  migration: 'live',
+  exec: true,
+  logs: true,
+  enforces: { cpu: false, memory: false, disk: false },
+};
+
+const DEFAULT_CAPACITY: Capacity = {
+  cpuMillis: 16_000,
+  memoryMiB: 65_536,
+  diskMiB: 1_048_576,
+  bandwidthKbps: 10_000_000,
+};
+
+/** What a simulated host pretends to have; any other image is unknown, as on a real one. */
+const IMAGES = ['busybox'];
+
+/**
+ * A host that runs nothing: its VEEs are records on disk, which is why they survive its agent. For scale and
+ * fault tests; its fingerprint says `real: false`. Faults and delays: see `script.ts`.
+ */
+export async function createSimulatorDriver(config: DriverConfig): Promise<Driver> {
+  const records = new VeeRecords(config.dataDir);
+  await records.open();
+  const script = new ScriptedHost(config.dataDir);
+  const nothing = () => undefined;
+
+  const set = (vee: KeptVee, state: DriverState) => records.put({ ...vee, state });
+  const verb = <T>(name: string, veeId: VeeId, effect: () => Promise<T>, lie: () => T): Promise<T> =>
+    records.exclusively(veeId, () => script.perform(name, effect, lie));
+
+  /** A verb that leads from some states to one other, and is done when it is there already. */
+  const transition = (name: string, ref: VeeRef, from: DriverState[], to: DriverState) =>
+    verb(
+      name,
+      ref.veeId,
+      async () => {
+        const vee = await records.acting(ref);
+        if (vee.state === to) return;
+        requireState(vee, name, from);
+        await set(vee, to);
+      },
+      nothing,
+    );
+
+  async function make(spec: VeeSpec, state: DriverState): Promise<void> {
+    await records.checkFence(spec, true);
+    if (!IMAGES.includes(spec.template.image))
+      throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
+    const existing = await records.get(spec.veeId);
+    if (existing?.spec.epoch === spec.epoch) return;
+    await records.put({ spec, state });
+  }
+
+  async function remove(ref: VeeRef): Promise<void> {
+    await records.checkFence(ref);
+    await records.raiseFence(ref, true);
+    await records.remove(ref.veeId);
+  }
+
+  const statusOf = ({ spec, state }: KeptVee): VeeStatus => ({
+    veeId: spec.veeId,
+    epoch: spec.epoch,
+    state,
+    ready: state === 'ACTIVE',
+    capacity: spec.template.capacity,
+  });
+
+  return {
+    name: 'simulator',
+
+    fingerprint: async (): Promise<HostFingerprint> => ({
+      driver: 'simulator',
+      description: 'Simulated: keeps records and runs nothing.',
+      real: false,
+      capabilities: CAPABILITIES,
+      capacity: config.capacity ?? DEFAULT_CAPACITY,
+      images: IMAGES,
+      attributes: { machineCores: String(cpus().length) },
+    }),
+
+    define: (spec) => verb('define', spec.veeId, () => make(spec, 'DEFINED'), nothing),
+    start: (ref) => transition('start', ref, ['DEFINED', 'EXITED'], 'ACTIVE'),
+    pause: (ref) => transition('pause', ref, ['ACTIVE'], 'PAUSED'),
+    resume: (ref) => transition('resume', ref, ['PAUSED'], 'ACTIVE'),
+    suspend: (ref) => transition('suspend', ref, ['ACTIVE'], 'SUSPENDED'),
+    restore: (ref) => transition('restore', ref, ['SUSPENDED'], 'ACTIVE'),
+    stop: (ref) => transition('stop', ref, ['ACTIVE', 'PAUSED', 'EXITED'], 'DEFINED'),
+    destroy: (ref) => verb('destroy', ref.veeId, () => remove(ref), nothing),
+    resize: (ref, capacity) =>
+      verb(
+        'resize',
+        ref.veeId,
+        async () => {
+          const vee = await records.acting(ref);
+          requireState(vee, 'resize', ['ACTIVE']);
+          await records.put({ ...vee, spec: { ...vee.spec, template: { ...vee.spec.template, capacity } } });
+        },
+        nothing,
+      ),
+
+    inspect: (veeId) =>
+      verb(
+        'inspect',
+        veeId,
+        async () => {
+          const vee = await records.get(veeId);
+          return vee && statusOf(vee);
+        },
+        nothing,
+      ),
+    list: async () => (await records.all()).map(statusOf),
+    logs: async (veeId, tailLines) => {
+      const vee = await records.get(veeId);
+      if (!vee) throw new SluiceError('not-found', `This host has no VEE ${veeId}.`);
+      return [`simulated ${vee.spec.component}/${vee.spec.index} is ${vee.state}`].slice(-tailLines);
+    },
+    exec: (ref) =>
+      verb(
+        'exec',
+        ref.veeId,
+        async (): Promise<ExecResult> => {
+          requireState(await records.acting(ref), 'exec', ['ACTIVE']);
+          return { exitCode: 0, stdout: '' };
+        },
+        () => ({ exitCode: 0, stdout: '' }),
+      ),
+
+    recover: async (): Promise<RecoveryReport> => ({
+      adopted: (await records.all()).map((v) => v.spec.veeId),
+      ended: [],
+      unknown: [],
+    }),
+
+    prepareTarget: (spec) =>
+      verb(
+        'prepareTarget',
+        spec.veeId,
+        async (): Promise<TransferOffer> => {
+          await make(spec, 'INCOMING');
+          return { address: config.hostId, token: `${spec.veeId}@${spec.epoch}` };
+        },
+        () => ({ address: config.hostId, token: 'lie' }),
+      ),
+    send: (ref) => transition('send', ref, ['ACTIVE'], 'OUTGOING'),
+    switchOver: (ref) => transition('switchOver', ref, ['INCOMING'], 'ACTIVE'),
+    finish: (ref) => verb('finish', ref.veeId, () => remove(ref), nothing),
+    cancel: (ref, side) =>
+      side === 'target'
+        ? verb('cancel', ref.veeId, () => remove(ref), nothing)
+        : transition('cancel', ref, ['OUTGOING'], 'ACTIVE'),
+
+    close: async () => {},
+  };
+}

@@ -1,0 +1,45 @@
+import { type Db, MongoClient, MongoError, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
+import { SluiceError } from '../domain/errors';
+
+export interface StoreConnection {
+  readonly client: MongoClient;
+  readonly db: Db;
+  close(): Promise<void>;
+}
+
+/**
+ * One client per process. `majority` on a replica set waits for the journal, so an acknowledged write
+ * survives a killed server. Selection fails after 2 s: callers answer 503 or retry, rather than hang.
+ */
+export async function connectStore(uri: string, database: string): Promise<StoreConnection> {
+  const client = new MongoClient(uri, {
+    serverSelectionTimeoutMS: 2_000,
+    connectTimeoutMS: 2_000,
+    writeConcern: { w: 'majority' },
+    readConcern: { level: 'majority' },
+    ignoreUndefined: true,
+  });
+  // Connecting is lazy on purpose: a process may start while the database is away and work when it is back.
+  return { client, db: client.db(database), close: () => client.close() };
+}
+
+const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
+
+/** Is this an engine that is away, as opposed to a bug or a broken rule? */
+export function isStoreAway(error: unknown): boolean {
+  return (
+    error instanceof MongoServerSelectionError ||
+    error instanceof MongoNetworkError ||
+    (error instanceof MongoError && typeof error.code === 'number' && AWAY_CODES.has(error.code)) ||
+    (error instanceof MongoError && /Topology is closed|client was closed/i.test(error.message))
+  );
+}
+
+export function asStoreError(error: unknown): unknown {
+  return isStoreAway(error)
+    ? new SluiceError('unavailable', 'The database is not reachable.', { cause: error })
+    : error;
+}
+
+/** MongoDB's code for a broken unique index. */
+export const isDuplicateKey = (error: unknown) => error instanceof MongoError && error.code === 11_000;

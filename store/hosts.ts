@@ -1,0 +1,158 @@
+import type { Db, Document } from 'mongodb';
+import type { HostFingerprint, HostLiveness, HostRecord, LivenessPolicy, ReportedVee } from '../domain/host';
+import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
+import { type Capacity, DIMENSIONS, sum, ZERO } from '../domain/units';
+import { findPage, fromStored, type PageRequest, type Stored } from './documents';
+
+export interface HostJoin {
+  readonly id: HostId;
+  readonly siteId: SiteId;
+  readonly agentId: AgentId;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly fingerprint: HostFingerprint;
+}
+
+export function hostRepository(db: Db) {
+  const hosts = db.collection<Stored<HostRecord>>('hosts');
+
+  return {
+    async get(id: HostId): Promise<HostRecord | undefined> {
+      const doc = await hosts.findOne({ _id: id });
+      return doc ? fromStored<HostRecord>(doc) : undefined;
+    },
+
+    async all(): Promise<HostRecord[]> {
+      return (await hosts.find().sort({ _id: 1 }).toArray()).map((d) => fromStored<HostRecord>(d));
+    },
+
+    page: (request: PageRequest) => findPage<HostRecord>(hosts, {}, 'joinedAt', request),
+
+    /** A host that joins again keeps its reservations: its VEEs may well have outlived its agent. */
+    async join(join: HostJoin, now: number): Promise<void> {
+      const { id, ...facts } = join;
+      await hosts.updateOne(
+        { _id: id },
+        {
+          $set: { ...facts, liveness: 'up', lastHeartbeatAt: now },
+          $setOnInsert: { cordoned: false, reservations: {}, reserved: ZERO, reported: [], joinedAt: now },
+          $inc: { generation: 1 },
+        },
+        { upsert: true },
+      );
+    },
+
+    /** @returns false when the host never joined */
+    async heartbeat(
+      id: HostId,
+      agentId: AgentId,
+      reported: readonly ReportedVee[],
+      now: number,
+    ): Promise<boolean> {
+      const result = await hosts.updateOne(
+        { _id: id, agentId },
+        { $set: { lastHeartbeatAt: now, liveness: 'up', reported: [...reported] } },
+      );
+      return result.matchedCount === 1;
+    },
+
+    /** @returns the host, or undefined when it isn't there or its generation moved on */
+    async setCordoned(
+      id: HostId,
+      cordoned: boolean,
+      generation: number | undefined,
+    ): Promise<HostRecord | undefined> {
+      const doc = await hosts.findOneAndUpdate(
+        { _id: id, ...(generation === undefined ? {} : { generation }) },
+        { $set: { cordoned }, $inc: { generation: 1 } },
+        { returnDocument: 'after' },
+      );
+      return doc ? fromStored<HostRecord>(doc) : undefined;
+    },
+
+    /** Marks silent hosts; what a heartbeat wrote meanwhile is never overwritten. */
+    async markSilent(now: number, policy: LivenessPolicy): Promise<{ id: string; liveness: HostLiveness }[]> {
+      const changed: { id: string; liveness: HostLiveness }[] = [];
+      const steps: [HostLiveness, HostLiveness[], number][] = [
+        ['lost', ['up', 'suspect'], now - policy.lostAfterMillis],
+        ['suspect', ['up'], now - policy.suspectAfterMillis],
+      ];
+      for (const [liveness, from, silentSince] of steps) {
+        const silent = { liveness: { $in: from }, lastHeartbeatAt: { $lte: silentSince } };
+        const ids = await hosts.find(silent, { projection: { _id: 1 } }).toArray();
+        for (const { _id } of ids) {
+          const result = await hosts.updateOne({ _id, ...silent }, { $set: { liveness } });
+          if (result.modifiedCount === 1) changed.push({ id: _id, liveness });
+        }
+      }
+      return changed;
+    },
+
+    /**
+     * Holds capacity for several VEEs on one host: one conditional update of one document, so either all
+     * are held or none. Repeating it under the same operation is a success that changes nothing.
+     */
+    async reserve(
+      id: HostId,
+      operationId: OperationId,
+      needs: ReadonlyMap<string, Capacity>,
+      now: number,
+    ): Promise<boolean> {
+      const total = sum([...needs.values()]);
+      const keys = [...needs.keys()];
+      const room = DIMENSIONS.map((d) => ({
+        $lte: [{ $add: [`$reserved.${d}`, total[d]] }, `$fingerprint.capacity.${d}`],
+      }));
+      const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
+      const entries = [...needs].map(([k, amount]) => [
+        `reservations.${k}`,
+        { operationId, amount, since: now },
+      ]);
+      const result = await hosts.updateOne(
+        { _id: id, liveness: 'up', cordoned: false, $and: absent, $expr: { $and: room } } as Document,
+        { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
+      );
+      if (result.modifiedCount === 1) return true;
+      const held = (await hosts.findOne({ _id: id }))?.reservations ?? {};
+      return keys.every((k) => held[k]?.operationId === operationId);
+    },
+
+    /**
+     * Gives back what one VEE holds on a host. With `operationId` only if that operation took it: an undo
+     * must not free what somebody else holds. The condition on the entry makes it happen once.
+     */
+    async release(id: HostId, veeId: string, operationId?: OperationId): Promise<void> {
+      const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
+      if (!held || (operationId !== undefined && held.operationId !== operationId)) return;
+      await hosts.updateOne(
+        {
+          _id: id,
+          [`reservations.${veeId}.operationId`]: held.operationId,
+          [`reservations.${veeId}.since`]: held.since,
+        } as Document,
+        { $unset: { [`reservations.${veeId}`]: '' }, $inc: incrementsOf(held.amount, -1) } as Document,
+      );
+    },
+
+    /** Changes what a VEE holds; false when a growth doesn't fit any more. */
+    async adjust(id: HostId, veeId: string, to: Capacity): Promise<boolean> {
+      const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
+      if (!held) return false;
+      const room = DIMENSIONS.map((d) => ({
+        $lte: [{ $add: [`$reserved.${d}`, to[d] - held.amount[d]] }, `$fingerprint.capacity.${d}`],
+      }));
+      const delta = Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, to[d] - held.amount[d]]));
+      const result = await hosts.updateOne(
+        { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
+        { $set: { [`reservations.${veeId}.amount`]: to }, $inc: delta } as Document,
+      );
+      return result.matchedCount === 1;
+    },
+  };
+}
+
+function incrementsOf(amount: Capacity, sign: 1 | -1): Record<string, number> {
+  return Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, sign * amount[d]]));
+}
+
+export type HostRepository = ReturnType<typeof hostRepository>;

@@ -1,0 +1,33 @@
+import type { CreateIndexesOptions, Db, IndexSpecification } from 'mongodb';
+
+const DAY_SECONDS = 86_400;
+
+/** Every index, each for a query or a rule that is named beside it. Creating one that exists does nothing. */
+const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = [
+  // One living service of a name for each tenant: what makes "apply" idempotent without a key.
+  ['services', { tenantId: 1, name: 1 }, { unique: true, partialFilterExpression: { live: true } }],
+  ['services', { createdAt: -1, _id: -1 }],
+  ['services', { tenantId: 1, createdAt: -1, _id: -1 }],
+  ['vees', { serviceId: 1, component: 1, index: 1 }],
+  ['vees', { createdAt: -1, _id: -1 }],
+  ['vees', { tenantId: 1, createdAt: -1, _id: -1 }],
+  ['vees', { hostId: 1 }],
+  // The idempotency key of a ledger event is its `_id`; this one serves usage by period.
+  ['usage', { tenantId: 1, serviceId: 1, veeId: 1, seq: 1 }],
+  ['usage', { veeId: 1, seq: 1 }],
+  ['operations', { createdAt: -1, _id: -1 }],
+  ['operations', { tenantId: 1, createdAt: -1, _id: -1 }],
+  ['operations', { serviceId: 1, createdAt: -1 }],
+  ['operations', { state: 1, createdAt: 1 }],
+  ['events', { at: -1, _id: -1 }],
+  ['events', { tenantId: 1, at: -1, _id: -1 }],
+  ['events', { serviceId: 1, at: -1 }],
+  ['hosts', { joinedAt: -1, _id: -1 }],
+  ['idempotencyKeys', { createdAt: 1 }, { expireAfterSeconds: DAY_SECONDS }],
+  ['joinTokens', { expiresAt: 1 }, { expireAfterSeconds: 0 }],
+];
+
+export async function ensureIndexes(db: Db): Promise<void> {
+  for (const [collection, keys, options] of INDEXES)
+    await db.collection(collection).createIndex(keys, options ?? {});
+}

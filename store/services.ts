@@ -1,0 +1,108 @@
+import type { Db } from 'mongodb';
+import { SluiceError } from '../domain/errors';
+import type { OperationId, ServiceId, TenantId } from '../domain/ids';
+import type { Manifest } from '../domain/manifest/schema';
+import { NEXT_PHASES, type ServicePhase, type ServiceRecord } from '../domain/service/service';
+import { isDuplicateKey } from './connect';
+import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
+
+interface ManifestDocument {
+  _id: string;
+  manifest: Manifest;
+}
+
+export function serviceRepository(db: Db) {
+  const services = db.collection<Stored<ServiceRecord>>('services');
+  // Content-addressed: a digest never changes its meaning, so a workflow may carry it instead of the text.
+  const manifests = db.collection<ManifestDocument>('manifests');
+
+  return {
+    async get(id: ServiceId): Promise<ServiceRecord | undefined> {
+      const doc = await services.findOne({ _id: id });
+      return doc ? fromStored<ServiceRecord>(doc) : undefined;
+    },
+
+    async all(): Promise<ServiceRecord[]> {
+      return (await services.find().toArray()).map((d) => fromStored<ServiceRecord>(d));
+    },
+
+    /** The one of that name that is not decommissioned: a unique index keeps it to one. */
+    async named(tenantId: TenantId, name: string): Promise<ServiceRecord | undefined> {
+      const doc = await services.findOne({ tenantId, name, phase: { $ne: 'decommissioned' } });
+      return doc ? fromStored<ServiceRecord>(doc) : undefined;
+    },
+
+    page(
+      filter: {
+        tenantId?: TenantId | undefined;
+        phase?: ServicePhase | undefined;
+        name?: string | undefined;
+      },
+      request: PageRequest,
+    ) {
+      const set = Object.fromEntries(Object.entries(filter).filter(([, v]) => v !== undefined));
+      return findPage<ServiceRecord>(services, set, 'createdAt', request);
+    },
+
+    async putManifest(digest: string, manifest: Manifest): Promise<void> {
+      await manifests.updateOne({ _id: digest }, { $setOnInsert: { manifest } }, { upsert: true });
+    },
+
+    async manifest(digest: string): Promise<Manifest> {
+      const doc = await manifests.findOne({ _id: digest });
+      if (!doc) throw new SluiceError('not-found', `There is no manifest ${digest}.`);
+      return doc.manifest;
+    },
+
+    /** @returns the record that holds the name: the given one, or one that was there before */
+    async create(record: ServiceRecord): Promise<ServiceRecord> {
+      try {
+        await services.insertOne({ ...toStored(record), live: true } as Stored<ServiceRecord>);
+        return record;
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error;
+        const holder = (await this.named(record.tenantId, record.name)) ?? (await this.get(record.id));
+        if (!holder)
+          throw new SluiceError('conflict', `The name "${record.name}" was taken and freed meanwhile.`);
+        return holder;
+      }
+    },
+
+    /** Enters a phase. Being in it already is a success; a move that the lifecycle forbids is not. */
+    async enterPhase(
+      id: ServiceId,
+      phase: ServicePhase,
+      operationId: OperationId,
+      now: number,
+    ): Promise<void> {
+      const from = (Object.keys(NEXT_PHASES) as ServicePhase[]).filter((p) => NEXT_PHASES[p].includes(phase));
+      const result = await services.updateOne(
+        { _id: id, phase: { $in: from } },
+        {
+          $set: {
+            phase,
+            updatedAt: now,
+            ...(phase === 'decommissioned' ? { live: false } : {}),
+          } as Partial<ServiceRecord>,
+          $push: { history: { phase, at: now, operationId } } as never,
+          $inc: { generation: 1 },
+        },
+      );
+      if (result.modifiedCount === 1) return;
+      const current = await this.get(id);
+      if (!current) throw new SluiceError('not-found', `There is no service ${id}.`);
+      // A repeat may come late: the operation itself can have led the service further by then.
+      if (current.history.some((h) => h.phase === phase && h.operationId === operationId)) return;
+      throw new SluiceError('transition-illegal', `${id} is ${current.phase}, which can't become ${phase}.`);
+    },
+
+    async setInstances(id: ServiceId, component: string, count: number, now: number): Promise<void> {
+      await services.updateOne(
+        { _id: id, [`instances.${component}`]: { $ne: count } },
+        { $set: { [`instances.${component}`]: count, updatedAt: now } as never, $inc: { generation: 1 } },
+      );
+    },
+  };
+}
+
+export type ServiceRepository = ReturnType<typeof serviceRepository>;

@@ -1,0 +1,223 @@
+import type { Db, Filter, MongoClient } from 'mongodb';
+import type { LedgerEvent } from '../domain/accounting/ledger';
+import { SluiceError } from '../domain/errors';
+import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
+import type { Capacity } from '../domain/units';
+import { legalVerbs, nextState, type VeeState, type VeeVerb } from '../domain/vee/state-machine';
+import type { VeeRecord } from '../domain/vee/vee';
+import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
+
+/** Bookkeeping beside the record: where its ledger stands, and which commit was the last. */
+interface VeeBookkeeping {
+  ledgerSeq: number;
+  ledgerAt: number;
+  lastCommit: string | null;
+}
+type StoredVee = Stored<VeeRecord> & VeeBookkeeping;
+
+export interface VeeFilter {
+  readonly tenantId?: TenantId | undefined;
+  readonly serviceId?: ServiceId | undefined;
+  readonly component?: string | undefined;
+  readonly hostId?: HostId | undefined;
+  readonly state?: VeeState | undefined;
+}
+
+export interface VeeChange {
+  readonly state?: VeeState;
+  readonly hostId?: HostId;
+  readonly epoch?: number;
+  readonly capacity?: Capacity;
+}
+
+export interface VeeCommit {
+  readonly veeId: VeeId;
+  readonly operationId: OperationId;
+  /** What this commit is within its operation; with the operation's id it makes a repeat recognisable. */
+  readonly step: string;
+  readonly change: VeeChange;
+  readonly ledger: LedgerEvent['kind'];
+  readonly now: number;
+}
+
+export function veeRepository(client: MongoClient, db: Db) {
+  const vees = db.collection<StoredVee>('vees');
+  const ledger = db.collection<Stored<LedgerEvent>>('usage');
+
+  const plain = (doc: StoredVee): VeeRecord => {
+    const { ledgerSeq: _seq, ledgerAt: _at, lastCommit: _last, ...record } = doc;
+    return fromStored<VeeRecord>(record);
+  };
+
+  return {
+    async get(id: VeeId): Promise<VeeRecord | undefined> {
+      const doc = await vees.findOne({ _id: id });
+      return doc ? plain(doc) : undefined;
+    },
+
+    async find(filter: VeeFilter & { living?: boolean } = {}): Promise<VeeRecord[]> {
+      return (await vees.find(queryOf(filter)).sort({ component: 1, index: 1, _id: 1 }).toArray()).map(plain);
+    },
+
+    async page(filter: VeeFilter, request: PageRequest) {
+      const page = await findPage<VeeRecord & VeeBookkeeping>(
+        vees,
+        queryOf(filter) as Filter<StoredVee>,
+        'createdAt',
+        request,
+      );
+      return { ...page, items: page.items.map((v) => plain(toStored(v))) };
+    },
+
+    /** Records VEES that a blueprint placed. Inserting those that are there already changes nothing. */
+    async define(records: readonly VeeRecord[]): Promise<void> {
+      if (records.length === 0) return;
+      await vees.bulkWrite(
+        records.map((r) => {
+          const { _id, ...rest } = toStored(r);
+          const $setOnInsert = { ...rest, ledgerSeq: 0, ledgerAt: 0, lastCommit: null };
+          return { updateOne: { filter: { _id }, update: { $setOnInsert }, upsert: true } };
+        }),
+        { ordered: false },
+      );
+    },
+
+    /**
+     * Takes a VEE's lock for an operation by one conditional write: the transition is legal, and no other
+     * operation is under way. Repeating it is a success.
+     * @throws SluiceError `not-found`, `transition-illegal`, `operation-in-progress`
+     */
+    async beginTransition(
+      id: VeeId,
+      verb: VeeVerb,
+      operationId: OperationId,
+      now: number,
+    ): Promise<VeeRecord> {
+      const current = await vees.findOne({ _id: id });
+      if (!current) throw new SluiceError('not-found', `There is no VEE ${id}.`);
+      if (current.transition?.operationId === operationId) return plain(current);
+      if (current.transition)
+        throw new SluiceError('operation-in-progress', `${id} is held by ${current.transition.operationId}.`);
+      if (nextState(current.state, verb) === undefined) throw illegalTransition(plain(current), verb);
+      const doc = await vees.findOneAndUpdate(
+        { _id: id, generation: current.generation, transition: null },
+        { $set: { transition: { verb, operationId, since: now }, updatedAt: now }, $inc: { generation: 1 } },
+        { returnDocument: 'after' },
+      );
+      if (!doc) throw new SluiceError('conflict', `${id} changed while it was being locked.`);
+      return plain(doc);
+    },
+
+    /** Gives the lock back without a change; does nothing if this operation does not hold it. */
+    async abandonTransition(id: VeeId, operationId: OperationId, now: number): Promise<void> {
+      await vees.updateOne(
+        { _id: id, 'transition.operationId': operationId },
+        { $set: { transition: null, updatedAt: now }, $inc: { generation: 1 } },
+      );
+    },
+
+    /**
+     * Commits an operation's result: record and ledger change in one transaction, once. The lock is given
+     * back with it. Instants never run backwards along a VEE's ledger, whatever a clock does.
+     * @throws SluiceError `conflict` when this operation does not hold the VEE
+     */
+    async commit({ veeId, operationId, step, change, ledger: kind, now }: VeeCommit): Promise<VeeRecord> {
+      const key = `${operationId}/${step}`;
+      return client.withSession((session) =>
+        session.withTransaction(async () => {
+          const current = await vees.findOne({ _id: veeId }, { session });
+          if (!current) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
+          if (current.lastCommit === key) return plain(current);
+          // A destruction may follow a failed start, which still holds the VEE, or come from outside.
+          const mine = current.transition === null || current.transition.operationId === operationId;
+          if (!mine || (current.state === 'DESTROYED' && kind !== 'destroyed'))
+            throw new SluiceError('conflict', `${veeId} is not held by ${operationId}.`);
+          if (current.state === 'DESTROYED') return plain(current);
+
+          const at = Math.max(now, current.ledgerAt);
+          const template = change.capacity
+            ? { ...current.template, capacity: change.capacity }
+            : current.template;
+          const next = {
+            state: change.state ?? current.state,
+            hostId: change.hostId ?? current.hostId,
+            epoch: change.epoch ?? current.epoch,
+            template,
+          };
+          // A VEE that was never activated has nothing to close.
+          const metered = kind !== 'destroyed' || current.ledgerSeq > 0;
+          if (metered) {
+            const event: Stored<LedgerEvent> = {
+              _id: `${veeId}/${current.ledgerSeq}`,
+              veeId,
+              seq: current.ledgerSeq,
+              kind,
+              at,
+              tenantId: current.tenantId,
+              serviceId: current.serviceId,
+              component: current.component,
+              index: current.index,
+              hostId: next.hostId,
+              state: next.state,
+              capacity: template.capacity,
+              operationId,
+            };
+            await ledger.insertOne(event, { session });
+          }
+          const updated = await vees.findOneAndUpdate(
+            { _id: veeId },
+            {
+              $set: {
+                ...next,
+                transition: null,
+                updatedAt: now,
+                lastCommit: key,
+                ...(metered ? { ledgerAt: at } : {}),
+              },
+              $inc: { generation: 1, ledgerSeq: metered ? 1 : 0 },
+            },
+            { session, returnDocument: 'after' },
+          );
+          if (!updated) throw new SluiceError('conflict', `${veeId} vanished during a commit.`);
+          return plain(updated);
+        }),
+      );
+    },
+
+    async ledgerEvents(
+      filter: VeeFilter & { veeId?: VeeId | undefined; before?: number },
+    ): Promise<LedgerEvent[]> {
+      const { tenantId, serviceId, component, veeId, before } = filter;
+      const docs = await ledger
+        .find({
+          ...(tenantId ? { tenantId } : {}),
+          ...(serviceId ? { serviceId } : {}),
+          ...(component ? { component } : {}),
+          ...(veeId ? { veeId } : {}),
+          ...(before === undefined ? {} : { at: { $lte: before } }),
+        })
+        .sort({ veeId: 1, seq: 1 })
+        .toArray();
+      return docs.map((d) => fromStored<LedgerEvent>(d));
+    },
+  };
+}
+
+export function illegalTransition(vee: VeeRecord, verb: VeeVerb): SluiceError {
+  const legal = legalVerbs(vee.state);
+  return new SluiceError(
+    'transition-illegal',
+    `${vee.id} is ${vee.state}: ${verb} is not possible. Legal: ${legal.join(', ') || 'none'}.`,
+    { members: { state: vee.state, legal } },
+  );
+}
+
+function queryOf({ living, ...filter }: VeeFilter & { living?: boolean }): Filter<StoredVee> {
+  const set = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return {
+    ...Object.fromEntries(set),
+    ...(living ? { state: { $ne: 'DESTROYED' } } : {}),
+  } as Filter<StoredVee>;
+}
+
+export type VeeRepository = ReturnType<typeof veeRepository>;

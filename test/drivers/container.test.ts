@@ -1,0 +1,126 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostId } from '../../domain/ids';
+import { createContainerDriver } from '../../drivers/container/driver';
+import { containerObstacle, findOnPath } from '../../drivers/container/runtime';
+import type { Driver, VeeSpec } from '../../drivers/contract';
+import { specFor } from '../support/specs';
+import { contractSuite } from './contract-suite';
+
+const obstacle = containerObstacle();
+if (obstacle) {
+  // Visible in every run, and never on CI, which installs what is missing.
+  it('needs a host that can run containers', () => {
+    console.warn(`real containers are not tested here: ${obstacle.missing} is missing (${obstacle.mend})`);
+    expect(process.env.CI).toBeUndefined();
+  });
+} else {
+  for (const runtime of ['runc', 'crun'] as const) {
+    if (!findOnPath(runtime)) continue;
+    contractSuite({ name: `container-${runtime}`, create: (hostId, dataDir) => createContainerDriver({ hostId, dataDir, runtime }) });
+  }
+
+  describe('real containers', () => {
+    let dataDir: string;
+    let driver: Driver;
+    const made: VeeSpec[] = [];
+
+    beforeAll(async () => {
+      dataDir = await mkdtemp(join(tmpdir(), 'sluice-container-'));
+      driver = await createContainerDriver({ hostId: 'h' as HostId, dataDir });
+    });
+    afterAll(async () => {
+      for (const { veeId } of made) await driver.destroy({ veeId, epoch: 99 });
+      await driver.close();
+      await rm(dataDir, { recursive: true, force: true });
+    });
+    async function started(name: string, overrides: Partial<VeeSpec['template']> = {}) {
+      const spec = specFor(`vee-${name}-${process.pid}`, overrides);
+      made.push(spec);
+      await driver.define(spec);
+      await driver.start(spec);
+      return spec;
+    }
+    async function readInside(spec: VeeSpec, ...paths: string[]): Promise<string> {
+      for (const path of paths) {
+        const { exitCode, stdout } = await driver.exec(spec, ['/bin/cat', path]);
+        if (exitCode === 0) return stdout.trim();
+      }
+      throw new Error(`none of ${paths.join(', ')} can be read inside`);
+    }
+
+    it('enforces its limits, as read from inside, and after a resize', async () => {
+      const spec = await started('limits', { capacity: { cpuMillis: 250, memoryMiB: 24, diskMiB: 0, bandwidthKbps: 0 } });
+      const memory = () => readInside(spec, '/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory.max');
+      const cpu = async () => (await readInside(spec, '/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu.max')).split(' ')[0];
+      expect([await memory(), await cpu()]).toEqual([String(24 * 1_048_576), '25000']);
+      await driver.resize(spec, { cpuMillis: 500, memoryMiB: 40, diskMiB: 0, bandwidthKbps: 0 });
+      expect([await memory(), await cpu()]).toEqual([String(40 * 1_048_576), '50000']);
+    });
+
+    it('kills what exceeds its memory', async () => {
+      const spec = await started('hog', {
+        capacity: { cpuMillis: 500, memoryMiB: 16, diskMiB: 0, bandwidthKbps: 0 },
+        command: ['/bin/sh', '-c', 'head -c 64m /dev/zero | tail >/dev/null; echo "the hog ended with $?"; sleep 60'],
+      });
+      const deadline = Date.now() + 10_000;
+      let lines: string[] = [];
+      while (lines.length === 0 && Date.now() < deadline) {
+        await new Promise((r) => setTimeout(r, 100));
+        lines = (await driver.logs(spec.veeId, 5)).filter((l) => l.includes('the hog ended'));
+      }
+      expect(lines[0]).toMatch(/ended with (137|1)$/);
+    });
+
+    it('is ready when its command says so, and keeps its log', async () => {
+      const spec = await started('ready', {
+        command: ['/bin/sh', '-c', 'echo "$GREETING from $SLUICE_COMPONENT"; sleep 0.5; touch /data/ready; sleep 60'],
+        environment: { GREETING: 'hello' },
+        readiness: { kind: 'exec', command: ['/bin/test', '-e', '/data/ready'], periodMillis: 50, timeoutMillis: 5_000 },
+      });
+      expect((await driver.inspect(spec.veeId))?.ready).toBe(false);
+      await new Promise((r) => setTimeout(r, 900));
+      expect((await driver.inspect(spec.veeId))?.ready).toBe(true);
+      expect(await driver.logs(spec.veeId, 10)).toEqual(['hello from app']);
+    });
+
+    it('sees a container that ended by itself', async () => {
+      const spec = await started('short', { command: ['/bin/true'] });
+      await new Promise((r) => setTimeout(r, 300));
+      expect((await driver.inspect(spec.veeId))?.state).toBe('EXITED');
+    });
+
+    it('carries the disk along when it migrates', async () => {
+      const elsewhere = await mkdtemp(join(tmpdir(), 'sluice-container-'));
+      const other = await createContainerDriver({ hostId: 'h2' as HostId, dataDir: elsewhere });
+      const spec = await started('mover', { command: ['/bin/sh', '-c', 'test -e /data/first || echo "$RANDOM$RANDOM" > /data/first; sleep 60'] });
+      await new Promise((r) => setTimeout(r, 200));
+      const before = await readInside(spec, '/data/first');
+      const target = { ...spec, epoch: 2 };
+      await driver.send(spec, await other.prepareTarget(target));
+      await other.switchOver(target);
+      await driver.finish(target);
+      await new Promise((r) => setTimeout(r, 200));
+      expect((await other.exec(target, ['/bin/cat', '/data/first'])).stdout.trim()).toBe(before);
+      await other.destroy(target);
+      await other.close();
+      await rm(elsewhere, { recursive: true, force: true });
+    });
+
+    it('survives the death of the process that started it', async () => {
+      const spec = specFor(`vee-orphan-${process.pid}`);
+      made.push(spec);
+      const program = `
+        const { createContainerDriver } = require('${join(process.cwd(), 'dist/drivers/container/driver')}');
+        const spec = ${JSON.stringify(spec)};
+        createContainerDriver({ hostId: 'h', dataDir: ${JSON.stringify(dataDir)} })
+          .then(async (d) => { await d.define(spec); await d.start(spec); process.kill(process.pid, 'SIGKILL'); });`;
+      expect(() => execFileSync(process.execPath, ['-e', program], { stdio: 'ignore' })).toThrow(/SIGKILL|failed/);
+      const again = await createContainerDriver({ hostId: 'h' as HostId, dataDir });
+      expect((await again.recover()).adopted).toContain(spec.veeId);
+      expect(await again.inspect(spec.veeId)).toMatchObject({ state: 'ACTIVE', epoch: 1 });
+    });
+  });
+}

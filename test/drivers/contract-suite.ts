@@ -1,0 +1,212 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Driver, VeeRef, VeeSpec } from '../../drivers/contract';
+import type { HostId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+
+export interface DriverUnderTest {
+  readonly name: string;
+  create(hostId: HostId, dataDir: string): Promise<Driver>;
+}
+
+/**
+ * The executable form of `drivers/contract.ts`. Each host is a folder; `reopen` makes a new driver on it, as
+ * an agent that was killed and came back would.
+ */
+export function contractSuite({ name, create }: DriverUnderTest): void {
+  describe(`driver contract: ${name}`, () => {
+    let folder: string;
+    let driver: Driver;
+    let other: Driver;
+    let serial = 0;
+    const open = (host: string) => create(host as HostId, join(folder, host));
+    const reopen = async () => {
+      await driver.close();
+      driver = await open('host-a');
+    };
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'sluice-driver-'));
+      driver = await open('host-a');
+      other = await open('host-b');
+    });
+    afterAll(async () => {
+      for (const d of [driver, other]) {
+        for (const v of await d.list()) await d.destroy(v);
+        await d.close();
+      }
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    function specOf(epoch = 1, veeId = `vee-${name}-${process.pid}-${serial++}` as VeeId): VeeSpec {
+      return {
+        veeId,
+        epoch,
+        tenantId: 'acme' as TenantId,
+        serviceId: 'svc-1' as ServiceId,
+        component: 'app',
+        index: 0,
+        template: {
+          image: 'busybox',
+          command: [],
+          environment: { GREETING: 'hello' },
+          capacity: { cpuMillis: 200, memoryMiB: 32, diskMiB: 0, bandwidthKbps: 0 },
+          readiness: { kind: 'running' },
+          stopGraceMillis: 500,
+        },
+      };
+    }
+    async function running(): Promise<VeeSpec> {
+      const spec = specOf();
+      await driver.define(spec);
+      await driver.start(spec);
+      return spec;
+    }
+    const stateOf = async (ref: VeeRef, d = driver) => (await d.inspect(ref.veeId))?.state;
+    const code = (c: string) => expect.objectContaining({ name: 'SluiceError', code: c });
+
+    it('tells what the host is', async () => {
+      const print = await driver.fingerprint();
+      expect(print.driver).toBe(driver.name);
+      expect(print.capacity.cpuMillis).toBeGreaterThan(0);
+      expect(print.images).toContain('busybox');
+    });
+
+    it('refuses an image it does not have', async () => {
+      const spec = specOf();
+      const unknown = { ...spec, template: { ...spec.template, image: 'no-such-image' } };
+      await expect(driver.define(unknown)).rejects.toEqual(code('image-unknown'));
+      expect(await driver.inspect(spec.veeId)).toBeUndefined();
+    });
+
+    it('leads a VEE from definition to destruction, each verb twice, the agent killed between each pair', async () => {
+      const spec = specOf();
+      const life: [() => Promise<unknown>, string | undefined][] = [
+        [() => driver.define(spec), 'DEFINED'],
+        [() => driver.start(spec), 'ACTIVE'],
+        [() => driver.pause(spec), 'PAUSED'],
+        [() => driver.resume(spec), 'ACTIVE'],
+        [() => driver.stop(spec, 500), 'DEFINED'],
+        [() => driver.start(spec), 'ACTIVE'],
+        [() => driver.destroy(spec), undefined],
+      ];
+      for (const [verb, state] of life) {
+        await verb();
+        await reopen();
+        await driver.recover();
+        await verb();
+        expect(await stateOf(spec)).toBe(state);
+      }
+    });
+
+    it('suspends and restores, or says that it can’t', async () => {
+      const spec = await running();
+      const { suspend } = (await driver.fingerprint()).capabilities;
+      if (suspend) {
+        await driver.suspend(spec);
+        await driver.suspend(spec);
+        expect(await stateOf(spec)).toBe('SUSPENDED');
+        await reopen();
+        await driver.restore(spec);
+        await driver.restore(spec);
+        expect(await stateOf(spec)).toBe('ACTIVE');
+      } else {
+        await expect(driver.suspend(spec)).rejects.toEqual(code('capability-missing'));
+        await expect(driver.restore(spec)).rejects.toEqual(code('capability-missing'));
+      }
+      await driver.destroy(spec);
+    });
+
+    it('refuses transitions that the state does not allow, and changes nothing', async () => {
+      const spec = specOf();
+      await driver.define(spec);
+      for (const verb of ['pause', 'resume'] as const)
+        await expect(driver[verb](spec)).rejects.toEqual(code('transition-illegal'));
+      await expect(driver.resize(spec, spec.template.capacity)).rejects.toEqual(code('transition-illegal'));
+      await expect(driver.switchOver(spec)).rejects.toEqual(code('transition-illegal'));
+      expect(await stateOf(spec)).toBe('DEFINED');
+      await driver.start(spec);
+      await driver.pause(spec);
+      await expect(driver.start(spec)).rejects.toEqual(code('transition-illegal'));
+      expect(await stateOf(spec)).toBe('PAUSED');
+      await driver.destroy(spec);
+    });
+
+    it('knows no VEE that it was not given', async () => {
+      const ghost = specOf();
+      for (const verb of ['start', 'pause', 'resume'] as const)
+        await expect(driver[verb](ghost)).rejects.toEqual(code('not-found'));
+      await expect(driver.logs(ghost.veeId, 10)).rejects.toEqual(code('not-found'));
+      await driver.destroy(ghost);
+      expect(await driver.inspect(ghost.veeId)).toBeUndefined();
+    });
+
+    it('fences a superseded epoch, also after the VEE is gone and the agent was replaced', async () => {
+      const old = await running();
+      await driver.destroy({ veeId: old.veeId, epoch: 3 });
+      await reopen();
+      for (const act of [() => driver.define(old), () => driver.start(old), () => driver.define({ ...old, epoch: 3 })])
+        await expect(act()).rejects.toEqual(code('epoch-fenced'));
+      await driver.define({ ...old, epoch: 4 });
+      await expect(driver.start(old)).rejects.toEqual(code('epoch-fenced'));
+      await driver.start({ ...old, epoch: 4 });
+      expect(await driver.inspect(old.veeId)).toMatchObject({ epoch: 4, state: 'ACTIVE' });
+      await driver.destroy({ ...old, epoch: 4 });
+    });
+
+    it('resizes a running VEE', async () => {
+      const spec = await running();
+      const capacity = { ...spec.template.capacity, cpuMillis: 400, memoryMiB: 48 };
+      await driver.resize(spec, capacity);
+      await driver.resize(spec, capacity);
+      expect((await driver.inspect(spec.veeId))?.capacity).toEqual(capacity);
+      await driver.destroy(spec);
+    });
+
+    it('lists all it has, and adopts them after a restart', async () => {
+      const specs = [await running(), await running()];
+      await reopen();
+      const report = await driver.recover();
+      expect(report.adopted).toEqual(expect.arrayContaining(specs.map((s) => s.veeId)));
+      const listed = new Map((await driver.list()).map((v) => [v.veeId, v.state]));
+      for (const s of specs) expect(listed.get(s.veeId)).toBe('ACTIVE');
+      for (const s of specs) await driver.destroy(s);
+    });
+
+    it('migrates to another host, each phase twice', async () => {
+      const source = await running();
+      const target = { ...source, epoch: 2 };
+      const offer = await other.prepareTarget(target);
+      expect(await other.prepareTarget(target)).toEqual(offer);
+      await driver.send(source, offer);
+      expect(await stateOf(source)).toBe('OUTGOING');
+      await other.switchOver(target);
+      await other.switchOver(target);
+      expect(await stateOf(target, other)).toBe('ACTIVE');
+      await driver.finish(target);
+      await driver.finish(target);
+      expect(await stateOf(source)).toBeUndefined();
+      await expect(driver.define(source)).rejects.toEqual(code('epoch-fenced'));
+      await other.destroy(target);
+    });
+
+    it('returns everything to the source when a migration is cancelled, and can try again', async () => {
+      const source = await running();
+      const first = { ...source, epoch: 2 };
+      await driver.send(source, await other.prepareTarget(first));
+      await other.cancel(first, 'target');
+      await other.cancel(first, 'target');
+      await driver.cancel(source, 'source');
+      await driver.cancel(source, 'source');
+      expect(await stateOf(source)).toBe('ACTIVE');
+      expect(await stateOf(first, other)).toBeUndefined();
+
+      const second = { ...source, epoch: 3 };
+      await driver.send(source, await other.prepareTarget(second));
+      await other.switchOver(second);
+      await driver.finish(second);
+      expect(await stateOf(second, other)).toBe('ACTIVE');
+      await other.destroy(second);
+    });
+  });
+}

@@ -1,0 +1,59 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostId } from '../../domain/ids';
+import { createSimulatorDriver } from '../../drivers/simulator/driver';
+import type { SimulatorScript } from '../../drivers/simulator/script';
+import { contractSuite } from './contract-suite';
+import { specFor } from '../support/specs';
+
+contractSuite({ name: 'simulator', create: (hostId, dataDir) => createSimulatorDriver({ hostId, dataDir }) });
+
+describe('a scripted simulator', () => {
+  async function scripted(script: SimulatorScript) {
+    const dataDir = await mkdtemp(join(tmpdir(), 'sluice-sim-'));
+    await writeFile(join(dataDir, 'script.json'), JSON.stringify(script));
+    return { dataDir, driver: await createSimulatorDriver({ hostId: 'h' as HostId, dataDir }) };
+  }
+
+  it('says that it is one', async () => {
+    const { driver } = await scripted({});
+    expect(await driver.fingerprint()).toMatchObject({ real: false, driver: 'simulator' });
+  });
+
+  it('fails the n-th call before its effect', async () => {
+    const { driver } = await scripted({ faults: [{ verb: 'start', call: 2, when: 'before', do: 'fail' }] });
+    const [a, b] = [specFor('vee-a'), specFor('vee-b')];
+    for (const s of [a, b]) await driver.define(s);
+    await driver.start(a);
+    await expect(driver.start(b)).rejects.toMatchObject({ code: 'driver-failed' });
+    expect((await driver.inspect(b.veeId))?.state).toBe('DEFINED');
+    await driver.start(b);
+  });
+
+  it('fails after the effect, and counts calls across a restart of its agent', async () => {
+    const { driver, dataDir } = await scripted({ faults: [{ verb: 'start', call: 2, when: 'after', do: 'fail', code: 'driver-refused' }] });
+    const [a, b] = [specFor('vee-a'), specFor('vee-b')];
+    for (const s of [a, b]) await driver.define(s);
+    await driver.start(a);
+    const again = await createSimulatorDriver({ hostId: 'h' as HostId, dataDir });
+    await expect(again.start(b)).rejects.toMatchObject({ code: 'driver-refused' });
+    expect((await again.inspect(b.veeId))?.state).toBe('ACTIVE');
+  });
+
+  it('lies: reports success without the effect', async () => {
+    const { driver } = await scripted({ faults: [{ verb: 'start', call: 1, when: 'before', do: 'lie' }] });
+    const a = specFor('vee-a');
+    await driver.define(a);
+    await driver.start(a);
+    expect((await driver.inspect(a.veeId))?.state).toBe('DEFINED');
+  });
+
+  it('hangs for ever', async () => {
+    const { driver } = await scripted({ faults: [{ verb: 'start', call: 1, when: 'before', do: 'hang' }] });
+    const a = specFor('vee-a');
+    await driver.define(a);
+    const late = new Promise((resolve) => setTimeout(() => resolve('still waiting'), 200));
+    expect(await Promise.race([driver.start(a), late])).toBe('still waiting');
+  });
+});
