@@ -12,6 +12,8 @@ interface VeeBookkeeping {
   ledgerSeq: number;
   ledgerAt: number;
   lastCommit: string | null;
+  /** The newest epoch handed out, and to which operation. */
+  epochs: { last: number; operationId: OperationId | null };
 }
 type StoredVee = Stored<VeeRecord> & VeeBookkeeping;
 
@@ -45,7 +47,7 @@ export function veeRepository(client: MongoClient, db: Db) {
   const ledger = db.collection<Stored<LedgerEvent>>('usage');
 
   const plain = (doc: StoredVee): VeeRecord => {
-    const { ledgerSeq: _seq, ledgerAt: _at, lastCommit: _last, ...record } = doc;
+    const { ledgerSeq: _seq, ledgerAt: _at, lastCommit: _last, epochs: _epochs, ...record } = doc;
     return fromStored<VeeRecord>(record);
   };
 
@@ -75,7 +77,8 @@ export function veeRepository(client: MongoClient, db: Db) {
       await vees.bulkWrite(
         records.map((r) => {
           const { _id, ...rest } = toStored(r);
-          const $setOnInsert = { ...rest, ledgerSeq: 0, ledgerAt: 0, lastCommit: null };
+          const epochs = { last: r.epoch, operationId: null };
+          const $setOnInsert = { ...rest, ledgerSeq: 0, ledgerAt: 0, lastCommit: null, epochs };
           return { updateOne: { filter: { _id }, update: { $setOnInsert }, upsert: true } };
         }),
         { ordered: false },
@@ -106,6 +109,21 @@ export function veeRepository(client: MongoClient, db: Db) {
       );
       if (!doc) throw new SluiceError('conflict', `${id} changed while it was being locked.`);
       return plain(doc);
+    },
+
+    /**
+     * The epoch for a VEE's next activation: never handed out before, also not to an attempt that failed, and
+     * the same for a repeat by the same operation.
+     */
+    async nextEpoch(id: VeeId, operationId: OperationId): Promise<number> {
+      await vees.updateOne(
+        { _id: id, 'epochs.operationId': { $ne: operationId } },
+        { $inc: { 'epochs.last': 1 }, $set: { 'epochs.operationId': operationId } },
+      );
+      const doc = await vees.findOne({ _id: id });
+      if (doc?.epochs.operationId !== operationId)
+        throw new SluiceError('conflict', `${id} is being moved by another operation.`);
+      return doc.epochs.last;
     },
 
     /** Gives the lock back without a change; does nothing if this operation does not hold it. */

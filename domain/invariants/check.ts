@@ -1,4 +1,5 @@
 import { type LedgerEvent, ledgerFaults } from '../accounting/ledger';
+import { groupBy } from '../group-by';
 import type { HostRecord } from '../host';
 import type { HostId } from '../ids';
 import { hasEnded, type OperationRecord } from '../operation/operation';
@@ -58,13 +59,15 @@ export function checkInvariants(state: SystemState): InvariantReport[] {
 
 /** By what drivers report, not only by what we recorded: two records can't both be wrong alike. */
 function runsOnce({ hosts, vees }: SystemState) {
-  const running = new Map<string, string[]>();
-  for (const host of hosts)
-    for (const r of host.reported)
-      if (r.state === 'ACTIVE') running.set(r.veeId, [...(running.get(r.veeId) ?? []), host.id]);
+  const running = groupBy(
+    hosts.flatMap((h) =>
+      h.reported.filter((r) => r.state === 'ACTIVE').map((r) => ({ veeId: r.veeId, hostId: h.id })),
+    ),
+    (r) => r.veeId,
+  );
   const violations = [...running]
     .filter(([, on]) => on.length > 1)
-    .map(([vee, on]) => `${vee} runs on ${on.join(' and ')}`);
+    .map(([vee, on]) => `${vee} runs on ${on.map((r) => r.hostId).join(' and ')}`);
   // Only hosts that answer: what a silent host last said may be long out of date.
   const answering = new Map(hosts.filter((h) => h.liveness === 'up').map((h) => [h.id, h]));
   for (const v of vees) {
@@ -80,7 +83,10 @@ function runsOnce({ hosts, vees }: SystemState) {
 
 function reservationsHold({ hosts, vees, operations }: SystemState) {
   const veeById = new Map(vees.map((v) => [v.id as string, v]));
-  const open = new Set(operations.filter((o) => !hasEnded(o)).map((o) => o.id as string));
+  const underWay = operations.filter((o) => !hasEnded(o));
+  const open = new Set(underWay.map((o) => o.id as string));
+  // While an operation works on a service, its VEEs may hold or lack a place for a moment.
+  const moving = new Set(underWay.map((o) => o.serviceId as string));
   const violations: string[] = [];
   let checked = 0;
   for (const host of hosts) {
@@ -97,12 +103,12 @@ function reservationsHold({ hosts, vees, operations }: SystemState) {
       checked++;
       const vee = veeById.get(veeId);
       const held = vee && occupiesHost(vee.state) && vee.hostId === host.id;
-      if (!held && !open.has(r.operationId))
+      if (!held && !open.has(r.operationId) && !(vee && moving.has(vee.serviceId)))
         violations.push(`${host.id}: the reservation of ${veeId} was never released`);
     }
   }
   for (const v of vees) {
-    if (!occupiesHost(v.state) || v.transition !== null) continue;
+    if (!occupiesHost(v.state) || moving.has(v.serviceId)) continue;
     const host = hosts.find((h) => h.id === v.hostId);
     if (host && !host.reservations[v.id])
       violations.push(`${v.id} occupies ${v.hostId} without a reservation`);
@@ -145,8 +151,7 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
 }
 
 function ledgerWhole({ ledger, vees }: SystemState) {
-  const byVee = new Map<string, LedgerEvent[]>();
-  for (const e of ledger) byVee.set(e.veeId, [...(byVee.get(e.veeId) ?? []), e]);
+  const byVee = groupBy(ledger, (e) => e.veeId);
   const violations: string[] = [];
   for (const [veeId, events] of byVee) {
     events.sort((a, b) => a.seq - b.seq);

@@ -1,4 +1,11 @@
 import type { VeeRecord } from '../vee/vee';
+import type { LivingVee } from './deployment';
+
+/** A scale plan in the form that its executor needs. */
+export interface ScalingChange {
+  readonly create: readonly number[];
+  readonly retire: readonly LivingVee[];
+}
 
 export interface ScalePlan {
   /** Array indices to create, lowest free first. */
@@ -12,7 +19,7 @@ export interface ScalePlan {
  * on the host that carries most of the array (which evens it out), then the youngest index: the choice
  * is a pure function of the members, so a repeated plan is the same plan.
  */
-export function planScale(members: readonly VeeRecord[], wanted: number): ScalePlan {
+export function planScaling(members: readonly VeeRecord[], wanted: number): ScalePlan {
   const living = members.filter((v) => v.state !== 'DESTROYED').sort((a, b) => a.index - b.index);
   if (living.length <= wanted) {
     const used = new Set(living.map((v) => v.index));

@@ -19,7 +19,10 @@ if (obstacle) {
 } else {
   for (const runtime of ['runc', 'crun'] as const) {
     if (!findOnPath(runtime)) continue;
-    contractSuite({ name: `container-${runtime}`, create: (hostId, dataDir) => createContainerDriver({ hostId, dataDir, runtime }) });
+    contractSuite({
+      name: `container-${runtime}`,
+      create: (hostId, dataDir) => createContainerDriver({ hostId, dataDir, runtime }),
+    });
   }
 
   describe('real containers', () => {
@@ -52,9 +55,15 @@ if (obstacle) {
     }
 
     it('enforces its limits, as read from inside, and after a resize', async () => {
-      const spec = await started('limits', { capacity: { cpuMillis: 250, memoryMiB: 24, diskMiB: 0, bandwidthKbps: 0 } });
-      const memory = () => readInside(spec, '/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory.max');
-      const cpu = async () => (await readInside(spec, '/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu.max')).split(' ')[0];
+      const spec = await started('limits', {
+        capacity: { cpuMillis: 250, memoryMiB: 24, diskMiB: 0, bandwidthKbps: 0 },
+      });
+      const memory = () =>
+        readInside(spec, '/sys/fs/cgroup/memory/memory.limit_in_bytes', '/sys/fs/cgroup/memory.max');
+      const cpu = async () =>
+        (await readInside(spec, '/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu.max')).split(
+          ' ',
+        )[0];
       expect([await memory(), await cpu()]).toEqual([String(24 * 1_048_576), '25000']);
       await driver.resize(spec, { cpuMillis: 500, memoryMiB: 40, diskMiB: 0, bandwidthKbps: 0 });
       expect([await memory(), await cpu()]).toEqual([String(40 * 1_048_576), '50000']);
@@ -63,7 +72,11 @@ if (obstacle) {
     it('kills what exceeds its memory', async () => {
       const spec = await started('hog', {
         capacity: { cpuMillis: 500, memoryMiB: 16, diskMiB: 0, bandwidthKbps: 0 },
-        command: ['/bin/sh', '-c', 'head -c 64m /dev/zero | tail >/dev/null; echo "the hog ended with $?"; sleep 60'],
+        command: [
+          '/bin/sh',
+          '-c',
+          'head -c 64m /dev/zero | tail >/dev/null; echo "the hog ended with $?"; sleep 60',
+        ],
       });
       const deadline = Date.now() + 10_000;
       let lines: string[] = [];
@@ -76,9 +89,18 @@ if (obstacle) {
 
     it('is ready when its command says so, and keeps its log', async () => {
       const spec = await started('ready', {
-        command: ['/bin/sh', '-c', 'echo "$GREETING from $SLUICE_COMPONENT"; sleep 0.5; touch /data/ready; sleep 60'],
+        command: [
+          '/bin/sh',
+          '-c',
+          'echo "$GREETING from $SLUICE_COMPONENT"; sleep 0.5; touch /data/ready; sleep 60',
+        ],
         environment: { GREETING: 'hello' },
-        readiness: { kind: 'exec', command: ['/bin/test', '-e', '/data/ready'], periodMillis: 50, timeoutMillis: 5_000 },
+        readiness: {
+          kind: 'exec',
+          command: ['/bin/test', '-e', '/data/ready'],
+          periodMillis: 50,
+          timeoutMillis: 5_000,
+        },
       });
       expect((await driver.inspect(spec.veeId))?.ready).toBe(false);
       await new Promise((r) => setTimeout(r, 900));
@@ -95,7 +117,9 @@ if (obstacle) {
     it('carries the disk along when it migrates', async () => {
       const elsewhere = await mkdtemp(join(tmpdir(), 'sluice-container-'));
       const other = await createContainerDriver({ hostId: 'h2' as HostId, dataDir: elsewhere });
-      const spec = await started('mover', { command: ['/bin/sh', '-c', 'test -e /data/first || echo "$RANDOM$RANDOM" > /data/first; sleep 60'] });
+      const spec = await started('mover', {
+        command: ['/bin/sh', '-c', 'test -e /data/first || echo "$RANDOM$RANDOM" > /data/first; sleep 60'],
+      });
       await new Promise((r) => setTimeout(r, 200));
       const before = await readInside(spec, '/data/first');
       const target = { ...spec, epoch: 2 };
@@ -117,7 +141,9 @@ if (obstacle) {
         const spec = ${JSON.stringify(spec)};
         createContainerDriver({ hostId: 'h', dataDir: ${JSON.stringify(dataDir)} })
           .then(async (d) => { await d.define(spec); await d.start(spec); process.kill(process.pid, 'SIGKILL'); });`;
-      expect(() => execFileSync(process.execPath, ['-e', program], { stdio: 'ignore' })).toThrow(/SIGKILL|failed/);
+      expect(() => execFileSync(process.execPath, ['-e', program], { stdio: 'ignore' })).toThrow(
+        /SIGKILL|failed/,
+      );
       const again = await createContainerDriver({ hostId: 'h' as HostId, dataDir });
       expect((await again.recover()).adopted).toContain(spec.veeId);
       expect(await again.inspect(spec.veeId)).toMatchObject({ state: 'ACTIVE', epoch: 1 });

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Driver, VeeRef, VeeSpec } from '../../drivers/contract';
 import type { HostId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+import type { Driver, VeeRef, VeeSpec } from '../../drivers/contract';
 
 export interface DriverUnderTest {
   readonly name: string;
@@ -145,7 +145,11 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       const old = await running();
       await driver.destroy({ veeId: old.veeId, epoch: 3 });
       await reopen();
-      for (const act of [() => driver.define(old), () => driver.start(old), () => driver.define({ ...old, epoch: 3 })])
+      for (const act of [
+        () => driver.define(old),
+        () => driver.start(old),
+        () => driver.define({ ...old, epoch: 3 }),
+      ])
         await expect(act()).rejects.toEqual(code('epoch-fenced'));
       await driver.define({ ...old, epoch: 4 });
       await expect(driver.start(old)).rejects.toEqual(code('epoch-fenced'));

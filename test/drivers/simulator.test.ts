@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { HostId } from '../../domain/ids';
 import { createSimulatorDriver } from '../../drivers/simulator/driver';
 import type { SimulatorScript } from '../../drivers/simulator/script';
-import { contractSuite } from './contract-suite';
 import { specFor } from '../support/specs';
+import { contractSuite } from './contract-suite';
 
 contractSuite({ name: 'simulator', create: (hostId, dataDir) => createSimulatorDriver({ hostId, dataDir }) });
 
@@ -32,7 +32,9 @@ describe('a scripted simulator', () => {
   });
 
   it('fails after the effect, and counts calls across a restart of its agent', async () => {
-    const { driver, dataDir } = await scripted({ faults: [{ verb: 'start', call: 2, when: 'after', do: 'fail', code: 'driver-refused' }] });
+    const { driver, dataDir } = await scripted({
+      faults: [{ verb: 'start', call: 2, when: 'after', do: 'fail', code: 'driver-refused' }],
+    });
     const [a, b] = [specFor('vee-a'), specFor('vee-b')];
     for (const s of [a, b]) await driver.define(s);
     await driver.start(a);

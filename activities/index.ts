@@ -1,0 +1,17 @@
+import type { SiteDeps } from './deps';
+import { createPlanningActivities } from './planning';
+import { createRecordActivities } from './records';
+import type { createVeehActivities } from './veeh';
+import { createWatchActivities } from './watch';
+
+/** Everything that a site worker's queue offers. */
+export function createSiteActivities(deps: SiteDeps) {
+  return {
+    ...createPlanningActivities(deps),
+    ...createRecordActivities(deps),
+    ...createWatchActivities(deps),
+  };
+}
+
+export type SiteActivities = ReturnType<typeof createSiteActivities>;
+export type AgentActivities = ReturnType<typeof createVeehActivities>;

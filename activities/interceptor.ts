@@ -1,0 +1,69 @@
+import { type Context, log } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import type {
+  ActivityExecuteInput,
+  ActivityInboundCallsInterceptor,
+  ActivityInterceptors,
+  Next,
+} from '@temporalio/worker';
+import { SluiceError } from '../domain/errors';
+import { asStoreError } from '../store/connect';
+import type { FaultPoints } from './fault-points';
+
+const BEAT_MILLIS = 800;
+/** An error we did not foresee is a bug: it gets a few tries, in case it passes, and then is reported. */
+const UNFORESEEN_ATTEMPTS = 5;
+
+/**
+ * What every activity gets: a heartbeat, so that a dead worker is noticed in seconds; errors in our closed
+ * enumeration, with Temporal's retry decided by its table; and, in tests only, fault points.
+ */
+export function activityInterceptor(faults?: FaultPoints) {
+  return (context: Context): ActivityInterceptors => ({ inbound: new EveryActivity(context, faults) });
+}
+
+class EveryActivity implements ActivityInboundCallsInterceptor {
+  private readonly context: Context;
+  private readonly faults: FaultPoints | undefined;
+
+  constructor(context: Context, faults: FaultPoints | undefined) {
+    this.context = context;
+    this.faults = faults;
+  }
+
+  async execute(
+    input: ActivityExecuteInput,
+    next: Next<ActivityInboundCallsInterceptor, 'execute'>,
+  ): Promise<unknown> {
+    const { activityType } = this.context.info;
+    const beat = setInterval(() => this.context.heartbeat(), BEAT_MILLIS);
+    try {
+      await this.faults?.reach(activityType, 'before');
+      const result = await next(input);
+      await this.faults?.reach(activityType, 'after');
+      return result;
+    } catch (error) {
+      throw this.translate(error);
+    } finally {
+      clearInterval(beat);
+    }
+  }
+
+  private translate(thrown: unknown): unknown {
+    const error = asStoreError(thrown);
+    if (error instanceof SluiceError)
+      return ApplicationFailure.create({
+        message: error.message,
+        type: error.code,
+        nonRetryable: !error.retryable,
+      });
+    if (error instanceof ApplicationFailure || this.context.cancellationSignal.aborted) return error;
+    log.error('activity failed unexpectedly', { error });
+    const nonRetryable = this.context.info.attempt >= UNFORESEEN_ATTEMPTS;
+    return ApplicationFailure.create({
+      message: 'Something unexpected happened; the worker’s log has the cause.',
+      type: 'internal',
+      nonRetryable,
+    });
+  }
+}

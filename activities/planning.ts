@@ -1,0 +1,202 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { agentTaskQueue, makeBlueprintId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import { templateOf } from '../domain/manifest/components';
+import type { Manifest } from '../domain/manifest/schema';
+import type { Blueprint, PlacementRequest } from '../domain/placement/model';
+import { plan } from '../domain/placement/plan';
+import { refusalSummary } from '../domain/placement/refusal-summary';
+import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
+import type { Deployment } from '../domain/service/deployment';
+import { planScaling, type ScalingChange } from '../domain/service/scaling';
+import type { ServiceRecord } from '../domain/service/service';
+import { startLevels } from '../domain/service/start-order';
+import type { VeeRecord } from '../domain/vee/vee';
+import type { VeeSpec } from '../drivers/contract';
+import { hostOf, takeSnapshot } from '../store/snapshot';
+import type { Store } from '../store/store';
+import type { SiteDeps } from './deps';
+import { toLiving } from './living';
+
+/** Epoch of a VEE's first activation. */
+export const FIRST_EPOCH = 1;
+
+export interface MigrationPlan {
+  readonly target: { readonly hostId: VeeRecord['hostId']; readonly agentQueue: string };
+  readonly epoch: number;
+  readonly spec: VeeSpec;
+}
+
+/** Activities that decide, each by a pure function over what the database says now. */
+export function createPlanningActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  async function planFor(
+    service: ServiceRecord,
+    operationId: OperationId,
+    additions: readonly Additions[],
+    attempt: number,
+  ): Promise<Deployment> {
+    const manifest = await store.services.manifest(service.manifestDigest);
+    const request = additionRequest(manifest, service, operationId, additions);
+    const blueprint = await decide(operationId, request, attempt);
+    return toDeployment(store, blueprint, manifest, service);
+  }
+
+  /** Plans once under an id that is derived from operation and attempt: a repeat gets the first answer. */
+  async function decide(
+    operationId: OperationId,
+    request: PlacementRequest,
+    attempt: number,
+  ): Promise<Blueprint> {
+    const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', attempt));
+    const kept = await store.blueprints.get(blueprintId);
+    const now = deps.now();
+    const answer =
+      kept ??
+      plan(await takeSnapshot(store, now), request, deps.placementPolicy, {
+        now,
+        seed: operationId,
+        blueprintId,
+        operationId,
+      });
+    if (answer.kind === 'blueprint') return store.blueprints.put(answer);
+    await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: now });
+    throw new SluiceError('placement-infeasible', refusalSummary(answer));
+  }
+
+  async function reserveTarget(
+    vee: VeeRecord,
+    operationId: OperationId,
+    toHostId?: string,
+  ): Promise<VeeRecord['hostId']> {
+    const service = await serviceOf(store, vee.serviceId);
+    const manifest = await store.services.manifest(service.manifestDigest);
+    const source = await hostOf(store, vee.hostId);
+    if (source.fingerprint.capabilities.migration === 'none')
+      throw new SluiceError('capability-missing', `The driver of ${source.id} can't migrate.`);
+    const request = migrationRequest(manifest, vee, source, toHostId);
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      const blueprint = await decide(operationId, request, attempt);
+      const hostId = blueprint.assignments[0]?.hostId;
+      if (
+        hostId &&
+        (await store.hosts.reserve(
+          hostId,
+          operationId,
+          new Map([[vee.id, vee.template.capacity]]),
+          deps.now(),
+        ))
+      )
+        return hostId;
+    }
+    throw new SluiceError('placement-race', `Other plans kept taking the capacity for ${vee.id}.`);
+  }
+
+  return {
+    async planService(call: {
+      operationId: OperationId;
+      serviceId: ServiceId;
+      attempt: number;
+    }): Promise<Deployment> {
+      const service = await serviceOf(store, call.serviceId);
+      const all = Object.entries(service.instances).map(([component, count]) => ({
+        component,
+        indices: Array.from({ length: count }, (_, i) => i),
+      }));
+      const deployment = await planFor(service, call.operationId, all, call.attempt);
+      await store.services.enterPhase(service.id, 'negotiated', call.operationId, deps.now());
+      return deployment;
+    },
+
+    async planAdditions(call: {
+      operationId: OperationId;
+      serviceId: ServiceId;
+      component: string;
+      indices: readonly number[];
+      attempt: number;
+    }): Promise<Deployment> {
+      const service = await serviceOf(store, call.serviceId);
+      return planFor(
+        service,
+        call.operationId,
+        [{ component: call.component, indices: call.indices }],
+        call.attempt,
+      );
+    },
+
+    async planScaling(call: {
+      serviceId: ServiceId;
+      component: string;
+      instances: number;
+    }): Promise<ScalingChange> {
+      const members = await store.vees.find({
+        serviceId: call.serviceId,
+        component: call.component,
+        living: true,
+      });
+      const { create, retire } = planScaling(members, call.instances);
+      return { create, retire: await Promise.all(retire.map((v) => toLiving(store, v))) };
+    },
+
+    /** Chooses a target and takes its capacity, so that a repeat finds the migration's own reservation. */
+    async planMigration(call: {
+      operationId: OperationId;
+      veeId: VeeId;
+      toHostId?: string;
+    }): Promise<MigrationPlan> {
+      const { operationId, veeId, toHostId } = call;
+      const vee = await store.vees.get(veeId);
+      if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
+      const held = (await store.hosts.all()).find((h) => h.reservations[veeId]?.operationId === operationId);
+      const hostId = held?.id ?? (await reserveTarget(vee, operationId, toHostId));
+      const target = await hostOf(store, hostId);
+      const epoch = await store.vees.nextEpoch(veeId, operationId);
+      const { tenantId, serviceId, component, index, template } = vee;
+      return {
+        target: { hostId, agentQueue: agentTaskQueue(target.siteId, target.agentId) },
+        epoch,
+        spec: { veeId, epoch, tenantId, serviceId, component, index, template },
+      };
+    },
+  };
+}
+
+export async function serviceOf(store: Store, id: ServiceId): Promise<ServiceRecord> {
+  const service = await store.services.get(id);
+  if (!service) throw new SluiceError('not-found', `There is no service ${id}.`);
+  return service;
+}
+
+async function toDeployment(
+  store: Store,
+  blueprint: Blueprint,
+  manifest: Manifest,
+  service: ServiceRecord,
+): Promise<Deployment> {
+  const queues = new Map((await store.hosts.all()).map((h) => [h.id, agentTaskQueue(h.siteId, h.agentId)]));
+  const names = new Set(blueprint.assignments.map((a) => a.component));
+  const order = startLevels(
+    manifest.components.map((c) => c.name),
+    manifest.topology.dependencies,
+  );
+  if (order.kind === 'cycle') throw new SluiceError('manifest-invalid', 'The start order has a cycle.');
+  const declared = manifest.components.filter((c) => names.has(c.name));
+  return {
+    blueprintId: blueprint.id,
+    tenantId: service.tenantId,
+    serviceId: service.id,
+    templates: Object.fromEntries(declared.map((c) => [c.name, templateOf(manifest, c)])),
+    levels: order.levels
+      .map((level) => level.filter((c) => names.has(c)))
+      .filter((level) => level.length > 0),
+    vees: blueprint.assignments.map(({ veeId, component, index, hostId }) => ({
+      veeId,
+      component,
+      index,
+      hostId,
+      agentQueue: queues.get(hostId) ?? '',
+      epoch: FIRST_EPOCH,
+    })),
+  };
+}

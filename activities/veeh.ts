@@ -1,0 +1,99 @@
+import { Context } from '@temporalio/activity';
+import { SluiceError } from '../domain/errors';
+import type { HostId, VeeId } from '../domain/ids';
+import type { Capacity } from '../domain/units';
+import type { Readiness } from '../domain/vee/vee';
+import type { Driver, TransferOffer, VeeRef, VeeSpec } from '../drivers/contract';
+
+interface OnHost {
+  readonly hostId: HostId;
+  readonly ref: VeeRef;
+}
+
+export type StateVerb = 'pause' | 'resume' | 'suspend' | 'restore';
+
+const READY_POLL_MILLIS = 250;
+
+/**
+ * VEEH activities: one verb of one driver each. An agent may serve several hosts (a simulated site has one
+ * agent for all), so each call names its host.
+ */
+export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
+  function on(hostId: HostId): Driver {
+    const driver = drivers.get(hostId);
+    if (!driver) throw new SluiceError('not-found', `This agent does not serve ${hostId}.`);
+    return driver;
+  }
+
+  return {
+    defineVee: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).define(spec),
+    startVee: ({ hostId, ref }: OnHost) => on(hostId).start(ref),
+    stopVee: ({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }) =>
+      on(hostId).stop(ref, graceMillis),
+
+    /** Ends it gracefully where it runs, then removes it. Fine when it is not there. */
+    async destroyVee({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }): Promise<void> {
+      const driver = on(hostId);
+      const status = await driver.inspect(ref.veeId);
+      if (status?.state === 'ACTIVE' && graceMillis > 0 && status.epoch === ref.epoch)
+        await driver.stop(ref, graceMillis);
+      await driver.destroy(ref);
+    },
+
+    /** @throws SluiceError `vee-not-ready` after the manifest's time, or at once when it has ended */
+    async awaitReady({ hostId, ref, readiness }: OnHost & { readiness: Readiness }): Promise<void> {
+      const driver = on(hostId);
+      const [period, timeout] =
+        readiness.kind === 'exec'
+          ? [readiness.periodMillis, readiness.timeoutMillis]
+          : [READY_POLL_MILLIS, 5_000];
+      const context = Context.current();
+      const until = Date.now() + timeout;
+      for (;;) {
+        const status = await driver.inspect(ref.veeId);
+        if (status?.ready) return;
+        if (!status || status.state === 'EXITED')
+          throw new SluiceError('vee-not-ready', `${ref.veeId} ended before it was ready.`);
+        if (Date.now() >= until)
+          throw new SluiceError('vee-not-ready', `${ref.veeId} was not ready after ${timeout} ms.`);
+        await context.sleep(period);
+      }
+    },
+
+    /** `ifPossible` is for undos: a VEE that is gone, or never came so far, needs none. */
+    async changeVee({
+      hostId,
+      ref,
+      verb,
+      ifPossible = false,
+    }: OnHost & { verb: StateVerb; ifPossible?: boolean }): Promise<void> {
+      try {
+        await on(hostId)[verb](ref);
+      } catch (error) {
+        const moot =
+          error instanceof SluiceError &&
+          ['not-found', 'transition-illegal', 'capability-missing'].includes(error.code);
+        if (!ifPossible || !moot) throw error;
+      }
+    },
+
+    async resizeVee({ hostId, ref, capacity }: OnHost & { capacity: Capacity }): Promise<void> {
+      const driver = on(hostId);
+      if (!(await driver.fingerprint()).capabilities.liveResize)
+        throw new SluiceError('capability-missing', `The driver of ${hostId} can't resize a running VEE.`);
+      await driver.resize(ref, capacity);
+    },
+
+    prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).prepareTarget(spec),
+    sendVee: ({ hostId, ref, offer }: OnHost & { offer: TransferOffer }) => on(hostId).send(ref, offer),
+    switchOver: ({ hostId, ref }: OnHost) => on(hostId).switchOver(ref),
+    finishMigration: ({ hostId, ref }: OnHost) => on(hostId).finish(ref),
+
+    async cancelMigration({ hostId, ref, side }: OnHost & { side: 'source' | 'target' }): Promise<void> {
+      await on(hostId).cancel(ref, side);
+    },
+
+    readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>
+      on(hostId).logs(veeId, tailLines),
+  };
+}

@@ -1,0 +1,38 @@
+import { Context } from '@temporalio/activity';
+import type { SiteDeps } from './deps';
+
+/** How often hosts are looked at, and how long one turn of the watch lasts. */
+const PERIOD_MILLIS = 500;
+const TURN_MILLIS = 600_000;
+/** A request that was recorded so long ago and is still pending was never handed over. */
+const HANDOVER_MILLIS = 5_000;
+
+/** The site's watch: marks silent hosts, and hands over requests whose API process died half-way. */
+export function createWatchActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  async function look(): Promise<void> {
+    const now = deps.now();
+    for (const { id, liveness } of await store.hosts.markSilent(now, deps.liveness))
+      await store.events.append({
+        id: `${id}/${liveness}/${now}`,
+        at: now,
+        kind: `host.${liveness}`,
+        message: `${id} is ${liveness}: no heartbeat came`,
+        subject: id,
+      });
+    for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
+      await deps.submit(operation);
+  }
+
+  return {
+    async watchSite(): Promise<void> {
+      const context = Context.current();
+      const until = deps.now() + TURN_MILLIS;
+      while (deps.now() < until && !context.cancellationSignal.aborted) {
+        await look();
+        await context.sleep(PERIOD_MILLIS);
+      }
+    },
+  };
+}

@@ -1,0 +1,17 @@
+import type { Client } from '@temporalio/client';
+import type { SiteId } from '../domain/ids';
+import type { Policy } from '../domain/placement/model';
+import type { Logger } from '../process/log';
+import type { Store } from '../store/store';
+import type { Operations } from '../temporal/submit';
+
+export interface ApiDeps {
+  readonly siteId: SiteId;
+  readonly store: Store;
+  readonly operations: Operations;
+  readonly temporal: Client;
+  readonly placementPolicy: Policy;
+  readonly log: Logger;
+  /** Base of Temporal's UI for this namespace, where there is one: operations link to it. */
+  readonly temporalUi: string | undefined;
+}

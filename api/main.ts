@@ -1,0 +1,72 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
+import { onStop, reportReady, runMain } from '../process/lifecycle';
+import { createLogger, type Logger } from '../process/log';
+import { readEnvironment, siteSettings } from '../process/settings';
+import { connectStore } from '../store/connect';
+import { ensureIndexes } from '../store/indexes';
+import { createStore } from '../store/store';
+import { lazyTemporalClient } from '../temporal/connection';
+import { Operations } from '../temporal/submit';
+import { createApp } from './app';
+
+const apiSchema = z.object({
+  SLUICE_API_HOST: z.string().default('127.0.0.1'),
+  SLUICE_API_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  SLUICE_OPERATOR_TOKEN: z.string().min(16).optional(),
+  SLUICE_JOIN_TOKEN: z.string().min(16).optional(),
+  SLUICE_TEMPORAL_UI: z.url().optional(),
+});
+
+const BOOTSTRAP_JOIN_MILLIS = 86_400_000;
+const DRAIN_MILLIS = 10_000;
+
+/** Composition root of an API process. */
+async function main(log: Logger): Promise<void> {
+  const settings = siteSettings();
+  const env = readEnvironment(apiSchema, process.env);
+  const connection = await connectStore(settings.mongoUri, settings.database);
+  const store = createStore(connection);
+  const { client, namespace } = lazyTemporalClient();
+  const app = createApp({
+    siteId: settings.siteId,
+    store,
+    operations: new Operations(client, settings.timing),
+    temporal: client,
+    placementPolicy: settings.placementPolicy,
+    log,
+    temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
+  });
+  await ensureIndexes(connection.db);
+  if (env.SLUICE_OPERATOR_TOKEN)
+    await store.identities.grant(env.SLUICE_OPERATOR_TOKEN, {
+      role: 'operator',
+      name: 'bootstrap',
+      createdAt: Date.now(),
+    });
+  if (env.SLUICE_JOIN_TOKEN)
+    await store.identities.putJoinToken(env.SLUICE_JOIN_TOKEN, Date.now() + BOOTSTRAP_JOIN_MILLIS);
+
+  const server = createServer(app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(env.SLUICE_API_PORT, env.SLUICE_API_HOST, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  onStop(log, async () => {
+    // Streams of progress have no end of their own; what else is under way gets its time.
+    const hard = setTimeout(() => server.closeAllConnections(), DRAIN_MILLIS);
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeIdleConnections();
+    await closed;
+    clearTimeout(hard);
+    await client.connection.close();
+    await connection.close();
+  });
+  log.info({ port }, 'API listens');
+  reportReady({ port });
+}
+
+const log = createLogger('api');
+runMain(log, () => main(log));

@@ -1,0 +1,71 @@
+import { SluiceError } from '../domain/errors';
+import type { VeeId } from '../domain/ids';
+import type { OperationKind, OperationParams, OperationRecord } from '../domain/operation/operation';
+import type { ServiceRecord } from '../domain/service/service';
+import type { ApiDeps } from './deps';
+import type { Answer, Context } from './route';
+import { operationView } from './views';
+
+interface Asked {
+  readonly kind: OperationKind;
+  readonly service: ServiceRecord;
+  readonly veeId?: VeeId;
+  readonly params?: OperationParams;
+}
+
+/**
+ * Records an operation and hands it to Temporal, in this order: a process that dies in between leaves a
+ * pending record, which the site's watch hands over. Answers 202 with the operation.
+ */
+export async function requestOperation(
+  deps: ApiDeps,
+  context: Pick<Context, 'operationId' | 'identity' | 'requestId'>,
+  asked: Asked,
+): Promise<Answer> {
+  const { kind, service, veeId, params = {} } = asked;
+  const record: OperationRecord = {
+    id: context.operationId,
+    kind,
+    siteId: service.siteId,
+    tenantId: service.tenantId,
+    serviceId: service.id,
+    ...(veeId ? { veeId } : {}),
+    params,
+    state: 'pending',
+    steps: [],
+    done: 0,
+    total: 0,
+    cancellable: true,
+    requestedBy: context.identity.name,
+    requestId: context.requestId,
+    revision: 0,
+    createdAt: Date.now(),
+  };
+  return hand(deps, await deps.store.operations.create(record), service.name);
+}
+
+/** Hands a recorded operation over; also for one that an earlier request recorded. */
+export async function hand(deps: ApiDeps, record: OperationRecord, serviceName: string): Promise<Answer> {
+  if (record.state === 'pending') {
+    try {
+      await deps.operations.submit(record, serviceName);
+    } catch (error) {
+      // Refused before it began: it never was an operation. A fault says nothing, so the record stays.
+      if (error instanceof SluiceError && !error.retryable) await deps.store.operations.forget(record.id);
+      throw error;
+    }
+  }
+  return accepted(deps, await current(deps, record));
+}
+
+async function current(deps: ApiDeps, record: OperationRecord): Promise<OperationRecord> {
+  return (await deps.store.operations.get(record.id)) ?? record;
+}
+
+export function accepted(deps: ApiDeps, record: OperationRecord): Answer {
+  return {
+    status: 202,
+    body: operationView(record, deps.temporalUi),
+    headers: { Location: `/v1/operations/${record.id}` },
+  };
+}

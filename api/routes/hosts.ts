@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { SluiceError } from '../../domain/errors';
+import type { HostFingerprint } from '../../domain/host';
+import { type AgentId, type HostId, NAME_PATTERN } from '../../domain/ids';
+import { makeToken } from '../../store/identities';
+import type { ApiDeps } from '../deps';
+import { checkMatch, etagOf, json, pageQuery, type Route, route } from '../route';
+import { hostSchema, pageOf } from '../schemas';
+import { hostView } from '../views';
+
+const name = z.string().regex(NAME_PATTERN);
+const byId = z.strictObject({ id: z.string().max(63) });
+const amount = z.int().min(0);
+const capacity = z.strictObject({
+  cpuMillis: amount,
+  memoryMiB: amount,
+  diskMiB: amount,
+  bandwidthKbps: amount,
+});
+
+const fingerprintSchema: z.ZodType<HostFingerprint> = z.strictObject({
+  driver: name,
+  description: z.string().max(200),
+  real: z.boolean(),
+  capabilities: z.strictObject({
+    pause: z.boolean(),
+    suspend: z.boolean(),
+    liveResize: z.boolean(),
+    migration: z.enum(['live', 'cold', 'none']),
+    exec: z.boolean(),
+    logs: z.boolean(),
+    enforces: z.strictObject({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
+  }),
+  capacity,
+  images: z.array(z.string().max(128)).max(1_000),
+  attributes: z.record(z.string().max(63), z.string().max(200)),
+});
+
+const joinSchema = z.strictObject({
+  agentId: name,
+  hosts: z
+    .array(
+      z.strictObject({
+        id: name,
+        zone: name,
+        labels: z.record(z.string().max(63), z.string().max(63)),
+        fingerprint: fingerprintSchema,
+      }),
+    )
+    .min(1)
+    .max(1_000),
+});
+
+const reportSchema = z.strictObject({
+  hosts: z
+    .array(
+      z.strictObject({
+        hostId: name,
+        vees: z
+          .array(
+            z.strictObject({
+              veeId: z.string().max(64),
+              epoch: z.int(),
+              state: z.enum(['DEFINED', 'ACTIVE', 'PAUSED', 'SUSPENDED', 'DESTROYED', 'EXITED']),
+            }),
+          )
+          .max(10_000),
+      }),
+    )
+    .max(1_000),
+});
+
+export function hostRoutes(deps: ApiDeps): Route[] {
+  const { store, siteId } = deps;
+
+  return [
+    route({
+      method: 'get',
+      path: '/v1/hosts',
+      tag: 'hosts',
+      summary: 'List hosts',
+      roles: ['operator'],
+      query: pageQuery,
+      responses: { 200: { description: 'A page', schema: pageOf(hostSchema) } },
+      handler: async ({ query }) => {
+        const { items, ...rest } = await store.hosts.page(query);
+        return { status: 200, body: { items: items.map(hostView), ...rest } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/hosts/{id}',
+      tag: 'hosts',
+      summary: 'One host',
+      roles: ['operator'],
+      params: byId,
+      responses: { 200: { description: 'The host', schema: hostSchema } },
+      handler: async ({ params }) => {
+        const host = await store.hosts.get(params.id as HostId);
+        if (!host) throw new SluiceError('not-found', 'There is no such host.');
+        return {
+          status: 200,
+          body: { ...hostView(host), reservations: host.reservations, reported: host.reported },
+          headers: etagOf(host),
+        };
+      },
+    }),
+    ...(['cordon', 'uncordon'] as const).map((verb) =>
+      route({
+        method: 'post',
+        path: `/v1/hosts/{id}/${verb}`,
+        tag: 'hosts',
+        summary: verb === 'cordon' ? 'Place nothing new on it' : 'Place on it again',
+        roles: ['operator'],
+        params: byId,
+        responses: { 200: { description: 'The host', schema: hostSchema } },
+        write: true,
+        ifMatch: true,
+        handler: async ({ params, ifMatch }) => {
+          const id = params.id as HostId;
+          const current = await store.hosts.get(id);
+          if (!current) throw new SluiceError('not-found', 'There is no such host.');
+          checkMatch(ifMatch, current);
+          const host = await store.hosts.setCordoned(id, verb === 'cordon', ifMatch);
+          if (!host) throw new SluiceError('stale-etag', 'It changed since you read it.');
+          return { status: 200, body: hostView(host), headers: etagOf(host) };
+        },
+      }),
+    ),
+    route({
+      method: 'post',
+      path: '/v1/join-tokens',
+      tag: 'hosts',
+      summary: 'Make a token that lets agents join the site',
+      roles: ['operator'],
+      body: json(z.strictObject({ ttlMillis: z.int().min(1_000).max(604_800_000).default(3_600_000) })),
+      responses: {
+        201: {
+          description: 'The token; it is shown once',
+          schema: z.object({ token: z.string(), expiresAt: z.int() }),
+        },
+      },
+      handler: async ({ body }) => {
+        const token = makeToken('join');
+        const expiresAt = Date.now() + body.ttlMillis;
+        await store.identities.putJoinToken(token, expiresAt);
+        return { status: 201, body: { token, expiresAt } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents/join',
+      tag: 'agents',
+      summary: 'An agent announces its hosts and gets a token of its own',
+      roles: ['agent'],
+      body: json(joinSchema),
+      responses: { 200: { description: 'The agent’s token', schema: z.object({ token: z.string() }) } },
+      handler: async ({ identity, body }) => {
+        const agentId = body.agentId as AgentId;
+        if (identity.agentId !== undefined && identity.agentId !== agentId)
+          throw new SluiceError('forbidden', `The token is ${identity.agentId}’s, not ${agentId}’s.`);
+        const now = Date.now();
+        for (const { id, zone, labels, fingerprint } of body.hosts) {
+          const holder = await store.hosts.get(id as HostId);
+          if (holder && holder.agentId !== agentId && holder.liveness !== 'lost')
+            throw new SluiceError('conflict', `The host ${id} is served by ${holder.agentId}.`);
+          await store.hosts.join({ id: id as HostId, siteId, agentId, zone, labels, fingerprint }, now);
+        }
+        const token = makeToken('agent');
+        const hostIds = body.hosts.map((h) => h.id as HostId);
+        await store.identities.grant(token, {
+          role: 'agent',
+          name: agentId,
+          agentId,
+          hostIds,
+          createdAt: now,
+        });
+        return { status: 200, body: { token } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents/heartbeat',
+      tag: 'agents',
+      summary: 'An agent reports that it lives, and what its hosts run',
+      roles: ['agent'],
+      body: json(reportSchema),
+      responses: { 204: { description: 'Noted' } },
+      handler: async ({ identity, body }) => {
+        const { agentId, hostIds = [] } = identity;
+        if (!agentId) throw new SluiceError('forbidden', 'A join token can only join.');
+        const now = Date.now();
+        for (const { hostId, vees } of body.hosts) {
+          if (!hostIds.includes(hostId as HostId))
+            throw new SluiceError('forbidden', `${hostId} is not ${agentId}’s.`);
+          const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now);
+          if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
+        }
+        return { status: 204 };
+      },
+    }),
+  ];
+}

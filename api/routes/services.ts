@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { derivedEntropy } from '../../domain/derived-entropy';
+import { SluiceError } from '../../domain/errors';
+import { makeServiceId, type ServiceId, type TenantId } from '../../domain/ids';
+import { componentNamed, initialInstances } from '../../domain/manifest/components';
+import { checkManifest, parseManifest } from '../../domain/manifest/parse';
+import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
+import { initialAdditions } from '../../domain/placement/request';
+import { PHASES, type ServiceRecord } from '../../domain/service/service';
+import type { ApiDeps } from '../deps';
+import { planAdditions, planRetirement, planScale } from '../dry-run';
+import { accepted, hand, requestOperation } from '../request-operation';
+import {
+  type Answer,
+  type Context,
+  checkMatch,
+  etagOf,
+  found,
+  json,
+  pageQuery,
+  type Route,
+  route,
+  scopeOf,
+} from '../route';
+import { operationSchema, pageOf, planSchema, serviceSchema } from '../schemas';
+import { serviceView } from '../views';
+
+const byId = z.strictObject({ id: z.string().max(64) });
+const OPERATED = ['operator', 'tenant'] as const;
+const started = {
+  202: { description: 'Started: the operation', schema: operationSchema },
+  200: { description: 'Dry run: the plan', schema: planSchema },
+};
+
+export function serviceRoutes(deps: ApiDeps): Route[] {
+  const { store } = deps;
+
+  async function load(context: Context<unknown>, id: string): Promise<ServiceRecord> {
+    return found(context.identity, 'service', await store.services.get(id as ServiceId));
+  }
+
+  return [
+    route({
+      method: 'post',
+      path: '/v1/services',
+      tag: 'services',
+      summary: 'Apply a manifest: place and start a service',
+      roles: OPERATED,
+      query: z.strictObject({
+        tenant: z.string().max(63).optional().describe('Whose service; operators must say'),
+        dryRun: z.stringbool().default(false),
+      }),
+      body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
+      responses: started,
+      write: true,
+      dryRun: true,
+      handler: async (context) => {
+        const manifest = readManifest(context.req.body);
+        const tenantId = await owner(deps, context);
+        if (context.dryRun) {
+          const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
+          return planAdditions(
+            deps,
+            'service.provision',
+            manifest,
+            { id, tenantId },
+            context.operationId,
+            initialAdditions(initialInstances(manifest)),
+          );
+        }
+        return apply(deps, context, manifest, tenantId);
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/services',
+      tag: 'services',
+      summary: 'List services',
+      roles: OPERATED,
+      query: pageQuery.extend({ phase: z.enum(PHASES).optional(), name: z.string().max(63).optional() }),
+      responses: { 200: { description: 'A page', schema: pageOf(serviceSchema) } },
+      handler: async ({ identity, query: { phase, name, ...page } }) => {
+        const { items, ...rest } = await store.services.page({ ...scopeOf(identity), phase, name }, page);
+        return { status: 200, body: { items: items.map(serviceView), ...rest } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/services/{id}',
+      tag: 'services',
+      summary: 'One service, with its manifest',
+      roles: OPERATED,
+      params: byId,
+      responses: { 200: { description: 'The service', schema: serviceSchema } },
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        const manifest = await store.services.manifest(service.manifestDigest);
+        return { status: 200, body: { ...serviceView(service), manifest }, headers: etagOf(service) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/services/{id}/plan',
+      tag: 'services',
+      summary: 'Where its VEEs were placed, and why: the blueprints',
+      roles: OPERATED,
+      params: byId,
+      responses: { 200: { description: 'Blueprints', schema: z.object({ items: z.array(z.unknown()) }) } },
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        const vees = await store.vees.find({ serviceId: service.id });
+        const ids = [...new Set(vees.map((v) => v.blueprintId))];
+        const blueprints = await Promise.all(ids.map((id) => store.blueprints.get(id)));
+        return { status: 200, body: { items: blueprints.filter((b) => b !== undefined) } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/services/{id}/events',
+      tag: 'services',
+      summary: 'What happened to it',
+      roles: OPERATED,
+      params: byId,
+      query: pageQuery,
+      responses: { 200: { description: 'A page of events', schema: pageOf(z.unknown()) } },
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        return { status: 200, body: await store.events.page({ serviceId: service.id }, context.query) };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/v1/services/{id}',
+      tag: 'services',
+      summary: 'Decommission a service',
+      roles: OPERATED,
+      params: byId,
+      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      responses: started,
+      write: true,
+      dryRun: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        checkMatch(context.ifMatch, service);
+        if (service.phase === 'decommissioned')
+          throw new SluiceError('transition-illegal', `${service.name} is decommissioned already.`);
+        if (context.dryRun) return planRetirement(deps, service);
+        return requestOperation(deps, context, { kind: 'service.decommission', service });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/services/{id}/components/{component}/scale',
+      tag: 'services',
+      summary: 'Set how many instances a component has',
+      roles: OPERATED,
+      params: byId.extend({ component: z.string().max(63) }),
+      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      body: json(z.strictObject({ instances: z.int().min(0) })),
+      responses: started,
+      write: true,
+      dryRun: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        checkMatch(context.ifMatch, service);
+        requirePhase(service, 'scale', ['operating']);
+        const manifest = await store.services.manifest(service.manifestDigest);
+        const component = componentNamed(manifest, context.params.component);
+        if (!component)
+          throw new SluiceError(
+            'not-found',
+            `${service.name} has no component "${context.params.component}".`,
+          );
+        const { min, max } = component.instances;
+        const { instances } = context.body;
+        if (instances < min || instances > max)
+          throw new SluiceError(
+            'out-of-bounds',
+            `${component.name} takes ${min} to ${max} instances, not ${instances}.`,
+            { pointer: '/instances' },
+          );
+        if (context.dryRun)
+          return planScale(deps, manifest, service, context.operationId, component.name, instances);
+        return requestOperation(deps, context, {
+          kind: 'service.scale',
+          service,
+          params: { component: component.name, instances },
+        });
+      },
+    }),
+    ...(['suspend', 'resume'] as const).map((verb) =>
+      route({
+        method: 'post',
+        path: `/v1/services/{id}/${verb}`,
+        tag: 'services',
+        summary: verb === 'suspend' ? 'Still all its VEEs' : 'Bring a suspended service back',
+        roles: OPERATED,
+        params: byId,
+        responses: started,
+        write: true,
+        ifMatch: true,
+        handler: async (context) => {
+          const service = await load(context, context.params.id);
+          checkMatch(context.ifMatch, service);
+          requirePhase(service, verb, verb === 'suspend' ? ['operating'] : ['suspended']);
+          return requestOperation(deps, context, { kind: `service.${verb}`, service });
+        },
+      }),
+    ),
+  ];
+}
+
+function requirePhase(service: ServiceRecord, verb: string, phases: readonly string[]): void {
+  if (!phases.includes(service.phase))
+    throw new SluiceError(
+      'transition-illegal',
+      `${service.name} is ${service.phase}: ${verb} needs ${phases.join(' or ')}.`,
+    );
+}
+
+function readManifest(body: unknown): Manifest {
+  return typeof body === 'string' ? parseManifest(body) : checkManifest(body);
+}
+
+/** A tenant applies for itself; an operator says for whom. */
+async function owner(
+  deps: ApiDeps,
+  { identity, query }: Context<unknown, { tenant?: string | undefined }>,
+): Promise<TenantId> {
+  if (identity.role === 'tenant' && identity.tenantId) {
+    if (query.tenant !== undefined && query.tenant !== identity.tenantId)
+      throw new SluiceError('forbidden', 'A tenant applies manifests for itself only.');
+    return identity.tenantId;
+  }
+  if (query.tenant === undefined)
+    throw new SluiceError('request-invalid', 'Operators must say whose service it is: ?tenant=NAME.', {
+      pointer: '/query/tenant',
+    });
+  const tenantId = query.tenant as TenantId;
+  if (!(await deps.store.identities.hasTenant(tenantId)))
+    throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
+  return tenantId;
+}
+
+/**
+ * The name is the lock: of two requests for one name, one makes the service. The other gets that one's
+ * operation when it asked for the very same, and a conflict when it asked for something else.
+ */
+async function apply(
+  deps: ApiDeps,
+  context: Context<unknown, unknown>,
+  manifest: Manifest,
+  tenantId: TenantId,
+): Promise<Answer> {
+  const { store, siteId } = deps;
+  const { operationId } = context;
+  const digest = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+  await store.services.putManifest(digest, manifest);
+  const now = Date.now();
+  const entropy = derivedEntropy(operationId, 'service');
+  const service = await store.services.create({
+    id: makeServiceId(entropy),
+    siteId,
+    tenantId,
+    name: manifest.name,
+    phase: 'requested',
+    history: [{ phase: 'requested', at: now, operationId }],
+    manifestDigest: digest,
+    instances: initialInstances(manifest),
+    gri: `gri-${entropy}`,
+    provisionOperationId: operationId,
+    generation: 1,
+    createdAt: now,
+    updatedAt: now,
+  });
+  if (service.manifestDigest !== digest)
+    throw new SluiceError(
+      'already-exists',
+      `${tenantId} has a service "${manifest.name}" with another manifest (${service.id}).`,
+    );
+  const provisioning = { ...context, operationId: service.provisionOperationId as typeof operationId };
+  const earlier = await store.operations.get(provisioning.operationId);
+  if (earlier)
+    return earlier.state === 'pending' ? hand(deps, earlier, service.name) : accepted(deps, earlier);
+  return requestOperation(deps, provisioning, { kind: 'service.provision', service });
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import type { ServiceId, TenantId } from '../../domain/ids';
+import { checkInvariants } from '../../domain/invariants/check';
+import { manifestJsonSchema } from '../../domain/manifest/schema';
+import { constraintsOf } from '../../domain/placement/constraints';
+import { toSnapshotHost } from '../../store/snapshot';
+import type { ApiDeps } from '../deps';
+import { pageQuery, type Route, route, scopeOf } from '../route';
+import { invariantsSchema, pageOf } from '../schemas';
+
+/** What the site knows about itself as a whole. */
+export function systemRoutes(deps: ApiDeps): Route[] {
+  const { store } = deps;
+
+  return [
+    route({
+      method: 'get',
+      path: '/v1/events',
+      tag: 'events',
+      summary: 'What happened, newest first',
+      roles: ['operator', 'tenant'],
+      query: pageQuery.extend({
+        service: z.string().max(64).optional(),
+        subject: z.string().max(64).optional(),
+        tenant: z.string().max(63).optional(),
+      }),
+      responses: { 200: { description: 'A page', schema: pageOf(z.unknown()) } },
+      handler: async ({ identity, query: { service, subject, tenant, ...page } }) => {
+        const filter = {
+          tenantId: tenant as TenantId | undefined,
+          ...scopeOf(identity),
+          serviceId: service as ServiceId | undefined,
+          subject,
+        };
+        return { status: 200, body: await store.events.page(filter, page) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/images',
+      tag: 'images',
+      summary: 'Images, and the hosts that have them',
+      roles: ['operator', 'tenant'],
+      responses: {
+        200: {
+          description: 'Images',
+          schema: z.object({ items: z.array(z.object({ name: z.string(), hosts: z.int() })) }),
+        },
+      },
+      handler: async () => {
+        const count = new Map<string, number>();
+        for (const { fingerprint } of await store.hosts.all())
+          for (const i of fingerprint.images) count.set(i, (count.get(i) ?? 0) + 1);
+        return { status: 200, body: { items: [...count].map(([name, hosts]) => ({ name, hosts })) } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/reservations',
+      tag: 'reservations',
+      summary: 'Capacity held on hosts, and by which operation',
+      roles: ['operator'],
+      responses: { 200: { description: 'Reservations', schema: z.object({ items: z.array(z.unknown()) }) } },
+      handler: async () => {
+        const hosts = await store.hosts.all();
+        return {
+          status: 200,
+          body: {
+            items: hosts.flatMap((h) =>
+              Object.entries(h.reservations).map(([veeId, r]) => ({ hostId: h.id, veeId, ...r })),
+            ),
+          },
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/policies',
+      tag: 'policies',
+      summary: 'The placement policy in force',
+      roles: ['operator'],
+      responses: {
+        200: { description: 'Policies', schema: z.object({ placement: z.object({ name: z.string() }) }) },
+      },
+      handler: async () => ({ status: 200, body: { placement: deps.placementPolicy } }),
+    }),
+    route({
+      method: 'get',
+      path: '/v1/invariants',
+      tag: 'invariants',
+      summary: 'Check the invariants of the live system',
+      roles: ['operator'],
+      responses: {
+        200: {
+          description: 'Each invariant with what was checked and what is broken',
+          schema: invariantsSchema,
+        },
+      },
+      handler: async () => {
+        // Temporal first: an operation that ends in between is then seen as ended, not as lost.
+        const openOperations = await deps.operations.open(deps.siteId);
+        const hosts = await store.hosts.all();
+        const [vees, services, operations, ledger, idempotencyKeys] = await Promise.all([
+          store.vees.find(),
+          store.services.all(),
+          store.operations.all(),
+          store.vees.ledgerEvents({}),
+          store.idempotency.all(),
+        ]);
+        const living = services.filter((s) => s.phase !== 'decommissioned');
+        const manifests = await Promise.all(
+          living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
+        );
+        const invariants = checkInvariants({
+          now: Date.now(),
+          hosts,
+          snapshotHosts: hosts.map(toSnapshotHost),
+          vees,
+          services,
+          operations,
+          ledger,
+          constraints: manifests.flat(),
+          openOperations,
+          idempotencyKeys,
+        });
+        const violations = invariants.flatMap((i) => i.violations.map((v) => `${i.number}: ${v}`));
+        return { status: 200, body: { checked: invariants.length, violations, invariants } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/schemas/manifest.v1.json',
+      tag: 'schemas',
+      summary: 'JSON Schema of the manifest, for editors',
+      roles: 'public',
+      responses: { 200: { description: 'JSON Schema' } },
+      handler: async () => ({ status: 200, body: manifestJsonSchema() }),
+    }),
+    route({
+      method: 'get',
+      path: '/healthz',
+      tag: 'health',
+      summary: 'Is this process alive?',
+      roles: 'public',
+      responses: { 200: { description: 'Yes' } },
+      handler: async () => ({ status: 200, body: { status: 'ok' } }),
+    }),
+    route({
+      method: 'get',
+      path: '/readyz',
+      tag: 'health',
+      summary: 'Can it serve: are both engines reachable?',
+      roles: 'public',
+      responses: { 200: { description: 'Yes' }, 503: { description: 'No' } },
+      handler: async () => {
+        const [database, temporal] = await Promise.all([
+          reachable(store.ping()),
+          reachable(
+            deps.temporal.withDeadline(Date.now() + 2_000, () => deps.temporal.connection.ensureConnected()),
+          ),
+        ]);
+        const ready = database && temporal;
+        return {
+          status: ready ? 200 : 503,
+          body: { status: ready ? 'ready' : 'not ready', database, temporal },
+        };
+      },
+    }),
+  ];
+}
+
+const reachable = (call: Promise<unknown>) =>
+  call.then(
+    () => true,
+    () => false,
+  );

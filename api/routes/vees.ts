@@ -1,0 +1,235 @@
+import { z } from 'zod';
+import { SluiceError } from '../../domain/errors';
+import { agentTaskQueue, type HostId, type ServiceId, type TenantId, type VeeId } from '../../domain/ids';
+import type { VeeOperationKind } from '../../domain/operation/operation';
+import { nextState, VEE_STATES, type VeeVerb } from '../../domain/vee/state-machine';
+import type { VeeRecord } from '../../domain/vee/vee';
+import { illegalTransition } from '../../store/vees';
+import type { ApiDeps } from '../deps';
+import { planMigration } from '../dry-run';
+import { requestOperation } from '../request-operation';
+import {
+  type Context,
+  checkMatch,
+  etagOf,
+  found,
+  json,
+  pageQuery,
+  type Route,
+  route,
+  scopeOf,
+} from '../route';
+import { operationSchema, pageOf, planSchema, veeSchema } from '../schemas';
+import { veeView } from '../views';
+
+const byId = z.strictObject({ id: z.string().max(64) });
+const OPERATED = ['operator', 'tenant'] as const;
+const started = {
+  202: { description: 'Started: the operation', schema: operationSchema },
+  200: { description: 'Dry run: the plan', schema: planSchema },
+};
+
+const SIMPLE_VERBS = {
+  pause: 'Freeze it where it is',
+  resume: 'Let a paused VEE run again',
+  suspend: 'Save its memory to disk',
+  restore: 'Bring a suspended VEE back',
+  restart: 'Stop it and start it again on its host',
+} as const;
+
+export function veeRoutes(deps: ApiDeps): Route[] {
+  const { store } = deps;
+
+  const load = async (context: Context<unknown>, id: string): Promise<VeeRecord> =>
+    found(context.identity, 'VEE', await store.vees.get(id as VeeId));
+
+  /** Says no at once where the answer is known; the operation checks again when it takes the VEE's lock. */
+  async function ready(context: Context<{ id: string }>, verb: VeeVerb) {
+    const vee = await load(context, context.params.id);
+    checkMatch(context.ifMatch, vee);
+    if (nextState(vee.state, verb) === undefined) throw illegalTransition(vee, verb);
+    const service = await store.services.get(vee.serviceId);
+    if (!service) throw new SluiceError('not-found', 'There is no such service.');
+    return { vee, service };
+  }
+
+  return [
+    route({
+      method: 'get',
+      path: '/v1/vees',
+      tag: 'vees',
+      summary: 'List VEEs',
+      roles: OPERATED,
+      query: pageQuery.extend({
+        service: z.string().max(64).optional(),
+        component: z.string().max(63).optional(),
+        host: z.string().max(63).optional(),
+        state: z.enum(VEE_STATES).optional(),
+        tenant: z.string().max(63).optional(),
+      }),
+      responses: { 200: { description: 'A page', schema: pageOf(veeSchema) } },
+      handler: async ({ identity, query: { service, component, host, state, tenant, ...page } }) => {
+        const filter = {
+          tenantId: tenant as TenantId | undefined,
+          ...scopeOf(identity),
+          serviceId: service as ServiceId | undefined,
+          component,
+          hostId: host as HostId | undefined,
+          state,
+        };
+        const { items, ...rest } = await store.vees.page(filter, page);
+        return { status: 200, body: { items: items.map(veeView), ...rest } };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/vees/{id}',
+      tag: 'vees',
+      summary: 'One VEE',
+      roles: OPERATED,
+      params: byId,
+      responses: { 200: { description: 'The VEE', schema: veeSchema } },
+      handler: async (context) => {
+        const vee = await load(context, context.params.id);
+        return { status: 200, body: veeView(vee), headers: etagOf(vee) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/vees/{id}/explain',
+      tag: 'vees',
+      summary: 'Why it is where it is, and why not elsewhere',
+      roles: OPERATED,
+      params: byId,
+      responses: {
+        200: {
+          description: 'The decision',
+          schema: z.object({ veeId: z.string(), hostId: z.string(), decision: z.unknown() }),
+        },
+      },
+      handler: async (context) => {
+        const vee = await load(context, context.params.id);
+        const blueprint = await store.blueprints.get(vee.blueprintId);
+        const decision =
+          blueprint?.kind === 'blueprint' ? blueprint.assignments.find((a) => a.veeId === vee.id) : undefined;
+        const { policy, createdAt, algorithm } = blueprint?.kind === 'blueprint' ? blueprint : {};
+        return {
+          status: 200,
+          body: {
+            veeId: vee.id,
+            hostId: vee.hostId,
+            blueprintId: vee.blueprintId,
+            policy,
+            algorithm,
+            decidedAt: createdAt,
+            decision,
+          },
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/vees/{id}/logs',
+      tag: 'vees',
+      summary: 'The last lines of its console',
+      roles: OPERATED,
+      params: byId,
+      query: z.strictObject({ tail: z.coerce.number().int().min(1).max(1_000).default(100) }),
+      responses: { 200: { description: 'Lines', schema: z.object({ lines: z.array(z.string()) }) } },
+      handler: async (context) => {
+        const vee = await load(context, context.params.id);
+        if (vee.state === 'DESTROYED') throw new SluiceError('not-found', 'Its console went with the VEE.');
+        const host = await store.hosts.get(vee.hostId);
+        if (!host) throw new SluiceError('host-unreachable', `${vee.hostId} is gone.`);
+        const input = {
+          agentQueue: agentTaskQueue(host.siteId, host.agentId),
+          hostId: host.id,
+          veeId: vee.id,
+          tailLines: context.query.tail,
+        };
+        return { status: 200, body: { lines: await deps.operations.readLogs(deps.siteId, input) } };
+      },
+    }),
+    ...(Object.keys(SIMPLE_VERBS) as (keyof typeof SIMPLE_VERBS)[]).map((verb) =>
+      route({
+        method: 'post',
+        path: `/v1/vees/{id}/${verb}`,
+        tag: 'vees',
+        summary: SIMPLE_VERBS[verb],
+        roles: OPERATED,
+        params: byId,
+        responses: started,
+        write: true,
+        ifMatch: true,
+        handler: async (context) => {
+          const { vee, service } = await ready(context, verb);
+          const kind: VeeOperationKind = `vee.${verb}`;
+          return requestOperation(deps, context, { kind, service, veeId: vee.id });
+        },
+      }),
+    ),
+    route({
+      method: 'post',
+      path: '/v1/vees/{id}/resize',
+      tag: 'vees',
+      summary: 'Change its processor and memory while it runs',
+      roles: OPERATED,
+      params: byId,
+      body: json(
+        z
+          .strictObject({
+            cpuMillis: z.int().min(1).max(256_000).optional(),
+            memoryMiB: z.int().min(1).max(4_194_304).optional(),
+          })
+          .refine(
+            (c) => c.cpuMillis !== undefined || c.memoryMiB !== undefined,
+            'give cpuMillis, memoryMiB or both',
+          ),
+      ),
+      responses: started,
+      write: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const { vee, service } = await ready(context, 'resize');
+        const { cpuMillis, memoryMiB } = context.body;
+        const capacity = {
+          ...(cpuMillis === undefined ? {} : { cpuMillis }),
+          ...(memoryMiB === undefined ? {} : { memoryMiB }),
+        };
+        return requestOperation(deps, context, {
+          kind: 'vee.resize',
+          service,
+          veeId: vee.id,
+          params: { capacity },
+        });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/vees/{id}/migrate',
+      tag: 'vees',
+      summary: 'Move it to another host',
+      roles: ['operator'],
+      params: byId,
+      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      body: json(z.strictObject({ toHost: z.string().max(63).optional() })),
+      responses: started,
+      write: true,
+      dryRun: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const { vee, service } = await ready(context, 'migrate');
+        const { toHost } = context.body;
+        if (toHost !== undefined && !(await store.hosts.get(toHost as HostId)))
+          throw new SluiceError('not-found', `There is no host "${toHost}".`, { pointer: '/toHost' });
+        if (context.dryRun) return planMigration(deps, service, vee, context.operationId, toHost);
+        return requestOperation(deps, context, {
+          kind: 'vee.migrate',
+          service,
+          veeId: vee.id,
+          params: toHost ? { toHostId: toHost } : {},
+        });
+      },
+    }),
+  ];
+}

@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import { ERROR_CODES } from '../domain/errors';
+import { OPERATION_KINDS, OPERATION_STATES } from '../domain/operation/operation';
+import { PHASES } from '../domain/service/service';
+import { VEE_STATES } from '../domain/vee/state-machine';
+
+/** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
+const millis = z.int().describe('Milliseconds since the epoch, UTC');
+
+export const capacitySchema = z
+  .object({ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() })
+  .meta({ id: 'Capacity' });
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(ERROR_CODES as [string, ...string[]]),
+    hint: z.string(),
+    retryable: z.boolean(),
+    requestId: z.string(),
+    pointer: z.string().optional(),
+    errors: z
+      .array(
+        z.object({
+          pointer: z.string(),
+          message: z.string(),
+          hint: z.string().optional(),
+          line: z.int().optional(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457 problem details' });
+
+const errorSummary = z.object({ code: z.string(), detail: z.string() });
+
+export const operationSchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(OPERATION_KINDS),
+    state: z.enum(OPERATION_STATES),
+    tenantId: z.string(),
+    serviceId: z.string(),
+    veeId: z.string().optional(),
+    params: z.record(z.string(), z.unknown()),
+    steps: z.array(
+      z.object({
+        name: z.string(),
+        state: z.string(),
+        startedAt: millis,
+        endedAt: millis.optional(),
+        error: errorSummary.optional(),
+      }),
+    ),
+    progress: z.object({ done: z.int(), total: z.int() }),
+    cancellable: z.boolean(),
+    stuck: z
+      .object({ step: z.string(), direction: z.string(), error: errorSummary, choices: z.array(z.string()) })
+      .optional(),
+    error: errorSummary.optional(),
+    requestedBy: z.string(),
+    requestId: z.string(),
+    createdAt: millis,
+    startedAt: millis.optional(),
+    endedAt: millis.optional(),
+    links: z.object({
+      self: z.string(),
+      events: z.string(),
+      service: z.string(),
+      temporal: z.string().optional(),
+    }),
+  })
+  .meta({ id: 'Operation' });
+
+export const serviceSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    tenantId: z.string(),
+    phase: z.enum(PHASES),
+    history: z.array(z.object({ phase: z.enum(PHASES), at: millis, operationId: z.string() })),
+    instances: z.record(z.string(), z.int()),
+    gri: z.string(),
+    manifestDigest: z.string(),
+    generation: z.int(),
+    createdAt: millis,
+    updatedAt: millis,
+  })
+  .meta({ id: 'Service' });
+
+export const veeSchema = z
+  .object({
+    id: z.string(),
+    tenantId: z.string(),
+    serviceId: z.string(),
+    component: z.string(),
+    index: z.int(),
+    state: z.enum(VEE_STATES),
+    hostId: z.string(),
+    epoch: z.int(),
+    generation: z.int(),
+    capacity: capacitySchema,
+    image: z.string(),
+    transition: z.object({ verb: z.string(), operationId: z.string(), since: millis }).nullable(),
+    legalVerbs: z.array(z.string()).describe('What may be asked of it in its present state'),
+    createdAt: millis,
+    updatedAt: millis,
+  })
+  .meta({ id: 'Vee' });
+
+export const hostSchema = z
+  .object({
+    id: z.string(),
+    zone: z.string(),
+    labels: z.record(z.string(), z.string()),
+    liveness: z.enum(['up', 'suspect', 'lost']),
+    cordoned: z.boolean(),
+    lastHeartbeatAt: millis,
+    fingerprint: z.record(z.string(), z.unknown()),
+    reserved: capacitySchema,
+    free: capacitySchema,
+    vees: z.int(),
+    generation: z.int(),
+  })
+  .meta({ id: 'Host' });
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().optional() });
+
+export const usageSchema = z
+  .object({
+    from: millis,
+    to: millis,
+    items: z.array(
+      z.object({
+        veeId: z.string(),
+        tenantId: z.string(),
+        serviceId: z.string(),
+        component: z.string(),
+        index: z.int(),
+        activeMillis: z.int(),
+        heldMillis: z.int(),
+        cpuMillisMilliseconds: z.string(),
+        memoryMiBMilliseconds: z.string(),
+        hosts: z.array(z.string()),
+        intervals: z.array(
+          z.object({
+            from: millis,
+            to: millis.optional(),
+            hostId: z.string(),
+            state: z.string(),
+            capacity: capacitySchema,
+          }),
+        ),
+      }),
+    ),
+    totals: z.object({
+      vees: z.int(),
+      activeMillis: z.int(),
+      heldMillis: z.int(),
+      cpuMillisMilliseconds: z.string(),
+      memoryMiBMilliseconds: z.string(),
+    }),
+  })
+  .meta({ id: 'Usage' });
+
+export const invariantsSchema = z
+  .object({
+    checked: z.int(),
+    violations: z.array(z.string()),
+    invariants: z.array(
+      z.object({ number: z.int(), title: z.string(), checked: z.int(), violations: z.array(z.string()) }),
+    ),
+  })
+  .meta({ id: 'Invariants' });
+
+export const planSchema = z
+  .object({
+    dryRun: z.literal(true),
+    operation: z.string(),
+    feasible: z.boolean(),
+    steps: z.array(z.string()),
+    blueprint: z.unknown().optional(),
+  })
+  .meta({ id: 'Plan' });

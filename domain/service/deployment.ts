@@ -1,0 +1,38 @@
+import type { BlueprintId, HostId, ServiceId, TenantId, VeeId } from '../ids';
+import type { VeeState } from '../vee/state-machine';
+import type { VeeTemplate } from '../vee/vee';
+
+/** One VEE that a blueprint placed, with all that its executor needs to reach it. */
+export interface PlannedVee {
+  readonly veeId: VeeId;
+  readonly component: string;
+  readonly index: number;
+  readonly hostId: HostId;
+  readonly agentQueue: string;
+  readonly epoch: number;
+}
+
+/**
+ * A blueprint in the compact form that travels through a workflow: about 200 bytes a VEE, so that the
+ * 1,000 a service may have stay below the payload limit. The reasons stay in the database.
+ */
+export interface Deployment {
+  readonly blueprintId: BlueprintId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  /** By component. */
+  readonly templates: Readonly<Record<string, VeeTemplate>>;
+  /** Components by start level. */
+  readonly levels: readonly (readonly string[])[];
+  readonly vees: readonly PlannedVee[];
+}
+
+/** A VEE that exists, as an executor needs it. */
+export interface LivingVee extends PlannedVee {
+  readonly stopGraceMillis: number;
+  readonly state: VeeState;
+  /** Can the driver of its host save it to disk? */
+  readonly canSuspend: boolean;
+}
+
+export const veeLabel = (vee: Pick<PlannedVee, 'component' | 'index'>) => `${vee.component}/${vee.index}`;

@@ -1,0 +1,35 @@
+import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
+import type { OperationProgress } from '../operation/operation';
+
+/** What the service's entity workflow starts with, and hands on when it continues as new. */
+export interface ServiceEntityInput {
+  readonly siteId: SiteId;
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly name: string;
+}
+
+/** The entity's answer to a request: its operation has started, or had already. */
+export interface Accepted {
+  readonly operationId: OperationId;
+}
+
+/** Names that clients and workflows share. Each operation kind is an Update of the entity by that name. */
+export const CANCEL_UPDATE = 'cancel';
+export const RESOLVE_UPDATE = 'resolve';
+export const PROGRESS_QUERY = 'progress';
+
+export type Resolution = 'retry' | 'abort';
+export type ProgressAnswer = OperationProgress;
+
+/** Search attributes of every Sluice workflow, all of type Keyword (Temporal allows ten). */
+export const SEARCH_ATTRIBUTES = [
+  'SluiceSite',
+  'SluiceTenant',
+  'SluiceService',
+  'SluiceVee',
+  'SluiceHost',
+  'SluiceKind',
+  'SluiceState',
+] as const;
+export type SearchAttribute = (typeof SEARCH_ATTRIBUTES)[number];

@@ -1,0 +1,41 @@
+import type { Logger } from './log';
+
+/** Longer than any graceful end should take; after it the process ends anyhow. */
+const STOP_DEADLINE_MILLIS = 15_000;
+
+/**
+ * Ends a process once, in order, on SIGINT, SIGTERM, or when the supervisor that started it is gone: a child
+ * whose parent was killed with SIGKILL notices by the closed channel and leaves no orphan.
+ */
+export function onStop(log: Logger, stop: () => Promise<void>): void {
+  let stopping = false;
+  const end = (why: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping');
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MILLIS).unref();
+    stop().then(
+      () => process.exit(0),
+      (error) => {
+        log.error({ err: error }, 'did not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGINT', () => end('SIGINT'));
+  process.once('SIGTERM', () => end('SIGTERM'));
+  if (process.channel) process.once('disconnect', () => end('the supervisor is gone'));
+}
+
+/** Tells the supervisor that this process does its work from now on. */
+export function reportReady(facts: Readonly<Record<string, unknown>> = {}): void {
+  process.send?.({ ready: true, ...facts });
+}
+
+/** Runs a process's main function; a failure is logged with its cause and ends it. */
+export function runMain(log: Logger, main: () => Promise<void>): void {
+  main().catch((error) => {
+    log.fatal({ err: error }, 'cannot run');
+    process.exit(1);
+  });
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import type { LivenessPolicy } from '../domain/host';
+import { NAME_PATTERN, type SiteId } from '../domain/ids';
+import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
+import { POLICY_NAMES, type Policy } from '../domain/placement/model';
+
+const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
+
+/** What every process of a site reads from its environment. Temporal's own variables: see `temporal/connection.ts`. */
+const siteSchema = z.object({
+  SLUICE_SITE: z.string().regex(NAME_PATTERN).default('home'),
+  MONGODB_URI: z.string().min(1),
+  SLUICE_DATABASE: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,38}$/)
+    .default('sluice'),
+  SLUICE_PLACEMENT_POLICY: z.enum(POLICY_NAMES).default('striping'),
+  SLUICE_SUSPECT_MILLIS: millis(5_000),
+  SLUICE_LOST_MILLIS: millis(30_000),
+  SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
+  SLUICE_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.giveUpMillis),
+  SLUICE_UNDO_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.undoGiveUpMillis),
+});
+
+export interface SiteSettings {
+  readonly siteId: SiteId;
+  readonly mongoUri: string;
+  readonly database: string;
+  readonly placementPolicy: Policy;
+  readonly liveness: LivenessPolicy;
+  readonly timing: OperationTiming;
+}
+
+/** @throws Error that names each variable that is wrong, in one message */
+export function siteSettings(environment: NodeJS.ProcessEnv = process.env): SiteSettings {
+  const env = readEnvironment(siteSchema, environment);
+  return {
+    siteId: env.SLUICE_SITE as SiteId,
+    mongoUri: env.MONGODB_URI,
+    database: env.SLUICE_DATABASE,
+    placementPolicy: { name: env.SLUICE_PLACEMENT_POLICY },
+    liveness: { suspectAfterMillis: env.SLUICE_SUSPECT_MILLIS, lostAfterMillis: env.SLUICE_LOST_MILLIS },
+    timing: {
+      attemptMillis: env.SLUICE_ATTEMPT_MILLIS,
+      giveUpMillis: env.SLUICE_GIVE_UP_MILLIS,
+      undoGiveUpMillis: env.SLUICE_UNDO_GIVE_UP_MILLIS,
+    },
+  };
+}
+
+export function readEnvironment<T extends z.ZodType>(schema: T, environment: NodeJS.ProcessEnv): z.output<T> {
+  const parsed = schema.safeParse(environment);
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`);
+  throw new Error(`The environment is not usable: ${wrong.join('; ')}`);
+}

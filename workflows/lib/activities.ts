@@ -1,0 +1,56 @@
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { AgentActivities, SiteActivities } from '../../activities';
+import type { OperationTiming } from '../../domain/operation/operation';
+
+/**
+ * Every activity beats by itself (see `activities/interceptor.ts`), so a dead worker is noticed within
+ * `heartbeatTimeout`, whatever the activity may take.
+ */
+const HEARTBEAT: Pick<ActivityOptions, 'heartbeatTimeout'> = { heartbeatTimeout: '3s' };
+const RETRY = { initialInterval: '200ms', backoffCoefficient: 1.6, maximumInterval: '2s' } as const;
+
+/**
+ * Activities of the site worker. They are tried until they succeed or fail for good: while the database is
+ * away nothing may be undone because of that, and on its return work goes on by itself (invariant 9).
+ */
+export const site = proxyActivities<SiteActivities>({
+  ...HEARTBEAT,
+  startToCloseTimeout: '20s',
+  retry: RETRY,
+});
+
+/**
+ * Verbs on one host. An agent that is away is waited for up to `giveUpMillis`; a driver that answers and
+ * fails gets a bounded number of tries.
+ */
+export function onHost(agentQueue: string, timing: OperationTiming): AgentActivities {
+  return proxyActivities<AgentActivities>({
+    ...HEARTBEAT,
+    taskQueue: agentQueue,
+    startToCloseTimeout: timing.attemptMillis,
+    scheduleToCloseTimeout: timing.giveUpMillis,
+    retry: { ...RETRY, maximumAttempts: 8 },
+  });
+}
+
+/** The same for an undo: it tries for longer, since giving up means that a person has to look. */
+export function onHostUndo(agentQueue: string, timing: OperationTiming): AgentActivities {
+  return proxyActivities<AgentActivities>({
+    ...HEARTBEAT,
+    taskQueue: agentQueue,
+    startToCloseTimeout: timing.attemptMillis,
+    scheduleToCloseTimeout: timing.undoGiveUpMillis,
+    retry: RETRY,
+  });
+}
+
+/** A wait inside a host, for as long as the manifest allows; the agent may come and go meanwhile. */
+export function waitOnHost(agentQueue: string, timing: OperationTiming, waitMillis: number): AgentActivities {
+  return proxyActivities<AgentActivities>({
+    ...HEARTBEAT,
+    taskQueue: agentQueue,
+    startToCloseTimeout: waitMillis + timing.attemptMillis,
+    scheduleToCloseTimeout: waitMillis + timing.giveUpMillis,
+    retry: RETRY,
+  });
+}

@@ -1,0 +1,81 @@
+import { ApplicationFailure } from '@temporalio/workflow';
+import { type Deployment, type PlannedVee, veeLabel } from '../../domain/service/deployment';
+import { onHost, onHostUndo, site, waitOnHost } from './activities';
+import type { Operation } from './operation';
+import { inParallel } from './parallel';
+
+/** Other plans may keep taking the capacity; after so many lost races the operation fails, and says so. */
+const MOST_PLANS = 5;
+
+/** Steps per VEE: define, start, ready, activate. */
+export const STEPS_PER_VEE = 4;
+
+/**
+ * Plans and reserves, planning anew while others are quicker. Reservations carry the operation's id, so
+ * the undo frees exactly what was taken here.
+ */
+export async function planAndReserve(
+  operation: Operation,
+  plan: (attempt: number) => Promise<Deployment>,
+): Promise<Deployment> {
+  const { operationId } = operation.input;
+  for (let attempt = 1; attempt <= MOST_PLANS; attempt++) {
+    const suffix = attempt === 1 ? '' : ` (attempt ${attempt})`;
+    const deployment = await operation.step({ name: `plan${suffix}`, run: () => plan(attempt) });
+    const { blueprintId } = deployment;
+    const reserved = await operation.step({
+      name: `reserve${suffix}`,
+      undo: () => site.releaseReservations({ operationId, blueprintId }),
+      run: () => site.reserveBlueprint({ operationId, blueprintId }),
+    });
+    if (reserved) return deployment;
+  }
+  throw ApplicationFailure.nonRetryable(
+    `Other plans took the capacity ${MOST_PLANS} times in a row.`,
+    'placement-race',
+  );
+}
+
+/** Makes the VEEs of a deployment run, level by level: all of a level are ready before the next starts. */
+export async function deployVees(operation: Operation, deployment: Deployment): Promise<void> {
+  const { operationId } = operation.input;
+  const { blueprintId } = deployment;
+  operation.expect(1 + deployment.vees.length * STEPS_PER_VEE + 1);
+  await operation.step({
+    name: 'record',
+    // The ledger is closed by this undo, which runs after those that end the VEEs on their hosts.
+    undo: () => site.discardVees({ operationId, blueprintId }),
+    run: () => site.recordVees({ operationId, blueprintId }),
+  });
+  for (const level of deployment.levels) {
+    const vees = deployment.vees.filter((v) => level.includes(v.component));
+    await inParallel(vees, (vee) => deployVee(operation, deployment, vee));
+  }
+}
+
+async function deployVee(operation: Operation, deployment: Deployment, vee: PlannedVee): Promise<void> {
+  const { operationId, timing } = operation.input;
+  const { veeId, epoch, hostId, agentQueue, component, index } = vee;
+  const { tenantId, serviceId } = deployment;
+  const template = deployment.templates[component];
+  if (!template)
+    throw ApplicationFailure.nonRetryable(`The blueprint has no template for ${component}.`, 'internal');
+  const ref = { veeId, epoch };
+  const label = veeLabel(vee);
+  const host = onHost(agentQueue, timing);
+
+  await operation.step({
+    name: `define ${label}`,
+    undo: () => onHostUndo(agentQueue, timing).destroyVee({ hostId, ref, graceMillis: 0 }),
+    run: () => host.defineVee({ hostId, spec: { ...ref, tenantId, serviceId, component, index, template } }),
+  });
+  await operation.step({ name: `start ${label}`, run: () => host.startVee({ hostId, ref }) });
+  const { readiness } = template;
+  const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
+  await operation.step({
+    name: `ready ${label}`,
+    interruptible: true,
+    run: () => waitOnHost(agentQueue, timing, waitMillis).awaitReady({ hostId, ref, readiness }),
+  });
+  await operation.step({ name: `activate ${label}`, run: () => site.activateVee({ operationId, veeId }) });
+}

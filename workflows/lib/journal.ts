@@ -1,0 +1,61 @@
+import { proxyLocalActivities } from '@temporalio/workflow';
+import type { SiteActivities } from '../../activities';
+import type { OperationId } from '../../domain/ids';
+import type { OperationProgress } from '../../domain/operation/operation';
+
+const { reportOperation } = proxyLocalActivities<Pick<SiteActivities, 'reportOperation'>>({
+  startToCloseTimeout: '5s',
+  retry: { initialInterval: '200ms', maximumInterval: '2s' },
+});
+
+/**
+ * Keeps the operation's record in the database up to date. One report is under way at a time; what changes
+ * meanwhile goes into the next. So a hundred parallel steps cost a few reports rather than hundreds, and
+ * nothing waits for them but the end.
+ */
+export class Journal {
+  private readonly operationId: OperationId;
+  private readonly startedAt: number;
+  private readonly progress: () => OperationProgress;
+  private revision = 0;
+  private dirty = false;
+  private writing: Promise<void> | undefined;
+
+  constructor(operationId: OperationId, startedAt: number, progress: () => OperationProgress) {
+    this.operationId = operationId;
+    this.startedAt = startedAt;
+    this.progress = progress;
+  }
+
+  changed(): void {
+    this.dirty = true;
+    this.writing ??= this.drain();
+  }
+
+  /** Writes the final state, and returns when it is there. */
+  async close(endedAt: number): Promise<void> {
+    await this.writing;
+    await this.write(endedAt);
+  }
+
+  private async drain(): Promise<void> {
+    // Let all that happens in this turn happen before it is written down.
+    await Promise.resolve();
+    while (this.dirty) {
+      this.dirty = false;
+      await this.write();
+    }
+    this.writing = undefined;
+  }
+
+  private write(endedAt?: number): Promise<void> {
+    this.revision++;
+    return reportOperation({
+      operationId: this.operationId,
+      revision: this.revision,
+      progress: this.progress(),
+      startedAt: this.startedAt,
+      ...(endedAt === undefined ? {} : { endedAt }),
+    });
+  }
+}

@@ -1,0 +1,115 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  defineUpdate,
+  ParentClosePolicy,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  WorkflowIdReusePolicy,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { operationWorkflowId } from '../../domain/ids';
+import {
+  isServiceWide,
+  OPERATION_KINDS,
+  type OperationInput,
+  type OperationKind,
+  type OperationOutcome,
+} from '../../domain/operation/operation';
+import type { Accepted, ServiceEntityInput } from '../../domain/service/messages';
+import { operationAttributes } from '../lib/attributes';
+import { WORKFLOW_OF } from '../lib/workflow-of';
+
+/** A run takes 2,000 Updates at most before the server refuses more: leave well before. */
+const MOST_OPERATIONS_A_RUN = 500;
+
+/**
+ * One for each service, from its first request to its end: the lock that decides which operations may run
+ * side by side. Operations are its children, abandoned to run on should the entity be replaced; it
+ * continues as new only while none is under way, so it never loses track of one.
+ */
+export async function service(input: ServiceEntityInput): Promise<void> {
+  const running = new Map<string, OperationInput>();
+  let accepted = 0;
+  let ended = false;
+
+  for (const kind of OPERATION_KINDS)
+    setHandler(defineUpdate<Accepted, [OperationInput]>(kind), start, { validator: mayStart });
+
+  function mayStart(op: OperationInput): void {
+    if (running.has(op.operationId)) return;
+    if (ended)
+      throw ApplicationFailure.nonRetryable(`${input.name} is decommissioned.`, 'transition-illegal');
+    const holder = [...running.values()].find((other) => excludes(op, other));
+    if (holder)
+      throw ApplicationFailure.nonRetryable(
+        `${holder.kind} ${holder.operationId} is under way.`,
+        'operation-in-progress',
+      );
+  }
+
+  async function start(op: OperationInput): Promise<Accepted> {
+    const answer = { operationId: op.operationId };
+    if (running.has(op.operationId)) return answer;
+    running.set(op.operationId, op);
+    accepted++;
+    describe();
+    try {
+      const child = await startChild(WORKFLOW_OF[op.kind], {
+        workflowId: operationWorkflowId(op.operationId),
+        args: [op],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        workflowTaskTimeout: '3s',
+        typedSearchAttributes: operationAttributes(op),
+        memo: { requestId: op.requestId },
+        staticSummary: `${op.kind} ${op.veeId ?? input.name}`,
+      });
+      follow(op, child.result());
+    } catch (error) {
+      running.delete(op.operationId);
+      // It was submitted before, and a continue-as-new has forgotten it since: nothing to do again.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    return answer;
+  }
+
+  function follow(op: OperationInput, result: Promise<OperationOutcome>): void {
+    const close = (outcome?: OperationOutcome) => {
+      running.delete(op.operationId);
+      if (outcome && endsService(op.kind, outcome)) ended = true;
+      describe();
+    };
+    // A child that was terminated by hand holds the service no longer; reconciliation finds what it left.
+    result.then(close, () => close());
+  }
+
+  function describe(): void {
+    const held = [...running.values()].map((o) => `- ${o.kind} \`${o.operationId}\``);
+    setCurrentDetails(
+      [
+        `Service **${input.name}** of tenant \`${input.tenantId}\``,
+        ...(held.length > 0 ? held : ['No operation under way.']),
+      ].join('\n'),
+    );
+  }
+
+  describe();
+  const full = () => accepted >= MOST_OPERATIONS_A_RUN || workflowInfo().continueAsNewSuggested;
+  await condition(() => running.size === 0 && allHandlersFinished() && (ended || (accepted > 0 && full())));
+  if (!ended) await continueAsNew<typeof service>(input);
+}
+
+/** Two operations may run together only on different VEEs, and none beside one of the whole service. */
+function excludes(a: OperationInput, b: OperationInput): boolean {
+  return isServiceWide(a.kind) || isServiceWide(b.kind) || a.veeId === b.veeId;
+}
+
+function endsService(kind: OperationKind, outcome: OperationOutcome): boolean {
+  if (kind === 'service.decommission') return outcome.state === 'completed';
+  return kind === 'service.provision' && outcome.state === 'undone';
+}

@@ -1,0 +1,63 @@
+import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import { onHost, onHostUndo, site } from '../lib/activities';
+import { runOperation } from '../lib/operation';
+import { tagHost } from '../lib/search-attributes';
+import { veeIdOf } from '../lib/vee-input';
+import { lockVee } from '../lib/vee-transition';
+
+/**
+ * Moves a VEE to another host. The migration owns its reservation on the target, and the target's copy has
+ * a newer epoch. Undos run in reverse, so the copy on the target is gone for certain before the source
+ * runs on: at no moment can both run. Once the target runs there is no way back.
+ */
+export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
+  const { operationId, timing } = input;
+  const veeId = veeIdOf(input);
+  return runOperation(input, async (operation) => {
+    operation.expect(8);
+    const vee = await lockVee(operation, veeId, 'migrate');
+    const move = await operation.step({
+      name: 'plan and reserve',
+      undo: () => site.releaseMigration({ operationId, veeId }),
+      run: () =>
+        site.planMigration({
+          operationId,
+          veeId,
+          ...(input.params.toHostId ? { toHostId: input.params.toHostId } : {}),
+        }),
+    });
+    tagHost(move.target.hostId);
+    const [from, to] = [
+      { hostId: vee.hostId, ref: { veeId, epoch: vee.epoch } },
+      { hostId: move.target.hostId, ref: { veeId, epoch: move.epoch } },
+    ];
+    const [source, target] = [onHost(vee.agentQueue, timing), onHost(move.target.agentQueue, timing)];
+    const dropTarget = () =>
+      onHostUndo(move.target.agentQueue, timing).cancelMigration({ ...to, side: 'target' });
+
+    const offer = await operation.step({
+      name: 'prepare target',
+      undo: dropTarget,
+      run: () => target.prepareTarget({ hostId: to.hostId, spec: move.spec }),
+    });
+    await operation.step({
+      name: 'send',
+      undo: () => onHostUndo(vee.agentQueue, timing).cancelMigration({ ...from, side: 'source' }),
+      run: () => source.sendVee({ ...from, offer }),
+    });
+    await operation.step({ name: 'switch over', undo: dropTarget, run: () => target.switchOver(to) });
+    operation.pointOfNoReturn();
+    await operation.step({
+      name: 'commit',
+      run: () => site.commitMove({ operationId, veeId, toHostId: to.hostId, epoch: move.epoch }),
+    });
+    await operation.step({
+      name: 'finish source',
+      run: () => source.finishMigration({ hostId: from.hostId, ref: to.ref }),
+    });
+    await operation.step({
+      name: 'release source',
+      run: () => site.releaseReservation({ hostId: from.hostId, veeId }),
+    });
+  });
+}

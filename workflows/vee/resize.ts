@@ -1,0 +1,30 @@
+import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import { onHost, onHostUndo, site } from '../lib/activities';
+import { runOperation } from '../lib/operation';
+import { veeIdOf } from '../lib/vee-input';
+import { lockVee } from '../lib/vee-transition';
+
+/** Changes a running VEE's processor and memory: the reservation first, so that the host always has room. */
+export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
+  const { operationId, timing } = input;
+  const veeId = veeIdOf(input);
+  return runOperation(input, async (operation) => {
+    const { hostId, agentQueue, epoch, template } = await lockVee(operation, veeId, 'resize');
+    const from = template.capacity;
+    const to = { ...from, ...input.params.capacity };
+    await operation.step({
+      name: 'reserve',
+      undo: () => site.adjustReservation({ veeId, hostId, capacity: from }),
+      run: () => site.adjustReservation({ veeId, hostId, capacity: to }),
+    });
+    await operation.step({
+      name: 'resize',
+      undo: () => onHostUndo(agentQueue, timing).resizeVee({ hostId, ref: { veeId, epoch }, capacity: from }),
+      run: () => onHost(agentQueue, timing).resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
+    });
+    await operation.step({
+      name: 'commit',
+      run: () => site.commitResize({ operationId, veeId, capacity: to }),
+    });
+  });
+}

@@ -1,0 +1,35 @@
+import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import { onHost, onHostUndo, site, waitOnHost } from '../lib/activities';
+import { runOperation } from '../lib/operation';
+import { veeIdOf } from '../lib/vee-input';
+import { lockVee } from '../lib/vee-transition';
+
+/** Stops a VEE and starts it again where it is; it keeps its disk, its address and its reservation. */
+export function restartVee(input: OperationInput): Promise<OperationOutcome> {
+  const { operationId, timing } = input;
+  const veeId = veeIdOf(input);
+  return runOperation(input, async (operation) => {
+    const { hostId, agentQueue, epoch, template } = await lockVee(operation, veeId, 'restart');
+    const call = { hostId, ref: { veeId, epoch } };
+    await operation.step({
+      name: 'stop',
+      undo: () => onHostUndo(agentQueue, timing).startVee(call),
+      run: () => onHost(agentQueue, timing).stopVee({ ...call, graceMillis: template.stopGraceMillis }),
+    });
+    await operation.step({ name: 'start', run: () => onHost(agentQueue, timing).startVee(call) });
+    const { readiness } = template;
+    await operation.step({
+      name: 'ready',
+      interruptible: true,
+      run: () =>
+        waitOnHost(agentQueue, timing, readiness.kind === 'exec' ? readiness.timeoutMillis : 0).awaitReady({
+          ...call,
+          readiness,
+        }),
+    });
+    await operation.step({
+      name: 'commit',
+      run: () => site.commitState({ operationId, veeId, verb: 'restart' }),
+    });
+  });
+}
