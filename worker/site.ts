@@ -51,7 +51,7 @@ async function main(log: Logger): Promise<void> {
     // The stock 10 s is how long a workflow would hang on a worker that died.
     stickyQueueScheduleToStartTimeout: '1s',
     maxCachedWorkflows: 500,
-    shutdownGraceTime: '3s',
+    shutdownGraceTime: '500ms',
   });
   await client.workflow.start('watch', {
     workflowId: `site/${siteId}/watch`,

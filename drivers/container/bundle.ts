@@ -20,6 +20,8 @@ export function limitsOf(capacity: Capacity): Limits {
 }
 
 const DEFAULT_COMMAND = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait $!; done'];
+/** Servers expect to bind low ports; nothing else of root's powers is left to them. */
+const KEPT = ['CAP_NET_BIND_SERVICE'];
 const NAMESPACES = ['pid', 'network', 'ipc', 'uts', 'mount'];
 
 interface Mount {
@@ -36,7 +38,7 @@ const scratch = (destination: string): Mount => ({
   options: ['nosuid', 'nodev', 'mode=1777', 'size=16m'],
 });
 
-/** The OCI runtime configuration of a VEE: read-only root, its own `/data`, no capabilities, own namespaces. */
+/** The OCI runtime configuration of a VEE: read-only root, its own `/data`, own namespaces, next to no capabilities. */
 export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroupPath: string): unknown {
   const { template, veeId, component, index } = spec;
   const limits = limitsOf(template.capacity);
@@ -59,7 +61,7 @@ export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroup
       user: { uid: 0, gid: 0 },
       args: template.command.length > 0 ? template.command : DEFAULT_COMMAND,
       env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
-      capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
+      capabilities: { bounding: KEPT, effective: KEPT, inheritable: [], permitted: KEPT, ambient: [] },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4_096, soft: 1_024 }],
       noNewPrivileges: true,
     },

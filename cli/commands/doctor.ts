@@ -1,0 +1,84 @@
+import { cgroupLayout, containerObstacle, findOnPath, run } from '../../drivers/container/runtime';
+import { type EngineKind, engineVersion, findEngine } from '../../engines/engine';
+import { MONGODB } from '../../engines/mongodb';
+import { TEMPORAL } from '../../engines/temporal';
+
+export interface DoctorFinding {
+  readonly what: string;
+  /** `optional` things are missed by some features only, which the mend names. */
+  readonly state: 'ok' | 'optional' | 'missing';
+  readonly found: string;
+  readonly mend?: string;
+}
+
+const LEAST_NODE = 20;
+
+/** Looks at this machine and changes nothing. */
+export async function diagnose(): Promise<DoctorFinding[]> {
+  return [node(), await engine(TEMPORAL), await engine(MONGODB), await containers(), await busybox()];
+}
+
+function node(): DoctorFinding {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major >= LEAST_NODE) return { what: 'Node.js', state: 'ok', found: process.version };
+  return {
+    what: 'Node.js',
+    state: 'missing',
+    found: process.version,
+    mend: `install Node.js ${LEAST_NODE} or later`,
+  };
+}
+
+async function engine(kind: EngineKind): Promise<DoctorFinding> {
+  const found = await findEngine(kind);
+  switch (found.from) {
+    case 'address':
+      return { what: kind.name, state: 'ok', found: `${kind.addressVariable}=${found.address}` };
+    case 'path':
+    case 'wheel':
+      return {
+        what: kind.name,
+        state: 'ok',
+        found: `${await engineVersion(kind, found.path)} (${found.from}: ${found.path})`,
+      };
+    case 'download':
+      return {
+        what: kind.name,
+        state: 'ok',
+        found: `not fetched yet; the next \`sluice up\` fetches ${kind.wheel.distribution} ${kind.wheel.version}`,
+      };
+    case 'nowhere':
+      return { what: kind.name, state: 'missing', found: 'nothing', mend: found.mend };
+  }
+}
+
+async function containers(): Promise<DoctorFinding> {
+  const obstacle = containerObstacle();
+  if (obstacle)
+    return {
+      what: 'containers',
+      state: 'optional',
+      found: `no ${obstacle.missing}: hosts are simulated`,
+      mend: obstacle.mend,
+    };
+  const path = findOnPath('runc') ?? findOnPath('crun') ?? '';
+  const version = (await run([path, '--version'])).stdout.split('\n')[0] ?? '';
+  return { what: 'containers', state: 'ok', found: `${version} (${path}), cgroups ${cgroupLayout()}` };
+}
+
+async function busybox(): Promise<DoctorFinding> {
+  const path = findOnPath('busybox');
+  if (path) return { what: 'busybox image', state: 'ok', found: path };
+  if (findOnPath('apt-get'))
+    return {
+      what: 'busybox image',
+      state: 'ok',
+      found: 'built from Debian’s busybox-static when first used',
+    };
+  return {
+    what: 'busybox image',
+    state: 'optional',
+    found: 'nothing',
+    mend: 'put a static busybox on PATH: real containers need it',
+  };
+}

@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import type { OperationView } from '../client';
+import { clientOf, conclude, globals } from '../context';
+import { printJson } from '../output';
+
+/** Commands about operations, tenants and hosts. */
+export function registerOperationCommands(program: Command): void {
+  const operation = program.command('operation').description('follow, cancel and resolve operations');
+  operation
+    .command('watch <id>')
+    .description('follow an operation to its end')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      await conclude(
+        command,
+        client,
+        await client.get<OperationView>(`/v1/operations/${encodeURIComponent(id)}`),
+        true,
+      );
+    });
+  const verbs = {
+    cancel: 'cancel it: what it did is undone',
+    retry: 'try the stuck step again',
+    abort: 'give the stuck step up',
+  };
+  for (const [verb, what] of Object.entries(verbs))
+    operation
+      .command(`${verb} <id>`)
+      .description(what)
+      .action(async (id: string, _options: unknown, command: Command) => {
+        const client = await clientOf(command);
+        await conclude(
+          command,
+          client,
+          await client.write('POST', `/v1/operations/${encodeURIComponent(id)}/${verb}`),
+          false,
+        );
+      });
+
+  for (const verb of ['cordon', 'uncordon'] as const)
+    program
+      .command(`${verb} <host>`)
+      .description(verb === 'cordon' ? 'place nothing new on a host' : 'place on a host again')
+      .action(async (host: string, _options: unknown, command: Command) => {
+        const client = await clientOf(command);
+        const answer = await client.write<Record<string, unknown>>(
+          'POST',
+          `/v1/hosts/${encodeURIComponent(host)}/${verb}`,
+        );
+        if (globals(command).json) printJson(answer);
+        else console.log(`${host} is ${answer.cordoned ? 'cordoned' : 'open'}`);
+      });
+
+  const create = program.command('create').description('create tenants and tokens');
+  create
+    .command('tenant <name>')
+    .description('create a tenant; one that exists stays as it is')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      const tenant = await client.write<Record<string, unknown>>('POST', '/v1/tenants', { id });
+      if (globals(command).json) printJson(tenant);
+      else console.log(`tenant ${id} exists`);
+    });
+  create
+    .command('token')
+    .description('make a token for a tenant; it is shown once')
+    .requiredOption('--tenant <name>', 'for whom')
+    .option('--name <name>', 'what the token is called', 'cli')
+    .action(async (options: { tenant: string; name: string }, command: Command) => {
+      const client = await clientOf(command);
+      const made = await client.write<{ token: string }>(
+        'POST',
+        `/v1/tenants/${encodeURIComponent(options.tenant)}/tokens`,
+        { name: options.name },
+      );
+      if (globals(command).json) printJson(made);
+      else console.log(made.token);
+    });
+  create
+    .command('join-token')
+    .description('make a token that lets host agents join the site')
+    .action(async (_options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      const made = await client.write<{ token: string; expiresAt: number }>('POST', '/v1/join-tokens', {});
+      if (globals(command).json) printJson(made);
+      else console.log(made.token);
+    });
+}

@@ -1,0 +1,200 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { SluiceError } from '../../domain/errors';
+import { parseManifest } from '../../domain/manifest/parse';
+import { clientOf, conclude, findService, findVee, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { printJson } from '../output';
+
+const YAML = 'application/yaml';
+
+async function readManifestFile(file: string): Promise<string> {
+  try {
+    return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${file} can't be read: ${(error as Error).message}`, EXIT.usage);
+  }
+}
+
+/** Commands that ask for operations on services and VEEs. */
+export function registerServiceCommands(program: Command): void {
+  program
+    .command('validate')
+    .description('check a manifest without a running system')
+    .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
+    .action(async (options: { file: string }, command: Command) => {
+      const manifestText = await readManifestFile(options.file);
+      try {
+        const manifest = parseManifest(manifestText);
+        if (globals(command).json)
+          printJson({ valid: true, name: manifest.name, components: manifest.components.length });
+        else
+          console.log(
+            `${options.file} is valid: service ${manifest.name}, ${manifest.components.length} components`,
+          );
+      } catch (error) {
+        if (!(error instanceof SluiceError)) throw error;
+        const problem = { valid: false, code: error.code, detail: error.message, errors: error.errors };
+        const lines = (error.errors ?? []).map(
+          (f) =>
+            `  ${f.line === undefined ? '' : `line ${f.line}: `}${f.pointer || '/'}: ${f.message}${f.hint ? ` (${f.hint})` : ''}`,
+        );
+        throw new CliError(
+          [
+            `${options.file} is not valid (${error.code})`,
+            ...(lines.length > 0 ? lines : [`  ${error.message}`]),
+          ].join('\n'),
+          EXIT.usage,
+          problem,
+        );
+      }
+    });
+
+  for (const verb of ['plan', 'apply'] as const)
+    program
+      .command(verb)
+      .description(
+        verb === 'plan'
+          ? 'show where a manifest’s VEEs would be placed, and why'
+          : 'place and start a service from its manifest',
+      )
+      .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
+      .option('--tenant <name>', 'whose service it is (operators must say)')
+      .option('--dry-run', 'plan only', verb === 'plan')
+      .option('--no-wait', 'return as soon as it has started')
+      .option('-w, --watch', 'follow it to its end (the default)')
+      .action(
+        async (
+          options: { file: string; tenant?: string; dryRun: boolean; wait: boolean },
+          command: Command,
+        ) => {
+          const client = await clientOf(command);
+          const query = new URLSearchParams({
+            dryRun: String(options.dryRun),
+            ...(options.tenant ? { tenant: options.tenant } : {}),
+          });
+          const answer = await client.write(
+            'POST',
+            `/v1/services?${query}`,
+            await readManifestFile(options.file),
+            YAML,
+          );
+          await conclude(command, client, answer, options.wait);
+        },
+      );
+
+  program
+    .command('scale <service/component> <instances>')
+    .description('set how many instances a component has')
+    .option('--dry-run', 'plan only', false)
+    .option('--no-wait', 'return as soon as it has started')
+    .option('-w, --watch', 'follow it to its end (the default)')
+    .action(
+      async (
+        target: string,
+        instances: string,
+        options: { dryRun: boolean; wait: boolean },
+        command: Command,
+      ) => {
+        const [serviceName, component] = target.split('/');
+        if (!serviceName || !component)
+          throw new CliError(`"${target}" is not SERVICE/COMPONENT.`, EXIT.usage);
+        if (!/^\d+$/.test(instances)) throw new CliError(`"${instances}" is not a count.`, EXIT.usage);
+        const client = await clientOf(command);
+        const service = await findService(client, serviceName);
+        const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
+        await conclude(
+          command,
+          client,
+          await client.write('POST', path, { instances: Number(instances) }),
+          options.wait,
+        );
+      },
+    );
+
+  program
+    .command('migrate <vee>')
+    .description('move a VEE (id or SERVICE/COMPONENT/INDEX) to another host')
+    .option('--to <host>', 'this host and no other')
+    .option('--dry-run', 'plan only', false)
+    .option('--no-wait', 'return as soon as it has started')
+    .option('-w, --watch', 'follow it to its end (the default)')
+    .action(
+      async (target: string, options: { to?: string; dryRun: boolean; wait: boolean }, command: Command) => {
+        const client = await clientOf(command);
+        const path = `/v1/vees/${await findVee(client, target)}/migrate?dryRun=${options.dryRun}`;
+        await conclude(
+          command,
+          client,
+          await client.write('POST', path, options.to ? { toHost: options.to } : {}),
+          options.wait,
+        );
+      },
+    );
+
+  const veeVerbs = {
+    pause: 'freeze',
+    resume: 'let run again',
+    suspend: 'save to disk',
+    restore: 'bring back from disk',
+    restart: 'stop and start',
+  };
+  for (const [verb, what] of Object.entries(veeVerbs)) {
+    const services = verb === 'suspend' || verb === 'resume';
+    program
+      .command(`${verb} <target>`)
+      .description(`${what} a VEE (id or SERVICE/COMPONENT/INDEX)${services ? ', or a whole SERVICE' : ''}`)
+      .option('--no-wait', 'return as soon as it has started')
+      .option('-w, --watch', 'follow it to its end (the default)')
+      .action(async (target: string, options: { wait: boolean }, command: Command) => {
+        const client = await clientOf(command);
+        const whole = services && !target.startsWith('vee-') && !target.includes('/');
+        const path = whole
+          ? `/v1/services/${(await findService(client, target)).id}/${verb}`
+          : `/v1/vees/${await findVee(client, target)}/${verb}`;
+        await conclude(command, client, await client.write('POST', path), options.wait);
+      });
+  }
+
+  program
+    .command('resize <vee>')
+    .description('change the processor and memory of a running VEE')
+    .option('--cpu-millis <n>', 'thousandths of a core')
+    .option('--memory-mib <n>', 'MiB')
+    .option('--no-wait', 'return as soon as it has started')
+    .option('-w, --watch', 'follow it to its end (the default)')
+    .action(
+      async (
+        target: string,
+        options: { cpuMillis?: string; memoryMib?: string; wait: boolean },
+        command: Command,
+      ) => {
+        const client = await clientOf(command);
+        const body = {
+          ...(options.cpuMillis ? { cpuMillis: Number(options.cpuMillis) } : {}),
+          ...(options.memoryMib ? { memoryMiB: Number(options.memoryMib) } : {}),
+        };
+        const answer = await client.write('POST', `/v1/vees/${await findVee(client, target)}/resize`, body);
+        await conclude(command, client, answer, options.wait);
+      },
+    );
+
+  const remove = program.command('delete').description('remove things');
+  remove
+    .command('service <name>')
+    .description('decommission a service: every VEE of it ends')
+    .option('--dry-run', 'show what would end', false)
+    .option('--no-wait', 'return as soon as it has started')
+    .option('-w, --watch', 'follow it to its end (the default)')
+    .action(async (name: string, options: { dryRun: boolean; wait: boolean }, command: Command) => {
+      const client = await clientOf(command);
+      const service = await findService(client, name);
+      await conclude(
+        command,
+        client,
+        await client.write('DELETE', `/v1/services/${service.id}?dryRun=${options.dryRun}`),
+        options.wait,
+      );
+    });
+}

@@ -1,0 +1,210 @@
+import type { Command } from 'commander';
+import { DRIVER_NAMES } from '../../drivers/registry';
+import { EngineMissing } from '../../engines/engine';
+import { DataDirHeld, holderOf } from '../../supervisor/data-lock';
+import { PortTaken } from '../../supervisor/ports';
+import { endProcess } from '../../supervisor/process-identity';
+import { localAgents, System, type SystemEvent, type SystemOptions } from '../../supervisor/system';
+import { clientOf, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { printJson, table } from '../output';
+import { diagnose } from './doctor';
+import type { ReleaseMessage, UpMessage, UpReady } from './up-messages';
+
+export interface UpOptions {
+  readonly hosts: string;
+  readonly driver?: string;
+  readonly durable: boolean;
+  readonly apiPort?: string;
+  readonly temporalPort?: string;
+  readonly temporalUiPort?: string;
+  readonly mongodbPort?: string;
+}
+
+/** The options of `up`, which `demo` shares. */
+export function upOptions(command: Command): Command {
+  return command
+    .option('--hosts <n>', 'how many host agents to run on this machine', '3')
+    .option(
+      '--driver <name>',
+      `how hosts run VEEs: ${DRIVER_NAMES.join(' or ')} (default: container where it can run)`,
+    )
+    .option('--durable', 'survive a power failure as well, at the price of slower writes', false)
+    .option('--api-port <port>', 'fix the API’s port')
+    .option('--temporal-port <port>', 'fix Temporal’s port')
+    .option('--temporal-ui-port <port>', 'fix the port of Temporal’s UI')
+    .option('--mongodb-port <port>', 'fix MongoDB’s port');
+}
+
+export function systemOptions(
+  options: UpOptions,
+  dataDir: string,
+  say: (line: string) => void,
+): SystemOptions {
+  const count = number('--hosts', options.hosts, 1, 50) ?? 3;
+  if (options.driver !== undefined && !DRIVER_NAMES.includes(options.driver))
+    throw new CliError(
+      `There is no driver "${options.driver}": take one of ${DRIVER_NAMES.join(', ')}.`,
+      EXIT.usage,
+    );
+  const { agents, driver, obstacle } = localAgents(count, options.driver);
+  if (obstacle) say(`Hosts are SIMULATED: real containers need ${obstacle.missing} (${obstacle.mend}).`);
+  else say(`Hosts use the driver "${driver}".`);
+  const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
+  return {
+    dataDir,
+    agents,
+    durable: options.durable,
+    ports: {
+      api: port('--api-port', options.apiPort),
+      temporal: port('--temporal-port', options.temporalPort),
+      temporalUi: port('--temporal-ui-port', options.temporalUiPort),
+      mongodb: port('--mongodb-port', options.mongodbPort),
+    },
+    onEvent: (event) => say(describe(event)),
+  };
+}
+
+function number(flag: string, value: string | undefined, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  const n = Number(value);
+  if (!Number.isInteger(n) || n < least || n > most)
+    throw new CliError(`${flag} takes a whole number from ${least} to ${most}, not "${value}".`, EXIT.usage);
+  return n;
+}
+
+function describe(event: SystemEvent): string {
+  switch (event.kind) {
+    case 'engine':
+      return event.found.from === 'download'
+        ? `${event.name}: fetching the pinned wheel (about 45 MB, once)`
+        : `${event.name}: ${event.found.from === 'address' ? `the one at ${event.found.address}` : `program from ${event.found.from}`}`;
+    case 'starting':
+      return `${event.name} starts`;
+    case 'ready':
+      return `${event.name} is ready (pid ${event.pid}, ${event.millis} ms)`;
+    case 'died':
+      return `${event.name} died (${event.how}); starting it again in ${event.restartInMillis} ms`;
+    case 'stopped':
+      return `${event.name} stopped`;
+  }
+}
+
+/** Starts a system; what keeps it from starting becomes one message and an exit code. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  try {
+    return await System.start(options);
+  } catch (error) {
+    if (error instanceof DataDirHeld || error instanceof PortTaken)
+      throw new CliError(error.message, EXIT.usage);
+    if (error instanceof EngineMissing) throw new CliError(error.message, EXIT.unavailable);
+    throw new CliError(`The system did not start: ${(error as Error).message}`, EXIT.unavailable);
+  }
+}
+
+/** Ctrl-C, a signal, or the end of the process that this one is tied to. */
+function untilAskedToStop(): Promise<string> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve('SIGINT'));
+    process.once('SIGTERM', () => resolve('SIGTERM'));
+    if (process.env.SLUICE_TIED !== '1') return;
+    const gone = () => resolve('the process that started it is gone');
+    process.once('disconnect', gone);
+    process.once('message', (message: ReleaseMessage) => {
+      if (message.release) process.off('disconnect', gone);
+    });
+  });
+}
+
+function welcome(dataDir: string, { access: { apiUrl, temporalUi } }: System): string {
+  return [
+    'Sluice is up.',
+    `  API        ${apiUrl}   docs ${apiUrl}/docs`,
+    ...(temporalUi ? [`  Temporal   ${temporalUi}`] : []),
+    `  State      ${dataDir}   (token in connection.json)`,
+    '  Try        npx sluice get hosts',
+    '             npx sluice create tenant acme && npx sluice apply -f examples/webshop.yaml --tenant acme',
+    '  Stop       Ctrl-C, or: npx sluice down. VEEs keep running; the next `sluice up` adopts them.',
+  ].join('\n');
+}
+
+export function registerSystemCommands(program: Command): void {
+  upOptions(
+    program.command('up').description('start a whole site on this machine and keep it running'),
+  ).action(async (options: UpOptions, command: Command) => {
+    const { dataDir, json = false } = globals(command);
+    const told =
+      process.env.SLUICE_TIED === '1' ? (message: UpMessage) => process.send?.(message) : undefined;
+    const say = (line: string) => {
+      console.error(line);
+      told?.({ line });
+    };
+    const ended = untilAskedToStop();
+    const system = await startSystem(systemOptions(options, dataDir, say));
+    const ready: UpReady = { ...system.access, pid: process.pid, processes: system.processes };
+    told?.({ ready });
+    if (json) printJson({ ready: true, ...ready });
+    else console.log(welcome(dataDir, system));
+    say(`stopping: ${await ended}`);
+    await system.stop();
+  });
+
+  program
+    .command('down')
+    .description('stop the site that runs on this data directory; its VEEs keep running')
+    .action(async (_options: unknown, command: Command) => {
+      const { dataDir, json = false } = globals(command);
+      const holder = await holderOf(dataDir);
+      if (!holder) throw new CliError(`Nothing runs on ${dataDir}.`, EXIT.notFound);
+      await endProcess(holder, 60_000);
+      if (json) printJson({ stopped: holder.pid });
+      else console.log(`stopped process ${holder.pid}`);
+    });
+
+  program
+    .command('status')
+    .description('is the site up, and what does it run')
+    .action(async (_options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      const [ready, hosts, services, stuck] = await Promise.all([
+        client.get('/readyz'),
+        client.list<{ liveness: string }>('/v1/hosts'),
+        client.list<{ phase: string }>('/v1/services'),
+        client.list<{ id: string }>('/v1/operations', { state: 'stuck' }),
+      ]);
+      const living = services.filter((s) => s.phase !== 'decommissioned').length;
+      const up = hosts.filter((h) => h.liveness === 'up').length;
+      const facts = {
+        api: client.url,
+        ...ready,
+        hostsUp: up,
+        hosts: hosts.length,
+        services: living,
+        stuckOperations: stuck.length,
+      };
+      if (globals(command).json) printJson(facts);
+      else
+        console.log(
+          table(
+            ['what', 'value'],
+            Object.entries(facts).map(([k, v]) => [k, String(v)]),
+          ),
+        );
+    });
+
+  program
+    .command('doctor')
+    .description('what was found on this machine, what is missing, and the command that mends it')
+    .action(async (_options: unknown, command: Command) => {
+      const findings = await diagnose();
+      if (globals(command).json) printJson({ ok: findings.every((f) => f.state !== 'missing'), findings });
+      else
+        console.log(
+          table(
+            ['what', 'state', 'found', 'mend'],
+            findings.map((f) => [f.what, f.state, f.found, f.mend ?? '']),
+          ),
+        );
+      if (findings.some((f) => f.state === 'missing')) throw new CliError('', EXIT.unavailable);
+    });
+}

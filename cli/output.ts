@@ -1,0 +1,76 @@
+import Table from 'cli-table3';
+import type { OperationView } from './client';
+
+/** Plain columns: they paste into a mail and pipe into `awk`. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  if (rows.length === 0) return '(none)';
+  const none = Object.fromEntries(
+    [
+      'top',
+      'top-mid',
+      'top-left',
+      'top-right',
+      'bottom',
+      'bottom-mid',
+      'bottom-left',
+      'bottom-right',
+      'left',
+      'left-mid',
+      'mid',
+      'mid-mid',
+      'right',
+      'right-mid',
+      'middle',
+    ].map((k) => [k, k === 'middle' ? '  ' : '']),
+  );
+  const t = new Table({
+    head: head.map((h) => h.toUpperCase()),
+    chars: none,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  t.push(...rows.map((r) => r.map(String)));
+  return t.toString().replaceAll(/[ \t]+$/gm, '');
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+export function ago(at: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - at) / 1_000));
+  if (seconds < 120) return `${seconds}s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)}m` : `${Math.round(seconds / 3_600)}h`;
+}
+
+export const seconds = (millis: number) => `${(millis / 1_000).toFixed(millis < 10_000 ? 2 : 1)} s`;
+
+/** One line for each step as it ends: readable on a terminal and in a log alike. */
+export function stepPrinter(write: (line: string) => void): (operation: OperationView) => void {
+  const told = new Map<string, string>();
+  return (operation) => {
+    for (const [i, step] of operation.steps.entries()) {
+      const key = `${i}:${step.name}`;
+      if (step.state === 'running' || step.state === 'undoing' || told.get(key) === step.state) continue;
+      told.set(key, step.state);
+      const timed = step.endedAt !== undefined && (step.state === 'done' || step.state === 'failed');
+      const took = !timed ? '' : ` (${seconds((step.endedAt ?? 0) - step.startedAt)})`;
+      const why = step.error ? `: ${step.error.detail}` : '';
+      const { done, total } = operation.progress;
+      write(
+        `  [${String(Math.min(done, total)).padStart(String(total).length)}/${total}] ${step.name} ${step.state}${took}${why}`,
+      );
+    }
+  };
+}
+
+export function describeEnd(operation: OperationView): string {
+  const took = seconds((operation.endedAt ?? Date.now()) - operation.createdAt);
+  if (operation.state === 'stuck' && operation.stuck && operation.endedAt === undefined)
+    return [
+      `${operation.kind} ${operation.id} is stuck at "${operation.stuck.step}" (${operation.stuck.direction}): ${operation.stuck.error.detail}`,
+      `  sluice operation retry ${operation.id}    try the step again`,
+      `  sluice operation abort ${operation.id}    give it up`,
+    ].join('\n');
+  const why = operation.error ? `: ${operation.error.detail}` : '';
+  return `${operation.kind} ${operation.id} ${operation.state} after ${took}${why}`;
+}

@@ -1,0 +1,73 @@
+import { resolve } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { registerOperationCommands } from './commands/operations';
+import { registerReadCommands } from './commands/reads';
+import { registerServiceCommands } from './commands/services';
+import { registerSystemCommands } from './commands/system';
+import { completionScript, isShell } from './completion';
+import { registerDemo } from './demo/command';
+import { CliError, EXIT } from './exit-codes';
+import { printJson } from './output';
+
+export function createProgram(): Command {
+  const program = new Command('sluice')
+    .description(
+      'Runs service applications on virtual execution environments, and picks up exactly where it was after any crash.',
+    )
+    .version('0.1.0')
+    .option('--json', 'machine-readable output')
+    .option(
+      '--data-dir <dir>',
+      'where a local site keeps its state',
+      (dir: string) => resolve(dir),
+      resolve(process.env.SLUICE_DATA_DIR ?? '.sluice'),
+    )
+    .option('--url <url>', 'the API (default: SLUICE_URL, else the local site)')
+    .option('--token <token>', 'who you are (default: SLUICE_TOKEN, else the local site’s operator)')
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .showHelpAfterError('(see: sluice --help)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 the operation failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 infeasible, 7 unavailable.',
+    );
+  registerSystemCommands(program);
+  registerServiceCommands(program);
+  registerReadCommands(program);
+  registerOperationCommands(program);
+  registerDemo(program);
+  program
+    .command('completion <shell>')
+    .description('print a completion script for bash, zsh or fish')
+    .action((shell: string) => {
+      if (!isShell(shell))
+        throw new CliError(`No completion for "${shell}": take bash, zsh or fish.`, EXIT.usage);
+      console.log(completionScript(program, shell));
+    });
+  return program;
+}
+
+/** Runs a command line. @returns the exit code */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = createProgram();
+  for (const command of everyCommand(program)) command.exitOverride();
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error instanceof CliError) {
+      if (program.opts<{ json?: boolean }>().json && error.problem) printJson(error.problem);
+      else if (error.message) console.error(error.message);
+      return error.exitCode;
+    }
+    console.error(`Unexpected: ${(error as Error).message}`);
+    if (process.env.SLUICE_LOG_LEVEL === 'debug') console.error(error);
+    return EXIT.operationFailed;
+  }
+}
+
+function everyCommand(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
