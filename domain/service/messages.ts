@@ -18,6 +18,8 @@ export interface Accepted {
 export const CANCEL_UPDATE = 'cancel';
 export const RESOLVE_UPDATE = 'resolve';
 export const PROGRESS_QUERY = 'progress';
+/** From an operation to its service's entity, just before its record says that it has ended. */
+export const FINISHED_SIGNAL = 'finished';
 
 export type Resolution = 'retry' | 'abort';
 export type ProgressAnswer = OperationProgress;

@@ -5,11 +5,13 @@ import {
   condition,
   defineQuery,
   defineUpdate,
+  getExternalWorkflowHandle,
   log,
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
 import type { ErrorSummary } from '../../domain/errors';
+import { serviceWorkflowId } from '../../domain/ids';
 import type {
   OperationInput,
   OperationOutcome,
@@ -20,6 +22,7 @@ import type {
 } from '../../domain/operation/operation';
 import {
   CANCEL_UPDATE,
+  FINISHED_SIGNAL,
   PROGRESS_QUERY,
   RESOLVE_UPDATE,
   type Resolution,
@@ -220,9 +223,24 @@ export class Operation {
 
   private async finish(state: OperationState): Promise<OperationOutcome> {
     this.setState(state);
-    await this.journal.close(now());
     const { operationId } = this.input;
-    return this.error ? { operationId, state, error: this.error } : { operationId, state };
+    const outcome = this.error ? { operationId, state, error: this.error } : { operationId, state };
+    await this.releaseService(outcome);
+    await this.journal.close(now());
+    return outcome;
+  }
+
+  /**
+   * The service is free before anybody can read that the operation has ended: whoever asks for the next one
+   * on that news must not be refused. An entity that is gone needs no telling.
+   */
+  private async releaseService(outcome: OperationOutcome): Promise<void> {
+    const entity = getExternalWorkflowHandle(serviceWorkflowId(this.input.serviceId));
+    try {
+      await entity.signal(FINISHED_SIGNAL, outcome);
+    } catch (error) {
+      log.warn('the service’s entity could not be told', { error });
+    }
   }
 
   private get cancellable(): boolean {

@@ -4,6 +4,7 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  defineSignal,
   defineUpdate,
   ParentClosePolicy,
   setCurrentDetails,
@@ -20,7 +21,7 @@ import {
   type OperationKind,
   type OperationOutcome,
 } from '../../domain/operation/operation';
-import type { Accepted, ServiceEntityInput } from '../../domain/service/messages';
+import { type Accepted, FINISHED_SIGNAL, type ServiceEntityInput } from '../../domain/service/messages';
 import { operationAttributes } from '../lib/attributes';
 import { WORKFLOW_OF } from '../lib/workflow-of';
 
@@ -78,15 +79,22 @@ export async function service(input: ServiceEntityInput): Promise<void> {
     return answer;
   }
 
+  /** Normally the operation tells that it has finished; one that was terminated by hand can't. */
   function follow(op: OperationInput, result: Promise<OperationOutcome>): void {
-    const close = (outcome?: OperationOutcome) => {
+    const close = () => {
       running.delete(op.operationId);
-      if (outcome && endsService(op.kind, outcome)) ended = true;
       describe();
     };
-    // A child that was terminated by hand holds the service no longer; reconciliation finds what it left.
-    result.then(close, () => close());
+    result.then(close, close);
   }
+
+  setHandler(defineSignal<[OperationOutcome]>(FINISHED_SIGNAL), (outcome) => {
+    const op = running.get(outcome.operationId);
+    if (!op) return;
+    running.delete(outcome.operationId);
+    if (endsService(op.kind, outcome)) ended = true;
+    describe();
+  });
 
   function describe(): void {
     const held = [...running.values()].map((o) => `- ${o.kind} \`${o.operationId}\``);
