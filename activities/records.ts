@@ -95,6 +95,12 @@ export function createRecordActivities(deps: SiteDeps) {
       await enterPhase({ serviceId, operationId, phase: 'operating' });
     },
 
+    /** Undo of `admitService` and all that followed: the service is over. */
+    async withdrawService({ serviceId, operationId }: { serviceId: ServiceId; operationId: OperationId }): Promise<void> {
+      await enterPhase({ serviceId, operationId, phase: 'decommissioning' });
+      await enterPhase({ serviceId, operationId, phase: 'decommissioned' });
+    },
+
     setInstances: ({
       serviceId,
       component,

@@ -28,7 +28,7 @@ export type ChildEvent =
 const FIRST_BACKOFF_MILLIS = 100;
 const MOST_BACKOFF_MILLIS = 10_000;
 /** A child that ran for so long had a good start: the next death is not held against it. */
-const HEALTHY_MILLIS = 20_000;
+const HEALTHY_MILLIS = 3_000;
 const STOP_GRACE_MILLIS = 12_000;
 const LOG_OPTIONS = { size: '10M', maxFiles: 5 } as const;
 

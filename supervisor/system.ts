@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { containerObstacle } from '../drivers/container/runtime';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
-import { engineProgram, type FoundEngine, findEngine } from '../engines/engine';
-import { MONGODB, mongodAnswers, mongodArguments, mongoUri } from '../engines/mongodb';
-import { TEMPORAL, temporalAnswers, temporalArguments } from '../engines/temporal';
+import type { FoundEngine } from '../engines/engine';
 import { Child, type ChildEvent, type ChildSpec } from './child';
 import { type DataLock, lockDataDir } from './data-lock';
+import { type EngineOptions, type EnginePrograms, enginePrograms, startEngines } from './engines';
 import { choosePort } from './ports';
 
 export interface HostPlan {
@@ -23,19 +21,11 @@ export interface AgentPlan {
   readonly hosts: readonly HostPlan[];
 }
 
-export interface SystemOptions {
-  readonly dataDir: string;
+export interface SystemOptions extends EngineOptions {
   readonly siteId?: string;
-  readonly namespace?: string;
   readonly database?: string;
   readonly agents: readonly AgentPlan[];
-  readonly durable?: boolean;
-  readonly ports?: {
-    readonly api?: number | undefined;
-    readonly temporal?: number | undefined;
-    readonly temporalUi?: number | undefined;
-    readonly mongodb?: number | undefined;
-  };
+  readonly ports?: EngineOptions['ports'] & { readonly api?: number | undefined };
   /** For every process of ours, over the supervisor's own environment. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly onEvent?: (event: SystemEvent) => void;
@@ -57,8 +47,10 @@ interface Secrets {
   readonly joinToken: string;
 }
 
-const USUAL_PORTS = { api: 7400, temporal: 7233, temporalUi: 8233, mongodb: 27_027 };
-const ENTRY = (path: string) => [process.execPath, '--enable-source-maps', join(__dirname, '..', path)];
+const USUAL_API_PORT = 7400;
+/** Processes run what was built, also when this file itself is run from its source (in tests). */
+const BUILT = __filename.endsWith('.ts') ? join(__dirname, '..', 'dist') : join(__dirname, '..');
+const ENTRY = (path: string) => [process.execPath, '--enable-source-maps', join(BUILT, path)];
 
 export const connectionPath = (dataDir: string) => join(dataDir, 'connection.json');
 
@@ -77,15 +69,9 @@ export class System {
   /** @throws DataDirHeld, EngineMissing, PortTaken, or what keeps a child from starting; nothing is left running then */
   static async start(options: SystemOptions): Promise<System> {
     // Looked for before anything is made: what is missing changes nothing.
-    const [temporal, mongodb] = [await findEngine(TEMPORAL), await findEngine(MONGODB)];
-    const programs = {
-      temporal: await programOf(TEMPORAL, temporal),
-      mongodb: await programOf(MONGODB, mongodb),
-    };
+    const programs = await enginePrograms((name, found) => options.onEvent?.({ kind: 'engine', name, found }));
     const system = new System(options, await lockDataDir(options.dataDir));
     try {
-      options.onEvent?.({ kind: 'engine', name: TEMPORAL.name, found: temporal });
-      options.onEvent?.({ kind: 'engine', name: MONGODB.name, found: mongodb });
       await system.startAll(programs);
       return system;
     } catch (error) {
@@ -115,14 +101,18 @@ export class System {
     await this.lock.release();
   }
 
-  private async startAll(programs: {
-    temporal: string | undefined;
-    mongodb: string | undefined;
-  }): Promise<void> {
+  private async startAll(programs: EnginePrograms): Promise<void> {
     const { dataDir, agents } = this.options;
     const secrets = await this.secrets();
-    const { environment, temporalUi } = await this.startEngines(programs);
-    const apiPort = await choosePort('the API', this.options.ports?.api, USUAL_PORTS.api);
+    const engines = await startEngines(this.options, programs, (spec) => this.run(spec));
+    const { temporalUi } = engines;
+    const environment: Record<string, string> = {
+      SLUICE_SITE: this.options.siteId ?? 'home',
+      ...(this.options.database ? { SLUICE_DATABASE: this.options.database } : {}),
+      ...this.options.environment,
+      ...engines.environment,
+    };
+    const apiPort = await choosePort('the API', this.options.ports?.api, USUAL_API_PORT);
     const apiUrl = `http://127.0.0.1:${apiPort}`;
     await Promise.all([
       this.run({ name: 'site', command: ENTRY('worker/site.js'), environment }),
@@ -139,7 +129,7 @@ export class System {
       }),
     ]);
     // An agent gets no database address: all it may use is the API and Temporal.
-    const { MONGODB_URI: _, ...agentEnvironment } = environment;
+    const agentEnvironment = { ...environment, MONGODB_URI: '' };
     await Promise.all(
       agents.map(({ id, hosts }) =>
         this.run({
@@ -147,7 +137,6 @@ export class System {
           command: ENTRY('worker/host.js'),
           environment: {
             ...agentEnvironment,
-            MONGODB_URI: '',
             SLUICE_AGENT: id,
             SLUICE_AGENT_DIR: join(dataDir, 'agents', id),
             SLUICE_API_URL: apiUrl,
@@ -160,50 +149,6 @@ export class System {
     this.connection = { apiUrl, token: secrets.operatorToken, ...(temporalUi ? { temporalUi } : {}) };
     await writeJson(connectionPath(dataDir), this.connection);
     await this.lock.announce(apiUrl);
-  }
-
-  private async startEngines(programs: { temporal: string | undefined; mongodb: string | undefined }) {
-    const { dataDir, siteId = 'home', durable = false, ports = {} } = this.options;
-    const namespace = this.options.namespace ?? 'sluice';
-    const environment: Record<string, string> = {
-      SLUICE_SITE: siteId,
-      ...(this.options.database ? { SLUICE_DATABASE: this.options.database } : {}),
-      ...this.options.environment,
-    };
-    let temporalUi = process.env.SLUICE_TEMPORAL_UI;
-    const starts: Promise<void>[] = [];
-    if (programs.temporal) {
-      const port = await choosePort('Temporal', ports.temporal, USUAL_PORTS.temporal);
-      const uiPort = await choosePort('Temporal’s UI', ports.temporalUi, USUAL_PORTS.temporalUi);
-      const folder = join(dataDir, 'temporal');
-      await mkdir(folder, { recursive: true });
-      const address = `127.0.0.1:${port}`;
-      const args = temporalArguments({ dataDir: folder, namespace, port, uiPort, durable });
-      starts.push(
-        this.run({
-          name: 'temporal',
-          command: [programs.temporal, ...args],
-          answers: () => temporalAnswers(address, namespace),
-        }),
-      );
-      Object.assign(environment, { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace });
-      temporalUi = `http://127.0.0.1:${uiPort}`;
-    } else if (this.options.namespace) environment.TEMPORAL_NAMESPACE = this.options.namespace;
-    if (programs.mongodb) {
-      const port = await choosePort('MongoDB', ports.mongodb, USUAL_PORTS.mongodb);
-      const folder = join(dataDir, 'mongodb');
-      await mkdir(folder, { recursive: true });
-      starts.push(
-        this.run({
-          name: 'mongodb',
-          command: [programs.mongodb, ...mongodArguments(folder, port)],
-          answers: () => mongodAnswers(port),
-        }),
-      );
-      environment.MONGODB_URI = mongoUri(port);
-    } else environment.MONGODB_URI = process.env.MONGODB_URI ?? '';
-    await Promise.all(starts);
-    return { environment, temporalUi };
   }
 
   private async run(spec: ChildSpec): Promise<void> {
@@ -222,10 +167,6 @@ export class System {
     await writeJson(path, secrets);
     return secrets;
   }
-}
-
-async function programOf(kind: typeof TEMPORAL, found: FoundEngine): Promise<string | undefined> {
-  return found.from === 'address' ? undefined : engineProgram(kind, found);
 }
 
 /** A share of this machine: three hosts that together offer no more than it has. */

@@ -102,7 +102,7 @@ export class Board {
   }
 }
 
-/** The largest share of a host's capacity in any dimension: what makes a unit hard to place. */
+/** The largest share of a host's capacity in any dimension: the one that runs out first. */
 export function dominantShare(need: Capacity, of: Capacity): number {
   const shares = [
     need.cpuMillis / Math.max(of.cpuMillis, 1),

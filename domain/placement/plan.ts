@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import { fits, subtract, sum } from '../units';
+import { add, fits, subtract, sum } from '../units';
 import { breaches } from './constraints';
 import { solveExactly } from './exact';
 import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
@@ -80,9 +80,10 @@ function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
   return board.hosts.map((host) => {
     const refusals = board.refusals(unit, host);
     if (refusals.length > 0) return { hostId: host.id, refusals };
-    const left = dominantShare(subtract(board.freeOn(host), unit.need), host.capacity);
+    const used = add(subtract(host.capacity, board.freeOn(host)), unit.need);
+    const load = dominantShare(used, host.capacity);
     // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
-    const score = Math.round((policy.name === 'packing' ? left : 1 - left) * 1e6) / 1e6;
+    const score = Math.round((policy.name === 'packing' ? 1 - load : load) * 1e6) / 1e6;
     return { hostId: host.id, refusals, score };
   });
 }

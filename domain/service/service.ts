@@ -22,15 +22,15 @@ export interface PhaseEntry {
 }
 
 /**
- * Which phase may follow which. A provisioning that is undone ends `decommissioned` from wherever it
- * had come to, so every phase before `operating` leads there.
+ * Which phase may follow which. Decommissioning may begin anywhere: a provisioning that is undone goes that
+ * way from wherever it had come to.
  */
 export const NEXT_PHASES: Readonly<Record<ServicePhase, readonly ServicePhase[]>> = {
-  requested: ['negotiated', 'decommissioning', 'decommissioned'],
-  negotiated: ['reserved', 'decommissioning', 'decommissioned'],
-  reserved: ['deploying', 'decommissioning', 'decommissioned'],
-  deploying: ['registered', 'decommissioning', 'decommissioned'],
-  registered: ['operating', 'decommissioning', 'decommissioned'],
+  requested: ['negotiated', 'decommissioning'],
+  negotiated: ['reserved', 'decommissioning'],
+  reserved: ['deploying', 'decommissioning'],
+  deploying: ['registered', 'decommissioning'],
+  registered: ['operating', 'decommissioning'],
   operating: ['suspended', 'decommissioning'],
   suspended: ['operating', 'decommissioning'],
   decommissioning: ['decommissioned'],

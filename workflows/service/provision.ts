@@ -12,7 +12,7 @@ export function provisionService(input: OperationInput): Promise<OperationOutcom
   return runOperation(input, async (operation) => {
     await operation.step({
       name: 'admit',
-      undo: () => site.enterPhase({ serviceId, phase: 'decommissioned', operationId }),
+      undo: () => site.withdrawService({ serviceId, operationId }),
       run: () => site.admitService({ operationId, serviceId }),
     });
     const deployment = await planAndReserve(operation, (attempt) =>
