@@ -1,6 +1,6 @@
 import solver from 'javascript-lp-solver';
 import type { HostId } from '../ids';
-import { DIMENSIONS } from '../units';
+import { DIMENSIONS, sum } from '../units';
 import { bound, conflict } from './constraints';
 import { Board, type Unit } from './feasibility';
 import type { PlacementRequest, Snapshot } from './model';
@@ -33,6 +33,13 @@ export function solveExactly(
   if (units.some((_, u) => !pairs.some((p) => p.u === u))) return { kind: 'none' };
   if (pairs.length > MAX_BINARIES) return { kind: 'unknown' };
 
+  // Rows that can't bind are left out: with them the solver has called feasible problems infeasible.
+  const binding = new Map(
+    board.hosts.map((host) => {
+      const most = sum(pairs.filter((p) => p.host.id === host.id).map((p) => p.unit.need));
+      return [host.id, DIMENSIONS.filter((d) => most[d] > board.freeOn(host)[d])];
+    }),
+  );
   const model = {
     optimize: 'cost',
     opType: 'min' as const,
@@ -46,7 +53,7 @@ export function solveExactly(
   for (const { u, unit, host } of pairs) {
     const column: Record<string, number> = { cost: 1, [`once:${u}`]: 1, [`binary:${u}:${host.id}`]: 1 };
     model.constraints[`binary:${u}:${host.id}`] = { max: 1 };
-    for (const d of DIMENSIONS) {
+    for (const d of binding.get(host.id) ?? []) {
       column[`${d}:${host.id}`] = unit.need[d];
       model.constraints[`${d}:${host.id}`] = { max: board.freeOn(host)[d] };
     }

@@ -40,7 +40,8 @@ export function plan(
   }
   return {
     kind: 'infeasible',
-    proven: exact.kind === 'none' || greedy.unplaced.some(({ proven }) => proven),
+    // That the solver found none is no proof: it has been seen to be wrong about that (docs/adr/0006).
+    proven: greedy.unplaced.some(({ proven }) => proven),
     unplaced: greedy.unplaced.flatMap(({ unit, verdicts }) =>
       unit.vees.map((v) => ({ veeId: v.id, component: v.component, index: v.index, hosts: verdicts })),
     ),

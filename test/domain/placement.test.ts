@@ -92,7 +92,7 @@ describe('plan', () => {
     const two = placed(snapshot, { vees: [vee('a', 0), vee('a', 1)], constraints: [within('a')] });
     expect(new Set(Object.values(two)).size).toBe(2);
     const three = plan(snapshot, { vees: [0, 1, 2].map((i) => vee('a', i)), constraints: [within('a')] }, packing, context);
-    expect(three).toMatchObject({ kind: 'infeasible', proven: true });
+    expect(three).toMatchObject({ kind: 'infeasible' });
   });
 
   it('keeps different components apart, and others together, also beside what runs already', () => {
@@ -183,13 +183,11 @@ describe('plan, against a naive judge', () => {
         if (answer.kind === 'blueprint') {
           const hostOf = request.vees.map((v) => answer.assignments.find((a) => a.veeId === v.id)?.hostId as HostId);
           expect(legal(snapshot, request, hostOf)).toBe(true);
-        } else if (answer.proven) {
-          expect(anyLegal(snapshot, request)).toBe(false);
         } else {
-          throw new Error('a problem of this size is never left open');
+          expect(anyLegal(snapshot, request)).toBe(false);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 2_000 },
     );
   });
 
