@@ -134,6 +134,7 @@ function parsersOf({ body }: Route): RequestHandler[] {
 /** Who, may they, is it well-formed, then once only: in this order, so that nobody learns from what they may not do. */
 function handle(deps: ApiDeps, authenticator: Authenticator, route: Route): RequestHandler {
   return async (req, res) => {
+    if (route.roles !== 'public' && !deps.started()) throw new SluiceError('unavailable', 'The database is not reachable.');
     const identity = route.roles === 'public' ? ANONYMOUS : await authenticator.identify(req);
     if (route.roles !== 'public') authorise(identity, route.roles);
     const params = check(route.params, req.params, '/path');

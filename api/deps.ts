@@ -12,6 +12,8 @@ export interface ApiDeps {
   readonly temporal: Client;
   readonly placementPolicy: Policy;
   readonly log: Logger;
+  /** Are indexes and first tokens in place? Before that nobody can be told apart. */
+  readonly started: () => boolean;
   /** Base of Temporal's UI for this namespace, where there is one: operations link to it. */
   readonly temporalUi: string | undefined;
 }

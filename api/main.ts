@@ -1,10 +1,11 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { readEnvironment, siteSettings } from '../process/settings';
-import { connectStore } from '../store/connect';
+import { connectStore, isStoreAway } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
@@ -29,6 +30,7 @@ async function main(log: Logger): Promise<void> {
   const connection = await connectStore(settings.mongoUri, settings.database);
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();
+  let started = false;
   const app = createApp({
     siteId: settings.siteId,
     store,
@@ -37,17 +39,8 @@ async function main(log: Logger): Promise<void> {
     placementPolicy: settings.placementPolicy,
     log,
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
+    started: () => started,
   });
-  await ensureIndexes(connection.db);
-  if (env.SLUICE_OPERATOR_TOKEN)
-    await store.identities.grant(env.SLUICE_OPERATOR_TOKEN, {
-      role: 'operator',
-      name: 'bootstrap',
-      createdAt: Date.now(),
-    });
-  if (env.SLUICE_JOIN_TOKEN)
-    await store.identities.putJoinToken(env.SLUICE_JOIN_TOKEN, Date.now() + BOOTSTRAP_JOIN_MILLIS);
-
   const server = createServer(app);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -65,7 +58,28 @@ async function main(log: Logger): Promise<void> {
     await connection.close();
   });
   log.info({ port }, 'API listens');
+
+  // It listens before the database is there, so that clients get a 503 that says why rather than silence.
+  await untilStored(log, async () => {
+    await ensureIndexes(connection.db);
+    if (env.SLUICE_OPERATOR_TOKEN)
+      await store.identities.grant(env.SLUICE_OPERATOR_TOKEN, { role: 'operator', name: 'bootstrap', createdAt: Date.now() });
+    if (env.SLUICE_JOIN_TOKEN) await store.identities.putJoinToken(env.SLUICE_JOIN_TOKEN, Date.now() + BOOTSTRAP_JOIN_MILLIS);
+  });
+  started = true;
   reportReady({ port });
+}
+
+async function untilStored(log: Logger, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isStoreAway(error)) throw error;
+      log.warn({ err: error }, 'the database is away; trying again');
+      await delay(500);
+    }
+  }
 }
 
 const log = createLogger('api');

@@ -13,6 +13,8 @@ export interface TestSiteOptions {
   readonly driver?: string;
   readonly agents?: readonly AgentPlan[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** With engines that the test may kill; the suite's shared ones must be out of the environment. */
+  readonly ownEngines?: boolean;
 }
 
 export interface Reply<T = Record<string, never>> {
@@ -58,7 +60,7 @@ export class TestSite {
       siteId: id,
       database: `sluice_${id}`,
       agents: options.agents ?? [{ id: 'agent', hosts }],
-      ports: { api: 0 },
+      ports: { api: 0, ...(options.ownEngines ? { temporal: 0, temporalUi: 0, mongodb: 0 } : {}) },
       environment: {
         SLUICE_FAULTS_DIR: faultsDir,
         SLUICE_HEARTBEAT_MILLIS: '250',
@@ -170,6 +172,16 @@ export class TestSite {
 
   async disarm(): Promise<void> {
     for (const role of ['site', 'agent']) await rm(join(this.faultsDir, `arm-${role}.json`), { force: true });
+  }
+
+  /** Lets a held activity go on. */
+  async release(role: string): Promise<void> {
+    await rm(join(this.faultsDir, `held-${role}`), { force: true });
+  }
+
+  /** Waits until an activity is held. */
+  held(role: string): Promise<true> {
+    return this.until(`${role} is held`, 15_000, async () => (existsSync(join(this.faultsDir, `held-${role}`)) ? true : undefined));
   }
 
   wasStruck(role: string): boolean {

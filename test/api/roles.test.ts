@@ -1,0 +1,148 @@
+import { TestSite } from '../support/site';
+import { manifestOf } from '../support/manifests';
+
+type Role = 'operator' | 'tenant' | 'agent';
+
+/**
+ * Who may call what, written down a second time on purpose: a route that is new, or whose roles change, fails
+ * here until somebody has thought about it. The list of public routes may only shrink.
+ */
+const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
+  'POST /v1/services': ['operator', 'tenant'],
+  'GET /v1/services': ['operator', 'tenant'],
+  'GET /v1/services/{id}': ['operator', 'tenant'],
+  'GET /v1/services/{id}/plan': ['operator', 'tenant'],
+  'GET /v1/services/{id}/events': ['operator', 'tenant'],
+  'DELETE /v1/services/{id}': ['operator', 'tenant'],
+  'POST /v1/services/{id}/components/{component}/scale': ['operator', 'tenant'],
+  'POST /v1/services/{id}/suspend': ['operator', 'tenant'],
+  'POST /v1/services/{id}/resume': ['operator', 'tenant'],
+  'GET /v1/vees': ['operator', 'tenant'],
+  'GET /v1/vees/{id}': ['operator', 'tenant'],
+  'GET /v1/vees/{id}/explain': ['operator', 'tenant'],
+  'GET /v1/vees/{id}/logs': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/pause': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/resume': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/suspend': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/restore': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/restart': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/resize': ['operator', 'tenant'],
+  'POST /v1/vees/{id}/migrate': ['operator'],
+  'GET /v1/hosts': ['operator'],
+  'GET /v1/hosts/{id}': ['operator'],
+  'POST /v1/hosts/{id}/cordon': ['operator'],
+  'POST /v1/hosts/{id}/uncordon': ['operator'],
+  'POST /v1/join-tokens': ['operator'],
+  'POST /v1/agents/join': ['agent'],
+  'POST /v1/agents/heartbeat': ['agent'],
+  'GET /v1/operations': ['operator', 'tenant'],
+  'GET /v1/operations/{id}': ['operator', 'tenant'],
+  'GET /v1/operations/{id}/events': ['operator', 'tenant'],
+  'POST /v1/operations/{id}/cancel': ['operator', 'tenant'],
+  'POST /v1/operations/{id}/retry': ['operator'],
+  'POST /v1/operations/{id}/abort': ['operator'],
+  'GET /v1/tenants': ['operator'],
+  'POST /v1/tenants': ['operator'],
+  'POST /v1/tenants/{id}/tokens': ['operator'],
+  'GET /v1/usage': ['operator', 'tenant'],
+  'GET /v1/events': ['operator', 'tenant'],
+  'GET /v1/images': ['operator', 'tenant'],
+  'GET /v1/reservations': ['operator'],
+  'GET /v1/policies': ['operator'],
+  'GET /v1/invariants': ['operator'],
+  'GET /schemas/manifest.v1.json': 'public',
+  'GET /healthz': 'public',
+  'GET /readyz': 'public',
+};
+
+describe('every route under every role', () => {
+  let site: TestSite;
+  let tokens: Record<Role, string>;
+  let mine: { service: string; vee: string; operation: string };
+
+  beforeAll(async () => {
+    site = await TestSite.start({ hosts: 1 });
+    await site.post('/v1/tenants', { id: 'rival' });
+    const token = async (tenant: string) => (await site.post(`/v1/tenants/${tenant}/tokens`, { name: 'test' })).body.token;
+    const join = (await site.post('/v1/join-tokens', {})).body.token;
+    tokens = { operator: site.system.access.token, tenant: await token('rival'), agent: join };
+    const operation = await site.done(await site.apply(manifestOf('shop')));
+    const [vee] = await site.vees(operation.serviceId);
+    mine = { service: operation.serviceId, vee: vee.id, operation: operation.id };
+  });
+  afterAll(() => site.stop());
+
+  const operations = async () => {
+    const { body } = await site.get('/openapi.json', null);
+    return Object.entries(body.paths as Record<string, Record<string, unknown>>).flatMap(([path, methods]) => Object.keys(methods).map((m) => `${m.toUpperCase()} ${path}`));
+  };
+
+  /** A path with ids of things that exist, but belong to the tenant `acme`. */
+  function concrete(path: string): string {
+    const id = path.startsWith('/v1/vees') ? mine.vee : path.startsWith('/v1/operations') ? mine.operation : path.startsWith('/v1/hosts') ? 'host-1' : path.startsWith('/v1/tenants') ? 'acme' : mine.service;
+    return path.replace('{id}', id).replace('{component}', 'app');
+  }
+
+  it('has a row here for each route of the OpenAPI document, and no row without one', async () => {
+    expect((await operations()).sort()).toEqual(Object.keys(MATRIX).sort());
+  });
+
+  it('lets nobody in without a valid identity', async () => {
+    for (const [name, roles] of Object.entries(MATRIX)) {
+      const [method = '', path = ''] = name.split(' ');
+      for (const token of [null, 'garbage', 'sluice_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', '../../etc/passwd', 'x'.repeat(600)]) {
+        const { status } = await site.send(method, concrete(path), { token });
+        expect([name, token, roles === 'public' || status === 401]).toEqual([name, token, true]);
+      }
+    }
+  });
+
+  it('answers 403 to every role that has no business there, before it looks at the request', async () => {
+    for (const [name, roles] of Object.entries(MATRIX)) {
+      if (roles === 'public') continue;
+      const [method = '', path = ''] = name.split(' ');
+      for (const role of ['operator', 'tenant', 'agent'] as const) {
+        if (roles.includes(role)) continue;
+        const { status, body } = await site.send(method, concrete(path), { token: tokens[role], ...(method === 'POST' ? { body: { nonsense: true } } : {}) });
+        expect([name, role, status, body.code]).toEqual([name, role, 403, 'forbidden']);
+      }
+    }
+  });
+
+  it('tells a tenant of another’s resource exactly what it tells of one that does not exist', async () => {
+    for (const [name, roles] of Object.entries(MATRIX)) {
+      const [method = '', path = ''] = name.split(' ');
+      if (roles === 'public' || !roles.includes('tenant') || !path.includes('{id}')) continue;
+      const body = path.endsWith('/scale') ? { instances: 1 } : path.endsWith('/resize') ? { cpuMillis: 1 } : undefined;
+      const ask = (p: string) => site.send(method, p, { token: tokens.tenant, ...(body ? { body } : {}) });
+      const others = await ask(concrete(path));
+      const none = await ask(path.replace('{id}', 'svc-000000000000000000000000').replace('{component}', 'app'));
+      expect([name, others.status, others.body.detail]).toEqual([name, 404, none.body.detail]);
+    }
+  });
+
+  it('shows a tenant nothing of another in any listing', async () => {
+    for (const path of ['/v1/services', '/v1/vees', '/v1/operations', '/v1/events', '/v1/usage', '/v1/vees?tenant=acme', '/v1/usage?tenant=acme', '/v1/events?tenant=acme'])
+      expect([path, (await site.get(path, tokens.tenant)).body.items]).toEqual([path, []]);
+  });
+
+  it('keeps a tenant from acting for another', async () => {
+    const { status, body } = await site.send('POST', '/v1/services?tenant=acme', { token: tokens.tenant, body: manifestOf('intruder') });
+    expect([status, body.code]).toEqual([403, 'forbidden']);
+  });
+
+  it('gives an agent no say over hosts that are not its own', async () => {
+    const { body } = await site.send('POST', '/v1/agents/heartbeat', { token: tokens.agent, body: { hosts: [{ hostId: 'host-1', vees: [] }] } });
+    expect(body.code).toBe('forbidden');
+    const { fingerprint } = (await site.get('/v1/hosts/host-1')).body;
+    const stolen = await site.send('POST', '/v1/agents/join', { token: tokens.agent, body: { agentId: 'thief', hosts: [{ id: 'host-1', zone: 'z', labels: {}, fingerprint }] } });
+    expect([stolen.status, stolen.body.code]).toEqual([409, 'conflict']);
+  });
+
+  it('changed nothing by all that', async () => {
+    const [service] = (await site.get('/v1/services')).body.items;
+    expect(service).toMatchObject({ id: mine.service, phase: 'operating' });
+    expect((await site.get('/v1/operations')).body.items).toHaveLength(1);
+    expect(await site.violations()).toEqual([]);
+  });
+});
