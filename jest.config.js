@@ -6,7 +6,10 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/engines.ts',
   globalTeardown: '<rootDir>/test/support/engines-teardown.ts',
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
   },
   // Suites share two engines and two cores: more workers only make each slower.
   maxWorkers: 2,

@@ -96,7 +96,13 @@ export function createRecordActivities(deps: SiteDeps) {
     },
 
     /** Undo of `admitService` and all that followed: the service is over. */
-    async withdrawService({ serviceId, operationId }: { serviceId: ServiceId; operationId: OperationId }): Promise<void> {
+    async withdrawService({
+      serviceId,
+      operationId,
+    }: {
+      serviceId: ServiceId;
+      operationId: OperationId;
+    }): Promise<void> {
       await enterPhase({ serviceId, operationId, phase: 'decommissioning' });
       await enterPhase({ serviceId, operationId, phase: 'decommissioned' });
     },

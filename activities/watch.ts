@@ -4,6 +4,8 @@ import type { SiteDeps } from './deps';
 /** How often hosts are looked at, and how long one turn of the watch lasts. */
 const PERIOD_MILLIS = 500;
 const TURN_MILLIS = 600_000;
+/** After a look that came so late, for the database was away or the process stood still, silence is counted anew. */
+const BLIND_MILLIS = 2_000;
 /** A request that was recorded so long ago and is still pending was never handed over. */
 const HANDOVER_MILLIS = 5_000;
 
@@ -11,9 +13,15 @@ const HANDOVER_MILLIS = 5_000;
 export function createWatchActivities(deps: SiteDeps) {
   const { store } = deps;
 
+  /** Who could not see for a while must not hold that against the hosts: their heartbeats had nowhere to go. */
+  let seeingSince = deps.now();
+  let lastLook = deps.now();
+
   async function look(): Promise<void> {
     const now = deps.now();
-    for (const { id, liveness } of await store.hosts.markSilent(now, deps.liveness))
+    if (now - lastLook > BLIND_MILLIS) seeingSince = now;
+    const silent = await store.hosts.markSilent(now, seeingSince, deps.liveness);
+    for (const { id, liveness } of silent)
       await store.events.append({
         id: `${id}/${liveness}/${now}`,
         at: now,
@@ -23,12 +31,15 @@ export function createWatchActivities(deps: SiteDeps) {
       });
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
       await deps.submit(operation);
+    lastLook = now;
   }
 
   return {
     async watchSite(): Promise<void> {
       const context = Context.current();
       const until = deps.now() + TURN_MILLIS;
+      // Another worker may have watched until now, or nobody.
+      seeingSince = lastLook = deps.now();
       while (deps.now() < until && !context.cancellationSignal.aborted) {
         await look();
         await context.sleep(PERIOD_MILLIS);

@@ -10,6 +10,7 @@ import express, {
 import helmet from 'helmet';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { SluiceError } from '../domain/errors';
+import type { Identity } from '../store/identities';
 import { Authenticator, authorise } from './auth';
 import type { ApiDeps } from './deps';
 import { errorsPage, referencePage } from './docs-pages';
@@ -25,7 +26,7 @@ import { systemRoutes } from './routes/system';
 import { veeRoutes } from './routes/vees';
 
 const BODY_LIMIT = '1mb';
-const ANONYMOUS = { id: 'anonymous', role: 'tenant' as const, name: 'anonymous', createdAt: 0 };
+const ANONYMOUS: Identity = { id: 'anonymous', role: 'tenant', name: 'anonymous', createdAt: 0 };
 
 export function allRoutes(deps: ApiDeps): Route[] {
   return [serviceRoutes, veeRoutes, hostRoutes, operationRoutes, accountRoutes, systemRoutes].flatMap(
@@ -55,7 +56,12 @@ export function createApp(deps: ApiDeps): Express {
 
   serveDocuments(app, routes, registry);
   for (const route of routes)
-    app[route.method](expressPath(route.path), ...parsersOf(route), handle(deps, authenticator, route));
+    app[route.method](
+      expressPath(route.path),
+      admit(deps, authenticator, route),
+      ...parsersOf(route),
+      handle(deps, route),
+    );
   refuseOtherMethods(app, routes);
   app.use((req: Request) => {
     throw new SluiceError('route-unknown', `There is nothing at ${req.path}.`);
@@ -131,12 +137,24 @@ function parsersOf({ body }: Route): RequestHandler[] {
   return [refuseOther, ...parsers];
 }
 
-/** Who, may they, is it well-formed, then once only: in this order, so that nobody learns from what they may not do. */
-function handle(deps: ApiDeps, authenticator: Authenticator, route: Route): RequestHandler {
+/** Who, and may they: before a body is even read, so that nobody learns from, or burdens, what they may not do. */
+function admit(deps: ApiDeps, authenticator: Authenticator, route: Route): RequestHandler {
+  return async (req, res, next) => {
+    if (route.roles === 'public') res.locals.identity = ANONYMOUS;
+    else {
+      if (!deps.started()) throw new SluiceError('unavailable', 'The database is not reachable.');
+      const identity = await authenticator.identify(req);
+      authorise(identity, route.roles);
+      res.locals.identity = identity;
+    }
+    next();
+  };
+}
+
+/** Is it well-formed, then once only. */
+function handle(deps: ApiDeps, route: Route): RequestHandler {
   return async (req, res) => {
-    if (route.roles !== 'public' && !deps.started()) throw new SluiceError('unavailable', 'The database is not reachable.');
-    const identity = route.roles === 'public' ? ANONYMOUS : await authenticator.identify(req);
-    if (route.roles !== 'public') authorise(identity, route.roles);
+    const identity = res.locals.identity as Identity;
     const params = check(route.params, req.params, '/path');
     const query = check(route.query, req.query, '/query');
     // A manifest is checked by its own parser, which knows lines and more rules than a schema can state.

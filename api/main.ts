@@ -63,8 +63,13 @@ async function main(log: Logger): Promise<void> {
   await untilStored(log, async () => {
     await ensureIndexes(connection.db);
     if (env.SLUICE_OPERATOR_TOKEN)
-      await store.identities.grant(env.SLUICE_OPERATOR_TOKEN, { role: 'operator', name: 'bootstrap', createdAt: Date.now() });
-    if (env.SLUICE_JOIN_TOKEN) await store.identities.putJoinToken(env.SLUICE_JOIN_TOKEN, Date.now() + BOOTSTRAP_JOIN_MILLIS);
+      await store.identities.grant(env.SLUICE_OPERATOR_TOKEN, {
+        role: 'operator',
+        name: 'bootstrap',
+        createdAt: Date.now(),
+      });
+    if (env.SLUICE_JOIN_TOKEN)
+      await store.identities.putJoinToken(env.SLUICE_JOIN_TOKEN, Date.now() + BOOTSTRAP_JOIN_MILLIS);
   });
   started = true;
   reportReady({ port });

@@ -62,12 +62,6 @@ export const ERRORS = {
     false,
     'Ask an operator for a token with the role that `detail` names.',
   ),
-  'join-token-invalid': entry(
-    401,
-    'The join token is unknown, used up or expired',
-    false,
-    'Make a new one: POST /v1/join-tokens.',
-  ),
   // Manifests
   'manifest-syntax': entry(
     400,

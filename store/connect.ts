@@ -1,4 +1,11 @@
-import { type Db, MongoClient, MongoError, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
+import {
+  type Db,
+  MongoClient,
+  MongoError,
+  MongoNetworkError,
+  MongoOperationTimeoutError,
+  MongoServerSelectionError,
+} from 'mongodb';
 import { SluiceError } from '../domain/errors';
 
 export interface StoreConnection {
@@ -6,6 +13,9 @@ export interface StoreConnection {
   readonly db: Db;
   close(): Promise<void>;
 }
+
+/** One call of the database, retries included. A server that hangs is then told from one that is slow. */
+const OPERATION_MILLIS = 5_000;
 
 /**
  * One client per process. `majority` on a replica set waits for the journal, so an acknowledged write
@@ -15,6 +25,7 @@ export async function connectStore(uri: string, database: string): Promise<Store
   const client = new MongoClient(uri, {
     serverSelectionTimeoutMS: 2_000,
     connectTimeoutMS: 2_000,
+    timeoutMS: OPERATION_MILLIS,
     writeConcern: { w: 'majority' },
     readConcern: { level: 'majority' },
     ignoreUndefined: true,
@@ -30,6 +41,7 @@ export function isStoreAway(error: unknown): boolean {
   return (
     error instanceof MongoServerSelectionError ||
     error instanceof MongoNetworkError ||
+    error instanceof MongoOperationTimeoutError ||
     (error instanceof MongoError && typeof error.code === 'number' && AWAY_CODES.has(error.code)) ||
     (error instanceof MongoError && /Topology is closed|client was closed/i.test(error.message))
   );

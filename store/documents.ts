@@ -1,4 +1,5 @@
 import type { Collection, Document, Filter } from 'mongodb';
+import { SluiceError } from '../domain/errors';
 
 /** A record as stored: its id is MongoDB's `_id`. */
 export type Stored<T extends { readonly id: string }> = Omit<T, 'id'> & { _id: string };
@@ -26,7 +27,8 @@ export interface PageRequest {
 
 /**
  * A page in descending order of `sortField`, then of id. The cursor holds the last row's place, so rows
- * that arrive in between neither repeat nor hide others. A cursor that can't be read starts from the top.
+ * that arrive in between neither repeat nor hide others.
+ * @throws SluiceError `request-invalid` for a cursor that was not made here
  */
 export async function findPage<T extends { readonly id: string }>(
   collection: Collection<Stored<T>>,
@@ -57,14 +59,15 @@ interface Place {
 
 const encodeCursor = (place: Place) => Buffer.from(JSON.stringify(place)).toString('base64url');
 
-function decodeCursor(cursor: string): Place | undefined {
+function decodeCursor(cursor: string): Place {
   try {
-    const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (typeof place !== 'object' || place === null) return undefined;
-    const { value, id } = place as Record<string, unknown>;
-    const readable = (typeof value === 'number' || typeof value === 'string') && typeof id === 'string';
-    return readable ? { value, id } : undefined;
+    const { value, id } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Record<string, unknown>;
+    if ((typeof value === 'number' || typeof value === 'string') && typeof id === 'string')
+      return { value, id };
   } catch {
-    return undefined;
+    // Not JSON: as wrong as JSON of another shape.
   }
+  throw new SluiceError('request-invalid', '/query/cursor: take it from `nextCursor` as it is', {
+    pointer: '/query/cursor',
+  });
 }

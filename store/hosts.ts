@@ -70,14 +70,22 @@ export function hostRepository(db: Db) {
       return doc ? fromStored<HostRecord>(doc) : undefined;
     },
 
-    /** Marks silent hosts; what a heartbeat wrote meanwhile is never overwritten. */
-    async markSilent(now: number, policy: LivenessPolicy): Promise<{ id: string; liveness: HostLiveness }[]> {
+    /**
+     * Marks silent hosts; what a heartbeat wrote meanwhile is never overwritten.
+     * @param seeingSince since when heartbeats could have been recorded at all
+     */
+    async markSilent(
+      now: number,
+      seeingSince: number,
+      policy: LivenessPolicy,
+    ): Promise<{ id: string; liveness: HostLiveness }[]> {
       const changed: { id: string; liveness: HostLiveness }[] = [];
       const steps: [HostLiveness, HostLiveness[], number][] = [
         ['lost', ['up', 'suspect'], now - policy.lostAfterMillis],
         ['suspect', ['up'], now - policy.suspectAfterMillis],
       ];
       for (const [liveness, from, silentSince] of steps) {
+        if (seeingSince > silentSince) continue;
         const silent = { liveness: { $in: from }, lastHeartbeatAt: { $lte: silentSince } };
         const ids = await hosts.find(silent, { projection: { _id: 1 } }).toArray();
         for (const { _id } of ids) {

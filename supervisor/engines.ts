@@ -10,7 +10,11 @@ export interface EngineOptions {
   readonly dataDir: string;
   readonly namespace?: string;
   readonly durable?: boolean;
-  readonly ports?: { readonly temporal?: number | undefined; readonly temporalUi?: number | undefined; readonly mongodb?: number | undefined };
+  readonly ports?: {
+    readonly temporal?: number | undefined;
+    readonly temporalUi?: number | undefined;
+    readonly mongodb?: number | undefined;
+  };
 }
 
 /** The programs to start; none for an engine whose address was given. */
@@ -22,7 +26,9 @@ export interface EnginePrograms {
 const USUAL_PORTS = { temporal: 7233, temporalUi: 8233, mongodb: 27_027 };
 
 /** @throws EngineMissing, before anything was started */
-export async function enginePrograms(tell: (name: string, found: FoundEngine) => void): Promise<EnginePrograms> {
+export async function enginePrograms(
+  tell: (name: string, found: FoundEngine) => void,
+): Promise<EnginePrograms> {
   const program = async (kind: EngineKind): Promise<string | undefined> => {
     const found = await findEngine(kind);
     tell(kind.name, found);
@@ -47,7 +53,13 @@ export async function startEngines(
     await mkdir(folder, { recursive: true });
     const address = `127.0.0.1:${port}`;
     const args = temporalArguments({ dataDir: folder, namespace, port, uiPort, durable });
-    starts.push(run({ name: 'temporal', command: [programs.temporal, ...args], answers: () => temporalAnswers(address, namespace) }));
+    starts.push(
+      run({
+        name: 'temporal',
+        command: [programs.temporal, ...args],
+        answers: () => temporalAnswers(address, namespace),
+      }),
+    );
     Object.assign(environment, { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace });
     temporalUi = `http://127.0.0.1:${uiPort}`;
   }
@@ -55,7 +67,13 @@ export async function startEngines(
     const port = await choosePort('MongoDB', ports.mongodb, USUAL_PORTS.mongodb);
     const folder = join(dataDir, 'mongodb');
     await mkdir(folder, { recursive: true });
-    starts.push(run({ name: 'mongodb', command: [programs.mongodb, ...mongodArguments(folder, port)], answers: () => mongodAnswers(port) }));
+    starts.push(
+      run({
+        name: 'mongodb',
+        command: [programs.mongodb, ...mongodArguments(folder, port)],
+        answers: () => mongodAnswers(port),
+      }),
+    );
     environment.MONGODB_URI = mongoUri(port);
   }
   await Promise.all(starts);

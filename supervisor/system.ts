@@ -69,7 +69,9 @@ export class System {
   /** @throws DataDirHeld, EngineMissing, PortTaken, or what keeps a child from starting; nothing is left running then */
   static async start(options: SystemOptions): Promise<System> {
     // Looked for before anything is made: what is missing changes nothing.
-    const programs = await enginePrograms((name, found) => options.onEvent?.({ kind: 'engine', name, found }));
+    const programs = await enginePrograms((name, found) =>
+      options.onEvent?.({ kind: 'engine', name, found }),
+    );
     const system = new System(options, await lockDataDir(options.dataDir));
     try {
       await system.startAll(programs);

@@ -1,27 +1,6 @@
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
-import type { PlacedVee, Refusal, SnapshotHost } from './model';
-
-/**
- * A constraint is a declaration, a checker that knows no solver, and an encoding (see `exact.ts`). All
- * of these are *continuous*: they hold at every step of a plan, not only at its end.
- */
-export type Constraint =
-  /** ∀ a, b ∈ VEEs of `components`: host(a) = host(b) */
-  | { readonly kind: 'together'; readonly serviceId: ServiceId; readonly components: readonly string[] }
-  /** ∀ a, b of different `components`: host(a) ≠ host(b) */
-  | { readonly kind: 'apart-between'; readonly serviceId: ServiceId; readonly components: readonly string[] }
-  /** ∀ a ≠ b ∈ VEEs of `component`: host(a) ≠ host(b) */
-  | { readonly kind: 'apart-within'; readonly serviceId: ServiceId; readonly component: string }
-  /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
-  | {
-      readonly kind: 'assignment';
-      readonly serviceId: ServiceId;
-      readonly component: string;
-      readonly labels: Readonly<Record<string, string>>;
-      readonly allowHosts?: readonly string[];
-      readonly denyHosts: readonly string[];
-    };
+import type { Constraint, PlacedVee, Refusal, SnapshotHost } from './model';
 
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;

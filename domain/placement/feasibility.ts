@@ -1,7 +1,15 @@
 import type { HostId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
-import { bound, type Constraint, conflict, constraintName, hostRefusal } from './constraints';
-import type { PlacedVee, PlacementRequest, Refusal, RequestedVee, Snapshot, SnapshotHost } from './model';
+import { bound, conflict, constraintName, hostRefusal } from './constraints';
+import type {
+  Constraint,
+  PlacedVee,
+  PlacementRequest,
+  Refusal,
+  RequestedVee,
+  Snapshot,
+  SnapshotHost,
+} from './model';
 
 /**
  * VEEs that affinity ties together are placed as one unit: choosing a host by the first of them alone

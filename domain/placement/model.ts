@@ -1,7 +1,6 @@
 import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { Capacity, Dimension } from '../units';
-import type { Constraint } from './constraints';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
 export interface Snapshot {
@@ -40,6 +39,27 @@ export interface RequestedVee {
   readonly need: Capacity;
   readonly image: string;
 }
+
+/**
+ * A constraint is a declaration, a checker that knows no solver (`constraints.ts`), and an encoding (`exact.ts`). All
+ * of these are *continuous*: they hold at every step of a plan, not only at its end.
+ */
+export type Constraint =
+  /** ∀ a, b ∈ VEEs of `components`: host(a) = host(b) */
+  | { readonly kind: 'together'; readonly serviceId: ServiceId; readonly components: readonly string[] }
+  /** ∀ a, b of different `components`: host(a) ≠ host(b) */
+  | { readonly kind: 'apart-between'; readonly serviceId: ServiceId; readonly components: readonly string[] }
+  /** ∀ a ≠ b ∈ VEEs of `component`: host(a) ≠ host(b) */
+  | { readonly kind: 'apart-within'; readonly serviceId: ServiceId; readonly component: string }
+  /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
+  | {
+      readonly kind: 'assignment';
+      readonly serviceId: ServiceId;
+      readonly component: string;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly allowHosts?: readonly string[];
+      readonly denyHosts: readonly string[];
+    };
 
 /** All of `vees` are placed, or none. */
 export interface PlacementRequest {

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
@@ -16,9 +15,10 @@ import type {
   VeeStatus,
 } from '../contract';
 import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
-import { limitsOf, ociConfig } from './bundle';
+import { limitsOf } from './bundle';
+import { Containers } from './containers';
 import { busyboxRootFs } from './image';
-import { cgroupLayout, findRuntime, type OciRuntime } from './runtime';
+import { cgroupLayout, findRuntime } from './runtime';
 import { DiskReceiver, sendDisk } from './transfer';
 
 export interface ContainerDriverConfig extends DriverConfig {
@@ -39,8 +39,6 @@ const CAPABILITIES: DriverCapabilities = {
   enforces: { cpu: true, memory: true, disk: false },
 };
 
-const STOP_POLL_MILLIS = 25;
-
 /** Real containers through an OCI runtime. They are no children of the agent and outlive it. */
 export async function createContainerDriver(config: ContainerDriverConfig): Promise<Driver> {
   const records = new VeeRecords(config.dataDir);
@@ -49,27 +47,20 @@ export async function createContainerDriver(config: ContainerDriverConfig): Prom
   await mkdir(stateDir, { recursive: true });
   const runtime = findRuntime(stateDir, config.runtime);
   const images: Readonly<Record<string, string>> = { busybox: await busyboxRootFs() };
-  return new ContainerDriver(config, records, runtime, images);
+  return new ContainerDriver(config, records, new Containers(runtime, images, records, config.dataDir));
 }
 
 class ContainerDriver implements Driver {
   readonly name = 'container';
   private readonly config: ContainerDriverConfig;
   private readonly records: VeeRecords;
-  private readonly runtime: OciRuntime;
-  private readonly images: Readonly<Record<string, string>>;
+  private readonly containers: Containers;
   private readonly receivers = new Map<VeeId, { receiver: DiskReceiver; offer: TransferOffer }>();
 
-  constructor(
-    config: ContainerDriverConfig,
-    records: VeeRecords,
-    runtime: OciRuntime,
-    images: Readonly<Record<string, string>>,
-  ) {
+  constructor(config: ContainerDriverConfig, records: VeeRecords, containers: Containers) {
     this.config = config;
     this.records = records;
-    this.runtime = runtime;
-    this.images = images;
+    this.containers = containers;
   }
 
   async fingerprint(): Promise<HostFingerprint> {
@@ -81,12 +72,16 @@ class ContainerDriver implements Driver {
     };
     return {
       driver: this.name,
-      description: `Real containers by ${this.runtime.name}, cgroups ${cgroupLayout()}.`,
+      description: `Real containers by ${this.containers.runtime.name}, cgroups ${cgroupLayout()}.`,
       real: true,
       capabilities: CAPABILITIES,
       capacity: this.config.capacity ?? found,
-      images: Object.keys(this.images),
-      attributes: { runtime: this.runtime.name, cgroups: cgroupLayout(), kernel: await kernelRelease() },
+      images: Object.keys(this.containers.images),
+      attributes: {
+        runtime: this.containers.runtime.name,
+        cgroups: cgroupLayout(),
+        kernel: await kernelRelease(),
+      },
     };
   }
 
@@ -99,19 +94,19 @@ class ContainerDriver implements Driver {
       const vee = await this.acting(ref);
       if (vee.state === 'ACTIVE') return;
       requireState(vee, 'start', ['DEFINED', 'EXITED']);
-      await this.boot(vee);
+      await this.containers.boot(vee);
     });
   }
 
   pause(ref: VeeRef): Promise<void> {
     return this.transition('pause', ref, 'ACTIVE', 'PAUSED', () =>
-      this.runtime.command(['pause', ref.veeId]),
+      this.containers.runtime.command(['pause', ref.veeId]),
     );
   }
 
   resume(ref: VeeRef): Promise<void> {
     return this.transition('resume', ref, 'PAUSED', 'ACTIVE', () =>
-      this.runtime.command(['resume', ref.veeId]),
+      this.containers.runtime.command(['resume', ref.veeId]),
     );
   }
 
@@ -128,7 +123,7 @@ class ContainerDriver implements Driver {
       const vee = await this.acting(ref);
       if (vee.state === 'DEFINED') return;
       requireState(vee, 'stop', ['ACTIVE', 'PAUSED', 'EXITED']);
-      await this.end(ref.veeId, graceMillis);
+      await this.containers.end(ref.veeId, graceMillis);
       await this.records.put({ ...vee, state: 'DEFINED' });
     });
   }
@@ -150,9 +145,9 @@ class ContainerDriver implements Driver {
         '--cpu-period',
         String(limits.cpuPeriodMicros),
       ];
-      await this.runtime.command(['update', ...flags, ref.veeId]);
+      await this.containers.runtime.command(['update', ...flags, ref.veeId]);
       const resized = { ...vee, spec: { ...vee.spec, template: { ...vee.spec.template, capacity } } };
-      await this.writeBundle(resized.spec);
+      await this.containers.writeBundle(resized.spec);
       await this.records.put(resized);
     });
   }
@@ -169,13 +164,13 @@ class ContainerDriver implements Driver {
   async logs(veeId: VeeId, tailLines: number): Promise<string[]> {
     if (!(await this.records.get(veeId)))
       throw new SluiceError('not-found', `This host has no VEE ${veeId}.`);
-    const text = await readFile(this.logPath(veeId), 'utf8').catch(() => '');
+    const text = await readFile(this.containers.logPath(veeId), 'utf8').catch(() => '');
     return text.split('\n').slice(0, -1).slice(-tailLines);
   }
 
   async exec(ref: VeeRef, command: readonly string[]) {
     requireState(await this.acting(ref), 'exec', ['ACTIVE']);
-    const { exitCode, stdout } = await this.runtime.try(['exec', ref.veeId, ...command], {
+    const { exitCode, stdout } = await this.containers.runtime.try(['exec', ref.veeId, ...command], {
       timeoutMillis: 10_000,
     });
     return { exitCode, stdout };
@@ -193,7 +188,7 @@ class ContainerDriver implements Driver {
         adopted.push(veeId);
       } catch (error) {
         if (error instanceof SluiceError && error.code === 'epoch-fenced') {
-          await this.end(veeId, 0);
+          await this.containers.end(veeId, 0);
           await this.records.remove(veeId);
           ended.push(veeId);
         } else {
@@ -209,7 +204,7 @@ class ContainerDriver implements Driver {
       await this.make(spec, 'INCOMING');
       const waiting = this.receivers.get(spec.veeId);
       if (waiting) return waiting.offer;
-      const receiver = new DiskReceiver(this.diskPath(spec.veeId));
+      const receiver = new DiskReceiver(this.containers.diskPath(spec.veeId));
       const offer = await receiver.listen(this.config.transferAddress ?? '127.0.0.1');
       this.receivers.set(spec.veeId, { receiver, offer });
       return offer;
@@ -222,8 +217,8 @@ class ContainerDriver implements Driver {
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before the container ends, so that a crash in between is seen as a migration, not an exit.
       await this.records.put({ ...vee, state: 'OUTGOING' });
-      await this.end(ref.veeId, vee.spec.template.stopGraceMillis);
-      await sendDisk(this.diskPath(ref.veeId), offer);
+      await this.containers.end(ref.veeId, vee.spec.template.stopGraceMillis);
+      await sendDisk(this.containers.diskPath(ref.veeId), offer);
     });
   }
 
@@ -232,7 +227,7 @@ class ContainerDriver implements Driver {
       const vee = await this.acting(ref);
       if (vee.state === 'ACTIVE') return;
       requireState(vee, 'switchOver', ['INCOMING']);
-      await this.boot(vee);
+      await this.containers.boot(vee);
       this.stopReceiving(ref.veeId);
     });
   }
@@ -247,7 +242,7 @@ class ContainerDriver implements Driver {
       const vee = await this.acting(ref);
       if (vee.state === 'ACTIVE') return;
       requireState(vee, 'cancel', ['OUTGOING']);
-      await this.boot(vee);
+      await this.containers.boot(vee);
     });
   }
 
@@ -257,59 +252,20 @@ class ContainerDriver implements Driver {
 
   private async make(spec: VeeSpec, state: DriverState): Promise<void> {
     await this.records.checkFence(spec, true);
-    if (this.images[spec.template.image] === undefined)
+    if (this.containers.images[spec.template.image] === undefined)
       throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
     const existing = await this.records.get(spec.veeId);
     if (existing?.spec.epoch === spec.epoch) return;
-    if (existing) await this.end(spec.veeId, 0);
-    await this.writeBundle(spec);
+    if (existing) await this.containers.end(spec.veeId, 0);
+    await this.containers.writeBundle(spec);
     await this.records.put({ spec, state });
-  }
-
-  /** Creates and starts the container, whatever an interrupted attempt left behind. */
-  private async boot(vee: KeptVee): Promise<void> {
-    const { veeId } = vee.spec;
-    let found = await this.runtime.state(veeId);
-    if (found?.status === 'stopped') {
-      await this.runtime.command(['delete', '-f', veeId]);
-      found = undefined;
-    }
-    if (!found) {
-      const log = await open(this.logPath(veeId), 'a');
-      try {
-        await this.runtime.command(['create', '--bundle', this.records.folder(veeId), veeId], {
-          outputFd: log.fd,
-        });
-      } finally {
-        await log.close();
-      }
-    }
-    if (!found || found.status === 'created') await this.runtime.command(['start', veeId]);
-    await this.records.put({ ...vee, state: 'ACTIVE' });
-  }
-
-  /** Ends the container and removes the runtime's trace of it. Fine when there is none. */
-  private async end(veeId: VeeId, graceMillis: number): Promise<void> {
-    const found = await this.runtime.state(veeId);
-    if (!found) return;
-    if (found.status === 'paused') await this.runtime.try(['resume', veeId]);
-    if (found.status !== 'stopped' && graceMillis > 0) {
-      await this.runtime.try(['kill', veeId, 'TERM']);
-      for (let waited = 0; waited < graceMillis; waited += STOP_POLL_MILLIS) {
-        if ((await this.runtime.state(veeId))?.status === 'stopped') break;
-        await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
-      }
-    }
-    await this.runtime.try(['delete', '-f', veeId]);
-    if (await this.runtime.state(veeId))
-      throw new SluiceError('driver-failed', `${veeId} could not be removed.`);
   }
 
   private async remove(ref: VeeRef): Promise<void> {
     await this.records.checkFence(ref);
     await this.records.raiseFence(ref, true);
     this.stopReceiving(ref.veeId);
-    await this.end(ref.veeId, 0);
+    await this.containers.end(ref.veeId, 0);
     await this.records.remove(ref.veeId);
   }
 
@@ -332,59 +288,20 @@ class ContainerDriver implements Driver {
   /** The record, with its state as the runtime tells it: what crashed between act and record is seen here. */
   private async acting(ref: VeeRef): Promise<KeptVee> {
     const vee = await this.records.acting(ref);
-    return { ...vee, state: await this.liveState(vee) };
-  }
-
-  private async liveState(vee: KeptVee): Promise<DriverState> {
-    if (vee.state === 'INCOMING' || vee.state === 'OUTGOING') return vee.state;
-    const found = await this.runtime.state(vee.spec.veeId);
-    if (found?.status === 'running') return 'ACTIVE';
-    if (found?.status === 'paused') return 'PAUSED';
-    return vee.state === 'DEFINED' ? 'DEFINED' : 'EXITED';
+    return { ...vee, state: await this.containers.liveState(vee) };
   }
 
   private async status(vee: KeptVee, probe = true): Promise<VeeStatus> {
     const { veeId, epoch, template } = vee.spec;
-    const state = await this.liveState(vee);
-    const pid = (await this.runtime.state(veeId))?.pid;
-    const ready = state === 'ACTIVE' && probe && (await this.isReady(vee));
+    const state = await this.containers.liveState(vee);
+    const pid = (await this.containers.runtime.state(veeId))?.pid;
+    const ready = state === 'ACTIVE' && probe && (await this.containers.isReady(vee));
     return { veeId, epoch, state, ready, capacity: template.capacity, ...(pid ? { pid } : {}) };
-  }
-
-  private async isReady({ spec }: KeptVee): Promise<boolean> {
-    const { readiness } = spec.template;
-    if (readiness.kind === 'running') return true;
-    const result = await this.runtime.try(['exec', spec.veeId, ...readiness.command], {
-      timeoutMillis: 10_000,
-    });
-    return result.exitCode === 0;
-  }
-
-  private async writeBundle(spec: VeeSpec): Promise<void> {
-    const disk = this.diskPath(spec.veeId);
-    await mkdir(disk, { recursive: true });
-    const rootFs = this.images[spec.template.image] ?? '';
-    const config = ociConfig(spec, rootFs, disk, this.cgroupPath(spec.veeId));
-    await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));
   }
 
   private stopReceiving(veeId: VeeId): void {
     this.receivers.get(veeId)?.receiver.close();
     this.receivers.delete(veeId);
-  }
-
-  /** Two hosts on one machine may hold the same VEE during a migration, so the host is part of the path. */
-  private cgroupPath(veeId: VeeId): string {
-    const host = createHash('sha256').update(this.config.dataDir).digest('hex').slice(0, 12);
-    return `/sluice/${host}/${veeId}`;
-  }
-
-  private diskPath(veeId: VeeId): string {
-    return join(this.records.folder(veeId), 'data');
-  }
-
-  private logPath(veeId: VeeId): string {
-    return join(this.records.folder(veeId), 'console.log');
   }
 }
 

@@ -1,5 +1,5 @@
-import { TestSite } from '../support/site';
 import { manifestOf } from '../support/manifests';
+import { TestSite } from '../support/site';
 
 type Role = 'operator' | 'tenant' | 'agent';
 
@@ -63,7 +63,8 @@ describe('every route under every role', () => {
   beforeAll(async () => {
     site = await TestSite.start({ hosts: 1 });
     await site.post('/v1/tenants', { id: 'rival' });
-    const token = async (tenant: string) => (await site.post(`/v1/tenants/${tenant}/tokens`, { name: 'test' })).body.token;
+    const token = async (tenant: string) =>
+      (await site.post(`/v1/tenants/${tenant}/tokens`, { name: 'test' })).body.token;
     const join = (await site.post('/v1/join-tokens', {})).body.token;
     tokens = { operator: site.system.access.token, tenant: await token('rival'), agent: join };
     const operation = await site.done(await site.apply(manifestOf('shop')));
@@ -74,12 +75,22 @@ describe('every route under every role', () => {
 
   const operations = async () => {
     const { body } = await site.get('/openapi.json', null);
-    return Object.entries(body.paths as Record<string, Record<string, unknown>>).flatMap(([path, methods]) => Object.keys(methods).map((m) => `${m.toUpperCase()} ${path}`));
+    return Object.entries(body.paths as Record<string, Record<string, unknown>>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((m) => `${m.toUpperCase()} ${path}`),
+    );
   };
 
   /** A path with ids of things that exist, but belong to the tenant `acme`. */
   function concrete(path: string): string {
-    const id = path.startsWith('/v1/vees') ? mine.vee : path.startsWith('/v1/operations') ? mine.operation : path.startsWith('/v1/hosts') ? 'host-1' : path.startsWith('/v1/tenants') ? 'acme' : mine.service;
+    const id = path.startsWith('/v1/vees')
+      ? mine.vee
+      : path.startsWith('/v1/operations')
+        ? mine.operation
+        : path.startsWith('/v1/hosts')
+          ? 'host-1'
+          : path.startsWith('/v1/tenants')
+            ? 'acme'
+            : mine.service;
     return path.replace('{id}', id).replace('{component}', 'app');
   }
 
@@ -90,7 +101,13 @@ describe('every route under every role', () => {
   it('lets nobody in without a valid identity', async () => {
     for (const [name, roles] of Object.entries(MATRIX)) {
       const [method = '', path = ''] = name.split(' ');
-      for (const token of [null, 'garbage', 'sluice_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', '../../etc/passwd', 'x'.repeat(600)]) {
+      for (const token of [
+        null,
+        'garbage',
+        'sluice_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+        '../../etc/passwd',
+        'x'.repeat(600),
+      ]) {
         const { status } = await site.send(method, concrete(path), { token });
         expect([name, token, roles === 'public' || status === 401]).toEqual([name, token, true]);
       }
@@ -103,7 +120,10 @@ describe('every route under every role', () => {
       const [method = '', path = ''] = name.split(' ');
       for (const role of ['operator', 'tenant', 'agent'] as const) {
         if (roles.includes(role)) continue;
-        const { status, body } = await site.send(method, concrete(path), { token: tokens[role], ...(method === 'POST' ? { body: { nonsense: true } } : {}) });
+        const { status, body } = await site.send(method, concrete(path), {
+          token: tokens[role],
+          ...(method === 'POST' ? { body: { nonsense: true } } : {}),
+        });
         expect([name, role, status, body.code]).toEqual([name, role, 403, 'forbidden']);
       }
     }
@@ -113,29 +133,53 @@ describe('every route under every role', () => {
     for (const [name, roles] of Object.entries(MATRIX)) {
       const [method = '', path = ''] = name.split(' ');
       if (roles === 'public' || !roles.includes('tenant') || !path.includes('{id}')) continue;
-      const body = path.endsWith('/scale') ? { instances: 1 } : path.endsWith('/resize') ? { cpuMillis: 1 } : undefined;
+      const body = path.endsWith('/scale')
+        ? { instances: 1 }
+        : path.endsWith('/resize')
+          ? { cpuMillis: 1 }
+          : undefined;
       const ask = (p: string) => site.send(method, p, { token: tokens.tenant, ...(body ? { body } : {}) });
       const others = await ask(concrete(path));
-      const none = await ask(path.replace('{id}', 'svc-000000000000000000000000').replace('{component}', 'app'));
+      const none = await ask(
+        path.replace('{id}', 'svc-000000000000000000000000').replace('{component}', 'app'),
+      );
       expect([name, others.status, others.body.detail]).toEqual([name, 404, none.body.detail]);
     }
   });
 
   it('shows a tenant nothing of another in any listing', async () => {
-    for (const path of ['/v1/services', '/v1/vees', '/v1/operations', '/v1/events', '/v1/usage', '/v1/vees?tenant=acme', '/v1/usage?tenant=acme', '/v1/events?tenant=acme'])
+    for (const path of [
+      '/v1/services',
+      '/v1/vees',
+      '/v1/operations',
+      '/v1/events',
+      '/v1/usage',
+      '/v1/vees?tenant=acme',
+      '/v1/usage?tenant=acme',
+      '/v1/events?tenant=acme',
+    ])
       expect([path, (await site.get(path, tokens.tenant)).body.items]).toEqual([path, []]);
   });
 
   it('keeps a tenant from acting for another', async () => {
-    const { status, body } = await site.send('POST', '/v1/services?tenant=acme', { token: tokens.tenant, body: manifestOf('intruder') });
+    const { status, body } = await site.send('POST', '/v1/services?tenant=acme', {
+      token: tokens.tenant,
+      body: manifestOf('intruder'),
+    });
     expect([status, body.code]).toEqual([403, 'forbidden']);
   });
 
   it('gives an agent no say over hosts that are not its own', async () => {
-    const { body } = await site.send('POST', '/v1/agents/heartbeat', { token: tokens.agent, body: { hosts: [{ hostId: 'host-1', vees: [] }] } });
+    const { body } = await site.send('POST', '/v1/agents/heartbeat', {
+      token: tokens.agent,
+      body: { hosts: [{ hostId: 'host-1', vees: [] }] },
+    });
     expect(body.code).toBe('forbidden');
     const { fingerprint } = (await site.get('/v1/hosts/host-1')).body;
-    const stolen = await site.send('POST', '/v1/agents/join', { token: tokens.agent, body: { agentId: 'thief', hosts: [{ id: 'host-1', zone: 'z', labels: {}, fingerprint }] } });
+    const stolen = await site.send('POST', '/v1/agents/join', {
+      token: tokens.agent,
+      body: { agentId: 'thief', hosts: [{ id: 'host-1', zone: 'z', labels: {}, fingerprint }] },
+    });
     expect([stolen.status, stolen.body.code]).toEqual([409, 'conflict']);
   });
 

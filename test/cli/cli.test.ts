@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exitCodeOf } from '../../cli/exit-codes';
 import { createProgram } from '../../cli/program';
 import { ERROR_CODES } from '../../domain/errors';
-import { exitCodeOf } from '../../cli/exit-codes';
-import { TestSite } from '../support/site';
 import { manifestOf } from '../support/manifests';
+import { TestSite } from '../support/site';
 
 const SLUICE = join(process.cwd(), 'bin', 'sluice');
 
@@ -25,10 +25,19 @@ describe('the command line', () => {
   afterAll(() => site.stop());
 
   async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    return runWith({ SLUICE_URL: site.system.access.apiUrl, SLUICE_TOKEN: site.system.access.token }, ...args);
+    return runWith(
+      { SLUICE_URL: site.system.access.apiUrl, SLUICE_TOKEN: site.system.access.token },
+      ...args,
+    );
   }
-  async function runWith(env: Record<string, string>, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const child = spawn(process.execPath, [SLUICE, '--data-dir', folder, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  async function runWith(
+    env: Record<string, string>,
+    ...args: string[]
+  ): Promise<{ code: number; out: string; err: string }> {
+    const child = spawn(process.execPath, [SLUICE, '--data-dir', folder, ...args], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let [out, err] = ['', ''];
     child.stdout.on('data', (c) => {
       out += c;
@@ -41,10 +50,19 @@ describe('the command line', () => {
   }
 
   it('leads a service through its life', async () => {
-    expect(await run('validate', '-f', manifest)).toMatchObject({ code: 0, out: expect.stringContaining('is valid') });
-    expect(await run('plan', '-f', manifest, '--tenant', 'acme')).toMatchObject({ code: 0, out: expect.stringContaining('create db/0 on host-') });
+    expect(await run('validate', '-f', manifest)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('is valid'),
+    });
+    expect(await run('plan', '-f', manifest, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('create db/0 on host-'),
+    });
     const applied = await run('apply', '-f', manifest, '--tenant', 'acme');
-    expect(applied).toMatchObject({ code: 0, out: expect.stringMatching(/activate app\/0 done[\s\S]*service\.provision op-\w+ completed after/) });
+    expect(applied).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/activate app\/0 done[\s\S]*service\.provision op-\w+ completed after/),
+    });
     expect((await run('scale', 'shop/app', '3')).code).toBe(0);
     expect((await run('migrate', 'shop/db/0')).code).toBe(0);
     expect((await run('pause', 'shop/db/0')).code).toBe(0);
@@ -52,23 +70,46 @@ describe('the command line', () => {
     expect((await run('suspend', 'shop')).code).toBe(0);
     expect((await run('resume', 'shop')).code).toBe(0);
     expect((await run('resize', 'shop/db/0', '--cpu-millis', '150')).code).toBe(0);
-    expect(await run('get', 'services')).toMatchObject({ code: 0, out: expect.stringMatching(/shop\s+acme\s+operating\s+db=1 app=3/) });
+    expect(await run('get', 'services')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/shop\s+acme\s+operating\s+db=1 app=3/),
+    });
     expect((await run('get', 'vees')).out.match(/ACTIVE/g)).toHaveLength(4);
-    expect(await run('explain', 'shop/app/0')).toMatchObject({ code: 0, out: expect.stringMatching(/Placed on host-\d \(policy striping, greedy\)/) });
+    expect(await run('explain', 'shop/app/0')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/Placed on host-\d \(policy striping, greedy\)/),
+    });
     expect(await run('logs', 'shop/app/0')).toMatchObject({ code: 0, out: 'simulated app/0 is ACTIVE\n' });
     expect((await run('events', '--service', 'shop')).out).toContain('service.operating');
     expect((await run('usage', '--service', 'shop')).out).toMatch(/app\/2/);
-    expect(await run('check')).toMatchObject({ code: 0, out: expect.stringContaining('A VEE runs on at most one host') });
-    expect(JSON.parse((await run('--json', 'status')).out)).toMatchObject({ services: 1, hostsUp: 3, status: 'ready' });
-    expect(await run('delete', 'service', 'shop', '--dry-run')).toMatchObject({ code: 0, out: expect.stringContaining('destroy app/0 on host-') });
+    expect(await run('check')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('A VEE runs on at most one host'),
+    });
+    expect(JSON.parse((await run('--json', 'status')).out)).toMatchObject({
+      services: 1,
+      hostsUp: 3,
+      status: 'ready',
+    });
+    expect(await run('delete', 'service', 'shop', '--dry-run')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('destroy app/0 on host-'),
+    });
     const deleted = JSON.parse((await run('--json', 'delete', 'service', 'shop')).out);
     expect(deleted).toMatchObject({ kind: 'service.decommission', state: 'completed' });
   }, 120_000);
 
   it('cordons hosts and says why nothing fits, with exit code 6', async () => {
-    for (const h of ['host-1', 'host-2', 'host-3']) expect(await run('cordon', h)).toMatchObject({ code: 0, out: `${h} is cordoned\n` });
-    expect(await run('plan', '-f', manifest, '--tenant', 'acme')).toMatchObject({ code: 6, out: expect.stringContaining('host-2: the host is cordoned') });
-    expect(await run('apply', '-f', manifest, '--tenant', 'acme')).toMatchObject({ code: 6, out: expect.stringContaining('undone') });
+    for (const h of ['host-1', 'host-2', 'host-3'])
+      expect(await run('cordon', h)).toMatchObject({ code: 0, out: `${h} is cordoned\n` });
+    expect(await run('plan', '-f', manifest, '--tenant', 'acme')).toMatchObject({
+      code: 6,
+      out: expect.stringContaining('host-2: the host is cordoned'),
+    });
+    expect(await run('apply', '-f', manifest, '--tenant', 'acme')).toMatchObject({
+      code: 6,
+      out: expect.stringContaining('undone'),
+    });
     for (const h of ['host-1', 'host-2', 'host-3']) await run('uncordon', h);
   });
 
@@ -90,7 +131,10 @@ describe('the command line', () => {
 
   it('points at line and field of a manifest that is wrong', async () => {
     const wrong = join(folder, 'wrong.yaml');
-    await writeFile(wrong, 'apiVersion: sluice/v1\nkind: Service\nname: x\ncomponents:\n  - name: a\n    image: busybox\n    capacity: { cpuMillis: 1, memoryMB: 2 }\n');
+    await writeFile(
+      wrong,
+      'apiVersion: sluice/v1\nkind: Service\nname: x\ncomponents:\n  - name: a\n    image: busybox\n    capacity: { cpuMillis: 1, memoryMB: 2 }\n',
+    );
     const result = await run('validate', '-f', wrong);
     expect(result.code).toBe(2);
     expect(result.err).toMatch(/line 7: \/components\/0\/capacity\/memoryMB: unknown field/);
@@ -98,21 +142,37 @@ describe('the command line', () => {
 
   it('says 4 to a token without the role, and 7 when nothing answers', async () => {
     const token = (await site.post('/v1/tenants/acme/tokens', { name: 'cli' })).body.token;
-    expect((await runWith({ SLUICE_URL: site.system.access.apiUrl, SLUICE_TOKEN: token }, 'get', 'hosts')).code).toBe(4);
-    expect((await runWith({ SLUICE_URL: 'http://127.0.0.1:9', SLUICE_TOKEN: 't' }, 'get', 'hosts')).code).toBe(7);
-    expect(await runWith({ SLUICE_URL: '', SLUICE_TOKEN: '' }, 'get', 'hosts')).toMatchObject({ code: 7, err: expect.stringContaining('sluice up') });
+    expect(
+      (await runWith({ SLUICE_URL: site.system.access.apiUrl, SLUICE_TOKEN: token }, 'get', 'hosts')).code,
+    ).toBe(4);
+    expect(
+      (await runWith({ SLUICE_URL: 'http://127.0.0.1:9', SLUICE_TOKEN: 't' }, 'get', 'hosts')).code,
+    ).toBe(7);
+    expect(await runWith({ SLUICE_URL: '', SLUICE_TOKEN: '' }, 'get', 'hosts')).toMatchObject({
+      code: 7,
+      err: expect.stringContaining('sluice up'),
+    });
   });
 
   it('tells what it found on this machine', async () => {
     const { out } = await run('--json', 'doctor');
     const { findings } = JSON.parse(out);
-    expect(findings.map((f: { what: string }) => f.what)).toEqual(['Node.js', 'Temporal', 'MongoDB', 'containers', 'busybox image']);
+    expect(findings.map((f: { what: string }) => f.what)).toEqual([
+      'Node.js',
+      'Temporal',
+      'MongoDB',
+      'containers',
+      'busybox image',
+    ]);
     expect(findings[0].state).toBe('ok');
   });
 
   it('completes in three shells, and each script is one that its shell can read', async () => {
     const script = (await run('completion', 'bash')).out;
-    const child = spawn('bash', ['-c', `${script}\nCOMP_WORDS=(sluice delete ""); COMP_CWORD=2; _sluice; echo "\${COMPREPLY[@]}"`]);
+    const child = spawn('bash', [
+      '-c',
+      `${script}\nCOMP_WORDS=(sluice delete ""); COMP_CWORD=2; _sluice; echo "\${COMPREPLY[@]}"`,
+    ]);
     let out = '';
     child.stdout.on('data', (c) => {
       out += c;
@@ -127,7 +187,8 @@ describe('the command line', () => {
 it('describes every command and option', () => {
   const walk = (command: ReturnType<typeof createProgram>): void => {
     expect([command.name(), command.description()]).toEqual([command.name(), expect.stringMatching(/.{5,}/)]);
-    for (const o of command.options) expect([o.long, o.description]).toEqual([o.long, expect.stringMatching(/.{3,}/)]);
+    for (const o of command.options)
+      expect([o.long, o.description]).toEqual([o.long, expect.stringMatching(/.{3,}/)]);
     for (const c of command.commands) walk(c);
   };
   walk(createProgram());

@@ -3,7 +3,14 @@ import { type HostLiveness, livenessOf } from '../../domain/host';
 import { makeVeeId } from '../../domain/ids';
 import { planScaling } from '../../domain/service/scaling';
 import { startLevels } from '../../domain/service/start-order';
-import { legalVerbs, nextState, VEE_STATES, VEE_VERBS, type VeeState, type VeeVerb } from '../../domain/vee/state-machine';
+import {
+  legalVerbs,
+  nextState,
+  VEE_STATES,
+  VEE_VERBS,
+  type VeeState,
+  type VeeVerb,
+} from '../../domain/vee/state-machine';
 import type { VeeRecord } from '../../domain/vee/vee';
 
 describe('the VEE state machine', () => {
@@ -23,10 +30,12 @@ describe('the VEE state machine', () => {
   ];
 
   it('allows exactly these transitions, of all pairs of state and verb', () => {
-    const found = VEE_STATES.flatMap((from) => VEE_VERBS.flatMap((verb) => {
-      const to = nextState(from, verb);
-      return to ? [[from, verb, to]] : [];
-    }));
+    const found = VEE_STATES.flatMap((from) =>
+      VEE_VERBS.flatMap((verb) => {
+        const to = nextState(from, verb);
+        return to ? [[from, verb, to]] : [];
+      }),
+    );
     expect(found.sort()).toEqual([...LEGAL].sort());
   });
 
@@ -36,13 +45,20 @@ describe('the VEE state machine', () => {
   });
 
   it('reaches DESTROYED from every state', () => {
-    for (const from of VEE_STATES.filter((s) => s !== 'DESTROYED')) expect(nextState(from, 'destroy')).toBe('DESTROYED');
+    for (const from of VEE_STATES.filter((s) => s !== 'DESTROYED'))
+      expect(nextState(from, 'destroy')).toBe('DESTROYED');
   });
 });
 
 describe('start order', () => {
   const names = ['a', 'b', 'c', 'd', 'e'];
-  const dependencies = fc.array(fc.record({ component: fc.constantFrom(...names), dependsOn: fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 2 }) }), { maxLength: 6 });
+  const dependencies = fc.array(
+    fc.record({
+      component: fc.constantFrom(...names),
+      dependsOn: fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 2 }),
+    }),
+    { maxLength: 6 },
+  );
 
   it('starts everything once, each after what it depends on; or names a real cycle', () => {
     fc.assert(
@@ -51,10 +67,14 @@ describe('start order', () => {
         if (order.kind === 'levels') {
           expect(order.levels.flat().sort()).toEqual(names);
           const level = new Map(order.levels.flatMap((l, i) => l.map((c) => [c, i] as const)));
-          for (const d of deps) for (const on of d.dependsOn) expect(level.get(on)).toBeLessThan(level.get(d.component) ?? -1);
+          for (const d of deps)
+            for (const on of d.dependsOn) expect(level.get(on)).toBeLessThan(level.get(d.component) ?? -1);
         } else {
-          const edge = (from: string, to: string) => deps.some((d) => d.component === from && d.dependsOn.includes(to));
-          order.cycle.forEach((c, i) => expect(edge(c, order.cycle[(i + 1) % order.cycle.length] ?? '')).toBe(true));
+          const edge = (from: string, to: string) =>
+            deps.some((d) => d.component === from && d.dependsOn.includes(to));
+          expect(order.cycle.every((c, i) => edge(c, order.cycle[(i + 1) % order.cycle.length] ?? ''))).toBe(
+            true,
+          );
         }
       }),
       { numRuns: 500 },
@@ -63,9 +83,22 @@ describe('start order', () => {
 });
 
 describe('scaling', () => {
-  const members = fc.uniqueArray(fc.tuple(fc.integer({ min: 0, max: 15 }), fc.constantFrom('h1', 'h2', 'h3')), { selector: ([i]) => i, maxLength: 12 }).map((list) =>
-    list.map(([index, hostId]) => ({ id: makeVeeId(index.toString(16).padStart(24, '0')), index, hostId, state: 'ACTIVE' }) as VeeRecord),
-  );
+  const members = fc
+    .uniqueArray(fc.tuple(fc.integer({ min: 0, max: 15 }), fc.constantFrom('h1', 'h2', 'h3')), {
+      selector: ([i]) => i,
+      maxLength: 12,
+    })
+    .map((list) =>
+      list.map(
+        ([index, hostId]) =>
+          ({
+            id: makeVeeId(index.toString(16).padStart(24, '0')),
+            index,
+            hostId,
+            state: 'ACTIVE',
+          }) as VeeRecord,
+      ),
+    );
 
   it('comes to the count that is wanted, and reuses no index', () => {
     fc.assert(
@@ -89,14 +122,23 @@ describe('scaling', () => {
         if (living.length === 0) return;
         const { retire } = planScaling(living, living.length - 1);
         const left = living.filter((v) => !retire.includes(v));
-        for (const other of living) expect(skew(left)).toBeLessThanOrEqual(skew(living.filter((v) => v !== other)));
+        for (const other of living)
+          expect(skew(left)).toBeLessThanOrEqual(skew(living.filter((v) => v !== other)));
       }),
     );
   });
 });
 
 describe('liveness', () => {
-  it.each<[number, HostLiveness]>([[0, 'up'], [4_999, 'up'], [5_000, 'suspect'], [29_999, 'suspect'], [30_000, 'lost']])('after %i ms of silence is %s', (silence, expected) => {
-    expect(livenessOf(1_000, 1_000 + silence, { suspectAfterMillis: 5_000, lostAfterMillis: 30_000 })).toBe(expected);
+  it.each<[number, HostLiveness]>([
+    [0, 'up'],
+    [4_999, 'up'],
+    [5_000, 'suspect'],
+    [29_999, 'suspect'],
+    [30_000, 'lost'],
+  ])('after %i ms of silence is %s', (silence, expected) => {
+    expect(livenessOf(1_000, 1_000 + silence, { suspectAfterMillis: 5_000, lostAfterMillis: 30_000 })).toBe(
+      expected,
+    );
   });
 });

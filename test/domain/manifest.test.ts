@@ -28,13 +28,21 @@ const FULL = {
       readiness: { kind: 'exec', command: ['/bin/true'], periodMillis: 100, timeoutMillis: 1_000 },
       stopGraceMillis: 100,
     },
-    { name: 'app', image: 'busybox', capacity: { cpuMillis: 100, memoryMiB: 64 }, readiness: { kind: 'running' } },
+    {
+      name: 'app',
+      image: 'busybox',
+      capacity: { cpuMillis: 100, memoryMiB: 64 },
+      readiness: { kind: 'running' },
+    },
   ],
   groups: [{ name: 'g', components: ['db', 'app'] }],
   topology: { dependencies: [{ component: 'app', dependsOn: ['db'] }] },
   placement: {
     affinity: [{ together: ['app'], level: 'host' }],
-    antiAffinity: [{ within: 'db', level: 'host' }, { between: ['db', 'app'], level: 'host' }],
+    antiAffinity: [
+      { within: 'db', level: 'host' },
+      { between: ['db', 'app'], level: 'host' },
+    ],
     assignment: [{ component: 'db', labels: { disk: 'ssd' }, allowHosts: ['h1'], denyHosts: ['h2'] }],
   },
   elasticity: { rules: [] },
@@ -61,7 +69,8 @@ const edited = (edit: (m: typeof FULL & Record<string, unknown>) => void) => {
 /** Paths of all scalar leaves. */
 function leaves(value: unknown, path: (string | number)[] = []): (string | number)[][] {
   if (Array.isArray(value)) return value.flatMap((v, i) => leaves(v, [...path, i]));
-  if (typeof value === 'object' && value !== null) return Object.entries(value).flatMap(([k, v]) => leaves(v, [...path, k]));
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([k, v]) => leaves(v, [...path, k]));
   return [path];
 }
 
@@ -76,7 +85,12 @@ function replaced(path: readonly (string | number)[], by: unknown): unknown {
 describe('the manifest', () => {
   it('takes the examples', () => {
     expect(parseManifest(example('webshop.yaml')).components.map((c) => c.name)).toEqual(['db', 'app', 'lb']);
-    expect(parseManifest(example('erp.yaml')).components.map((c) => c.name)).toEqual(['central', 'dialog', 'proxy', 'netmon']);
+    expect(parseManifest(example('erp.yaml')).components.map((c) => c.name)).toEqual([
+      'central',
+      'dialog',
+      'proxy',
+      'netmon',
+    ]);
   });
 
   it('takes a manifest that uses every part', () => {
@@ -97,7 +111,9 @@ describe('the manifest', () => {
         expect(['manifest-invalid', 'manifest-not-executed']).toContain(error.code);
         const pointer = `/${path.join('/')}`;
         // A union reports at its own place: a discriminator that is wrong, or a rule of either form.
-        const near = error.errors?.some((f) => pointer.startsWith(f.pointer) || f.pointer.startsWith(pointer));
+        const near = error.errors?.some(
+          (f) => pointer.startsWith(f.pointer) || f.pointer.startsWith(pointer),
+        );
         expect([pointer, near]).toEqual([pointer, true]);
       }),
       { numRuns: 500 },
@@ -105,24 +121,82 @@ describe('the manifest', () => {
   });
 
   it('refuses unknown fields at every object', () => {
-    const objects = leaves(FULL).map((p) => p.slice(0, -1)).filter((p) => typeof p.at(-1) !== 'number' || true);
+    const objects = leaves(FULL)
+      .map((p) => p.slice(0, -1))
+      .filter((p) => typeof p.at(-1) !== 'number' || true);
     for (const path of objects) {
-      if (['environment', 'labels', 'command', 'components', 'dependsOn', 'together', 'between', 'allowHosts', 'denyHosts'].includes(String(path.at(-1)))) continue;
+      if (
+        [
+          'environment',
+          'labels',
+          'command',
+          'components',
+          'dependsOn',
+          'together',
+          'between',
+          'allowHosts',
+          'denyHosts',
+        ].includes(String(path.at(-1)))
+      )
+        continue;
       const error = refusal(() => checkManifest(replaced([...path, 'memoryMB'], 1)));
       expect(error.errors?.map((f) => f.message).join()).toMatch(/memoryMB|none of/);
     }
   });
 
   it.each([
-    ['duplicate component names', (m: typeof FULL) => void (m.components[1] = { ...m.components[0] } as never), 'component-names-unique', '/components/1/name'],
-    ['a dependency cycle', (m: typeof FULL) => void m.topology.dependencies.push({ component: 'db', dependsOn: ['app'] }), 'dependencies-acyclic', '/topology/dependencies'],
-    ['an unknown component in a dependency', (m: typeof FULL) => void m.topology.dependencies.push({ component: 'app', dependsOn: ['cache'] }), 'references-exist', '/topology/dependencies/1/dependsOn/0'],
-    ['bounds out of order', (m: typeof FULL) => void Object.assign(m.components[0] ?? {}, { instances: { min: 3, initial: 1, max: 2 } }), 'instances-ordered', '/components/0/instances'],
-    ['together and apart at once', (m: typeof FULL) => void Object.assign(m.placement, { affinity: [{ together: ['db', 'app'] }] }), 'placement-consistent', '/placement/antiAffinity/0'],
-    ['too many VEEs', (m: typeof FULL) => m.components.forEach((c) => void Object.assign(c, { instances: { max: 500 } })) as never, undefined, undefined],
+    [
+      'duplicate component names',
+      (m: typeof FULL) => void m.components.splice(1, 1, { ...m.components[0] } as never),
+      'component-names-unique',
+      '/components/1/name',
+    ],
+    [
+      'a dependency cycle',
+      (m: typeof FULL) => void m.topology.dependencies.push({ component: 'db', dependsOn: ['app'] }),
+      'dependencies-acyclic',
+      '/topology/dependencies',
+    ],
+    [
+      'an unknown component in a dependency',
+      (m: typeof FULL) => void m.topology.dependencies.push({ component: 'app', dependsOn: ['cache'] }),
+      'references-exist',
+      '/topology/dependencies/1/dependsOn/0',
+    ],
+    [
+      'bounds out of order',
+      (m: typeof FULL) =>
+        void Object.assign(m.components[0] ?? {}, { instances: { min: 3, initial: 1, max: 2 } }),
+      'instances-ordered',
+      '/components/0/instances',
+    ],
+    [
+      'together and apart at once',
+      (m: typeof FULL) => void Object.assign(m.placement, { affinity: [{ together: ['db', 'app'] }] }),
+      'placement-consistent',
+      '/placement/antiAffinity/0',
+    ],
+    [
+      'too many VEEs',
+      (m: typeof FULL) =>
+        m.components.forEach((c) => void Object.assign(c, { instances: { max: 500 } })) as never,
+      undefined,
+      undefined,
+    ],
   ])('refuses %s', (_, edit, rule, pointer) => {
     if (rule === undefined) {
-      const many = edited((m) => Object.assign(m, { components: [1, 2, 3].map((i) => ({ ...FULL.components[1], name: `c${i}`, instances: { max: 500 } })), groups: [], topology: {}, placement: {} }));
+      const many = edited((m) =>
+        Object.assign(m, {
+          components: [1, 2, 3].map((i) => ({
+            ...FULL.components[1],
+            name: `c${i}`,
+            instances: { max: 500 },
+          })),
+          groups: [],
+          topology: {},
+          placement: {},
+        }),
+      );
       expect(refusal(() => checkManifest(many)).message).toContain('vees-bounded');
       return;
     }
@@ -132,7 +206,12 @@ describe('the manifest', () => {
   });
 
   it.each([
-    ['/elasticity/rules/0', { elasticity: { rules: [{ name: 'r', component: 'app', kpi: 'k', windowMillis: 1, scaleOutAbove: 1 }] } }],
+    [
+      '/elasticity/rules/0',
+      {
+        elasticity: { rules: [{ name: 'r', component: 'app', kpi: 'k', windowMillis: 1, scaleOutAbove: 1 }] },
+      },
+    ],
     ['/slos/0', { slos: [{ name: 's', kpi: 'k', upperBound: 1, periodMillis: 1 }] }],
     ['/monitoring/kpis/0', { monitoring: { kpis: [{ name: 'k', periodMillis: 1 }] } }],
     ['/placement/affinity/0/level', { placement: { affinity: [{ together: ['app'], level: 'zone' }] } }],
@@ -152,7 +231,14 @@ describe('the manifest', () => {
   it.each([
     ['not YAML', '{ a: [1, 2', 'manifest-syntax'],
     ['duplicate keys', 'name: a\nname: b', 'manifest-syntax'],
-    ['an alias bomb', `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghij'.split('').map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefghi'[i]}`).join(',')}]`).join('\n')}`, 'manifest-syntax'],
+    [
+      'an alias bomb',
+      `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefghij'
+        .split('')
+        .map((c, i) => `${c}: &${c} [${Array(9).fill(`*${'abcdefghi'[i]}`).join(',')}]`)
+        .join('\n')}`,
+      'manifest-syntax',
+    ],
     ['absurd nesting', '['.repeat(100_000), 'manifest-syntax'],
     ['deep nesting', `a: ${'{b: '.repeat(60)}1${'}'.repeat(60)}`, 'manifest-syntax'],
     ['two documents', 'a: 1\n---\nb: 2', 'manifest-syntax'],
@@ -168,12 +254,16 @@ describe('the manifest', () => {
   });
 
   it('never throws anything but its own error, whatever it is given', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void refusal(() => parseManifest(text))), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => void refusal(() => parseManifest(text))),
+      { numRuns: 300 },
+    );
   });
 
   it('publishes its schema with all eight parts, as committed', () => {
     const schema = manifestJsonSchema() as { properties: Record<string, unknown> };
-    for (const part of ['components', 'groups', 'topology', 'placement', 'elasticity', 'slos', 'monitoring']) expect(schema.properties).toHaveProperty(part);
+    for (const part of ['components', 'groups', 'topology', 'placement', 'elasticity', 'slos', 'monitoring'])
+      expect(schema.properties).toHaveProperty(part);
     const path = join(root, 'docs', 'manifest.schema.json');
     expect(existsSync(path) && JSON.parse(readFileSync(path, 'utf8'))).toEqual(schema);
   });

@@ -1,9 +1,16 @@
 import fc from 'fast-check';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../../domain/ids';
-import { breaches, type Constraint } from '../../domain/placement/constraints';
+import { breaches } from '../../domain/placement/constraints';
 import { MAX_BINARIES, solveExactly } from '../../domain/placement/exact';
 import { unitsOf } from '../../domain/placement/feasibility';
-import type { PlacementRequest, Policy, RequestedVee, Snapshot, SnapshotHost } from '../../domain/placement/model';
+import type {
+  Constraint,
+  PlacementRequest,
+  Policy,
+  RequestedVee,
+  Snapshot,
+  SnapshotHost,
+} from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { fits, subtract, sum } from '../../domain/units';
@@ -39,7 +46,15 @@ function host(id: string, cpuMillis: number, overrides: Partial<SnapshotHost> = 
 
 function vee(component: string, index: number, cpuMillis = 100): RequestedVee {
   const need = { cpuMillis, memoryMiB: 100, diskMiB: 0, bandwidthKbps: 0 };
-  return { id: `vee-${component}-${index}` as VeeId, tenantId, serviceId, component, index, need, image: 'busybox' };
+  return {
+    id: `vee-${component}-${index}` as VeeId,
+    tenantId,
+    serviceId,
+    component,
+    index,
+    need,
+    image: 'busybox',
+  };
 }
 
 const snapshotOf = (hosts: SnapshotHost[]): Snapshot => ({ at: 1, hosts, vees: [] });
@@ -63,9 +78,18 @@ describe('plan', () => {
     ['a cordoned host', { cordoned: true }, 'cordoned'],
     ['a suspect host', { liveness: 'suspect' as const }, 'the host is suspect'],
     ['a host without the image', { images: [] }, 'lacks the image busybox'],
-    ['a full host', { reserved: { cpuMillis: 950, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 } }, 'cpuMillis 100 needed, 50 free'],
+    [
+      'a full host',
+      { reserved: { cpuMillis: 950, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 } },
+      'cpuMillis 100 needed, 50 free',
+    ],
   ])('refuses %s, and says why', (_, overrides, reason) => {
-    const answer = plan(snapshotOf([host('h', 1_000, overrides)]), { vees: [vee('a', 0)], constraints: [] }, packing, context);
+    const answer = plan(
+      snapshotOf([host('h', 1_000, overrides)]),
+      { vees: [vee('a', 0)], constraints: [] },
+      packing,
+      context,
+    );
     expect(answer.kind).toBe('infeasible');
     if (answer.kind === 'infeasible') expect(refusalSummary(answer)).toContain(reason);
   });
@@ -91,7 +115,12 @@ describe('plan', () => {
     const snapshot = snapshotOf([host('h1', 1_000), host('h2', 1_000)]);
     const two = placed(snapshot, { vees: [vee('a', 0), vee('a', 1)], constraints: [within('a')] });
     expect(new Set(Object.values(two)).size).toBe(2);
-    const three = plan(snapshot, { vees: [0, 1, 2].map((i) => vee('a', i)), constraints: [within('a')] }, packing, context);
+    const three = plan(
+      snapshot,
+      { vees: [0, 1, 2].map((i) => vee('a', i)), constraints: [within('a')] },
+      packing,
+      context,
+    );
     expect(three).toMatchObject({ kind: 'infeasible' });
   });
 
@@ -102,17 +131,30 @@ describe('plan', () => {
       ...snapshotOf([host('h1', 1_000), host('h2', 1_000)]),
       vees: [{ id: 'vee-x' as VeeId, tenantId, serviceId, component: 'a', hostId: 'h1' as HostId }],
     };
-    expect(placed(snapshot, { vees: [vee('b', 0), vee('c', 0)], constraints: [between, together] })).toEqual({ 'b/0': 'h2', 'c/0': 'h1' });
+    expect(placed(snapshot, { vees: [vee('b', 0), vee('c', 0)], constraints: [between, together] })).toEqual({
+      'b/0': 'h2',
+      'c/0': 'h1',
+    });
   });
 
   it('chooses a host that has room for all that must be together', () => {
     const together: Constraint = { kind: 'together', serviceId, components: ['a', 'b'] };
     const snapshot = snapshotOf([host('small', 150), host('big', 1_000)]);
-    expect(placed(snapshot, { vees: [vee('a', 0), vee('b', 0)], constraints: [together] })).toEqual({ 'a/0': 'big', 'b/0': 'big' });
+    expect(placed(snapshot, { vees: [vee('a', 0), vee('b', 0)], constraints: [together] })).toEqual({
+      'a/0': 'big',
+      'b/0': 'big',
+    });
   });
 
   it('honours labels, allowed and denied hosts', () => {
-    const rule = (rest: Partial<Extract<Constraint, { kind: 'assignment' }>>): Constraint => ({ kind: 'assignment', serviceId, component: 'a', labels: {}, denyHosts: [], ...rest });
+    const rule = (rest: Partial<Extract<Constraint, { kind: 'assignment' }>>): Constraint => ({
+      kind: 'assignment',
+      serviceId,
+      component: 'a',
+      labels: {},
+      denyHosts: [],
+      ...rest,
+    });
     const snapshot = snapshotOf([host('h1', 1_000, { labels: { disk: 'ssd' } }), host('h2', 1_000)]);
     const where = (c: Constraint) => placed(snapshot, { vees: [vee('a', 0)], constraints: [c] })['a/0'];
     expect(where(rule({ labels: { disk: 'ssd' } }))).toBe('h1');
@@ -125,14 +167,21 @@ describe('plan', () => {
       ...snapshotOf([host('h1', 1_000), host('h2', 1_000, { driver: 'container' }), host('h3', 1_000)]),
       vees: [{ id: 'vee-a-0' as VeeId, tenantId, serviceId, component: 'a', hostId: 'h1' as HostId }],
     };
-    const request = { vees: [vee('a', 0)], constraints: [within('a')], migration: { from: 'h1' as HostId, driver: 'simulator' } };
+    const request = {
+      vees: [vee('a', 0)],
+      constraints: [within('a')],
+      migration: { from: 'h1' as HostId, driver: 'simulator' },
+    };
     expect(placed(snapshot, request)).toEqual({ 'a/0': 'h3' });
   });
 
   it('finds by the exact path what greed misses', () => {
     // Greedy packs a/0 (60) into the 100 host; then the two of 50 can't both be placed.
     const snapshot = snapshotOf([host('h1', 100), host('h2', 110)]);
-    const request = { vees: [vee('a', 0, 60), vee('b', 0, 50), vee('c', 0, 50), vee('d', 0, 50)], constraints: [] };
+    const request = {
+      vees: [vee('a', 0, 60), vee('b', 0, 50), vee('c', 0, 50), vee('d', 0, 50)],
+      constraints: [],
+    };
     const answer = plan(snapshot, request, packing, context);
     expect(answer).toMatchObject({ kind: 'blueprint', algorithm: 'exact' });
   });
@@ -147,7 +196,10 @@ describe('plan', () => {
 /** Small clusters and requests, so that brute force can judge the planner. */
 const problem = fc.record({
   capacities: fc.array(fc.integer({ min: 50, max: 300 }), { minLength: 1, maxLength: 4 }),
-  needs: fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 20, max: 150 })), { minLength: 1, maxLength: 5 }),
+  needs: fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 20, max: 150 })), {
+    minLength: 1,
+    maxLength: 5,
+  }),
   constraints: fc.subarray<Constraint>([
     within('a'),
     { kind: 'apart-between', serviceId, components: ['a', 'b'] },
@@ -158,7 +210,15 @@ const problem = fc.record({
 });
 
 describe('plan, against a naive judge', () => {
-  const build = ({ capacities, needs, constraints }: { capacities: number[]; needs: [string, number][]; constraints: Constraint[] }) => ({
+  const build = ({
+    capacities,
+    needs,
+    constraints,
+  }: {
+    capacities: number[];
+    needs: [string, number][];
+    constraints: Constraint[];
+  }) => ({
     snapshot: snapshotOf(capacities.map((c, i) => host(`h${i}`, c))),
     request: { vees: needs.map(([c, n], i) => vee(c, i, n)), constraints } satisfies PlacementRequest,
   });
@@ -166,7 +226,9 @@ describe('plan, against a naive judge', () => {
   function legal(snapshot: Snapshot, request: PlacementRequest, hostOf: readonly HostId[]): boolean {
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
     const vees = request.vees.map((v, i) => ({ ...v, hostId: hostOf[i] as HostId }));
-    const roomy = snapshot.hosts.every((h) => fits(subtract(h.capacity, h.reserved), sum(vees.filter((v) => v.hostId === h.id).map((v) => v.need))));
+    const roomy = snapshot.hosts.every((h) =>
+      fits(subtract(h.capacity, h.reserved), sum(vees.filter((v) => v.hostId === h.id).map((v) => v.need))),
+    );
     return roomy && request.constraints.every((c) => breaches(c, vees, hosts).length === 0);
   }
 
@@ -181,7 +243,9 @@ describe('plan, against a naive judge', () => {
         const { snapshot, request } = build(p);
         const answer = plan(snapshot, request, p.policy, context);
         if (answer.kind === 'blueprint') {
-          const hostOf = request.vees.map((v) => answer.assignments.find((a) => a.veeId === v.id)?.hostId as HostId);
+          const hostOf = request.vees.map(
+            (v) => answer.assignments.find((a) => a.veeId === v.id)?.hostId as HostId,
+          );
           expect(legal(snapshot, request, hostOf)).toBe(true);
         } else {
           expect(anyLegal(snapshot, request)).toBe(false);
@@ -198,10 +262,15 @@ describe('plan, against a naive judge', () => {
         const shuffled = { ...snapshot, hosts: [...snapshot.hosts].reverse() };
         const where = (s: Snapshot) => {
           const answer = plan(s, request, p.policy, context);
-          return answer.kind === 'blueprint' && answer.algorithm === 'greedy' ? answer.assignments.map((a) => a.hostId) : answer.kind;
+          return answer.kind === 'blueprint' && answer.algorithm === 'greedy'
+            ? answer.assignments.map((a) => a.hostId)
+            : answer.kind;
         };
-        expect(plan(snapshot, request, p.policy, context)).toEqual(plan(snapshot, request, p.policy, context));
-        if (p.capacities.every((c) => c === p.capacities[0])) expect(where(shuffled)).toEqual(where(snapshot));
+        expect(plan(snapshot, request, p.policy, context)).toEqual(
+          plan(snapshot, request, p.policy, context),
+        );
+        if (p.capacities.every((c) => c === p.capacities[0]))
+          expect(where(shuffled)).toEqual(where(snapshot));
       }),
       { numRuns: 200 },
     );

@@ -13,8 +13,6 @@ export interface TestSiteOptions {
   readonly driver?: string;
   readonly agents?: readonly AgentPlan[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** With engines that the test may kill; the suite's shared ones must be out of the environment. */
-  readonly ownEngines?: boolean;
 }
 
 export interface Reply<T = Record<string, never>> {
@@ -60,7 +58,7 @@ export class TestSite {
       siteId: id,
       database: `sluice_${id}`,
       agents: options.agents ?? [{ id: 'agent', hosts }],
-      ports: { api: 0, ...(options.ownEngines ? { temporal: 0, temporalUi: 0, mongodb: 0 } : {}) },
+      ports: { api: 0 },
       environment: {
         SLUICE_FAULTS_DIR: faultsDir,
         SLUICE_HEARTBEAT_MILLIS: '250',
@@ -81,7 +79,11 @@ export class TestSite {
     await rm(this.dataDir, { recursive: true, force: true });
   }
 
-  async send(method: string, path: string, options: { body?: unknown; token?: string | null; headers?: Record<string, string>; raw?: boolean } = {}): Promise<Reply<Json>> {
+  async send(
+    method: string,
+    path: string,
+    options: { body?: unknown; token?: string | null; headers?: Record<string, string>; raw?: boolean } = {},
+  ): Promise<Reply<Json>> {
     const { body, token = this.system.access.token, headers = {}, raw = false } = options;
     const text = raw ? (body as string) : body === undefined ? undefined : JSON.stringify(body);
     const response = await fetch(new URL(path, this.system.access.apiUrl), {
@@ -104,7 +106,8 @@ export class TestSite {
   }
 
   get = (path: string, token?: string | null) => this.send('GET', path, token === undefined ? {} : { token });
-  post = (path: string, body?: unknown, headers?: Record<string, string>) => this.send('POST', path, { body, ...(headers ? { headers } : {}) });
+  post = (path: string, body?: unknown, headers?: Record<string, string>) =>
+    this.send('POST', path, { body, ...(headers ? { headers } : {}) });
   delete = (path: string) => this.send('DELETE', path);
 
   apply(manifest: unknown, headers?: Record<string, string>): Promise<Reply<Json>> {
@@ -122,7 +125,10 @@ export class TestSite {
   async done(reply: Reply<Json>): Promise<Json> {
     if (reply.status !== 202) throw new Error(`not started: ${reply.status} ${JSON.stringify(reply.body)}`);
     const operation = await this.ended(reply.body.id);
-    if (operation.state !== 'completed') throw new Error(`${operation.kind} ended ${operation.state}: ${JSON.stringify(operation.error ?? operation.stuck)}`);
+    if (operation.state !== 'completed')
+      throw new Error(
+        `${operation.kind} ended ${operation.state}: ${JSON.stringify(operation.error ?? operation.stuck)}`,
+      );
     return operation;
   }
 
@@ -150,7 +156,9 @@ export class TestSite {
       const hosts = join(agents, agent, 'hosts');
       for (const hostId of (await readdir(hosts)) as HostId[])
         for (const veeId of await readdir(join(hosts, hostId, 'vees'))) {
-          const text = await readFile(join(hosts, hostId, 'vees', veeId, 'vee.json'), 'utf8').catch(() => undefined);
+          const text = await readFile(join(hosts, hostId, 'vees', veeId, 'vee.json'), 'utf8').catch(
+            () => undefined,
+          );
           if (text) found.push({ hostId, veeId, state: JSON.parse(text).state });
         }
     }
@@ -181,7 +189,9 @@ export class TestSite {
 
   /** Waits until an activity is held. */
   held(role: string): Promise<true> {
-    return this.until(`${role} is held`, 15_000, async () => (existsSync(join(this.faultsDir, `held-${role}`)) ? true : undefined));
+    return this.until(`${role} is held`, 15_000, async () =>
+      existsSync(join(this.faultsDir, `held-${role}`)) ? true : undefined,
+    );
   }
 
   wasStruck(role: string): boolean {
@@ -189,11 +199,16 @@ export class TestSite {
   }
 
   /** Every activity that runs during `work`, in order, as `{role, activity, occurrence}`. */
-  async trace(work: () => Promise<unknown>): Promise<{ role: string; activity: string; occurrence: number }[]> {
+  async trace(
+    work: () => Promise<unknown>,
+  ): Promise<{ role: string; activity: string; occurrence: number }[]> {
     const path = join(this.faultsDir, 'trace');
     await writeFile(path, '');
     await work();
-    const lines = (await readFile(path, 'utf8')).trim().split('\n').filter((l) => l !== '');
+    const lines = (await readFile(path, 'utf8'))
+      .trim()
+      .split('\n')
+      .filter((l) => l !== '');
     await rm(path);
     const counts = new Map<string, number>();
     return lines.map((line) => {

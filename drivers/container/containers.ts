@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SluiceError } from '../../domain/errors';
+import type { VeeId } from '../../domain/ids';
+import type { DriverState, VeeSpec } from '../contract';
+import type { KeptVee, VeeRecords } from '../lib/vee-records';
+import { ociConfig } from './bundle';
+import type { OciRuntime } from './runtime';
+
+const STOP_POLL_MILLIS = 25;
+
+/** The containers of one host: made, ended and looked at through the OCI runtime, with their files. */
+export class Containers {
+  readonly runtime: OciRuntime;
+  /** Root file system by image name. */
+  readonly images: Readonly<Record<string, string>>;
+  private readonly records: VeeRecords;
+  private readonly dataDir: string;
+
+  constructor(
+    runtime: OciRuntime,
+    images: Readonly<Record<string, string>>,
+    records: VeeRecords,
+    dataDir: string,
+  ) {
+    this.runtime = runtime;
+    this.images = images;
+    this.records = records;
+    this.dataDir = dataDir;
+  }
+
+  /** Creates and starts the container, whatever an interrupted attempt left behind. */
+  async boot(vee: KeptVee): Promise<void> {
+    const { veeId } = vee.spec;
+    let found = await this.runtime.state(veeId);
+    if (found?.status === 'stopped') {
+      await this.runtime.command(['delete', '-f', veeId]);
+      found = undefined;
+    }
+    if (!found) {
+      const log = await open(this.logPath(veeId), 'a');
+      try {
+        await this.runtime.command(['create', '--bundle', this.records.folder(veeId), veeId], {
+          outputFd: log.fd,
+        });
+      } finally {
+        await log.close();
+      }
+    }
+    if (!found || found.status === 'created') await this.runtime.command(['start', veeId]);
+    await this.records.put({ ...vee, state: 'ACTIVE' });
+  }
+
+  /** Ends the container and removes the runtime's trace of it. Fine when there is none. */
+  async end(veeId: VeeId, graceMillis: number): Promise<void> {
+    const found = await this.runtime.state(veeId);
+    if (!found) return;
+    if (found.status === 'paused') await this.runtime.try(['resume', veeId]);
+    if (found.status !== 'stopped' && graceMillis > 0) {
+      await this.runtime.try(['kill', veeId, 'TERM']);
+      for (let waited = 0; waited < graceMillis; waited += STOP_POLL_MILLIS) {
+        if ((await this.runtime.state(veeId))?.status === 'stopped') break;
+        await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
+      }
+    }
+    await this.runtime.try(['delete', '-f', veeId]);
+    if (await this.runtime.state(veeId))
+      throw new SluiceError('driver-failed', `${veeId} could not be removed.`);
+  }
+
+  async liveState(vee: KeptVee): Promise<DriverState> {
+    if (vee.state === 'INCOMING' || vee.state === 'OUTGOING') return vee.state;
+    const found = await this.runtime.state(vee.spec.veeId);
+    if (found?.status === 'running') return 'ACTIVE';
+    if (found?.status === 'paused') return 'PAUSED';
+    return vee.state === 'DEFINED' ? 'DEFINED' : 'EXITED';
+  }
+
+  async isReady({ spec }: KeptVee): Promise<boolean> {
+    const { readiness } = spec.template;
+    if (readiness.kind === 'running') return true;
+    const result = await this.runtime.try(['exec', spec.veeId, ...readiness.command], {
+      timeoutMillis: 10_000,
+    });
+    return result.exitCode === 0;
+  }
+
+  async writeBundle(spec: VeeSpec): Promise<void> {
+    const disk = this.diskPath(spec.veeId);
+    await mkdir(disk, { recursive: true });
+    const rootFs = this.images[spec.template.image] ?? '';
+    const config = ociConfig(spec, rootFs, disk, this.cgroupPath(spec.veeId));
+    await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));
+  }
+
+  /** Two hosts on one machine may hold the same VEE during a migration, so the host is part of the path. */
+  private cgroupPath(veeId: VeeId): string {
+    const host = createHash('sha256').update(this.dataDir).digest('hex').slice(0, 12);
+    return `/sluice/${host}/${veeId}`;
+  }
+
+  diskPath(veeId: VeeId): string {
+    return join(this.records.folder(veeId), 'data');
+  }
+
+  logPath(veeId: VeeId): string {
+    return join(this.records.folder(veeId), 'console.log');
+  }
+}

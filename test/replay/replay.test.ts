@@ -1,0 +1,41 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { DeterminismViolationError } from '@temporalio/workflow';
+import { WORKFLOW_OF } from '../../workflows/lib/workflow-of';
+
+const FOLDER = join(__dirname, 'histories');
+const histories = readdirSync(FOLDER).map((f) => f.replace(/\.json$/, ''));
+const historyOf = (name: string) => JSON.parse(readFileSync(join(FOLDER, `${name}.json`), 'utf8'));
+
+/** The workflow types that a history stands for. */
+const typeOf = (name: string): string => historyOf(name).events[0].workflowExecutionStartedEventAttributes.workflowType.name;
+
+describe('histories that were committed', () => {
+  beforeAll(() => {
+    Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
+  });
+
+  it('are there for every kind of operation, for the entity, and for one that was undone', () => {
+    const types = new Set(histories.map(typeOf));
+    for (const type of [...Object.values(WORKFLOW_OF), 'service']) expect(types).toContain(type);
+    expect(histories).toContain('provision-undone');
+  });
+
+  it.each(histories)('%s replays with the present code', async (name) => {
+    const codePath = join(process.cwd(), 'dist', 'workflow-bundle.js');
+    expect(existsSync(codePath)).toBe(true);
+    await Worker.runReplayHistory({ workflowBundle: { codePath } }, historyOf(name));
+  });
+
+  describe('with a changed order of commands', () => {
+    let altered: WorkflowBundleWithSourceMap;
+    beforeAll(async () => {
+      altered = await bundleWorkflowCode({ workflowsPath: join(__dirname, 'altered-workflows.ts'), logger: new DefaultLogger('ERROR', () => undefined) });
+    });
+
+    it('fail to replay: this test can tell', async () => {
+      await expect(Worker.runReplayHistory({ workflowBundle: altered }, historyOf('provision'))).rejects.toBeInstanceOf(DeterminismViolationError);
+    });
+  });
+});
