@@ -174,13 +174,14 @@ async function toDeployment(
   manifest: Manifest,
   service: ServiceRecord,
 ): Promise<Deployment> {
-  const queues = new Map((await store.hosts.all()).map((h) => [h.id, agentTaskQueue(h.siteId, h.agentId)]));
-  const names = new Set(blueprint.assignments.map((a) => a.component));
   const order = startLevels(
     manifest.components.map((c) => c.name),
     manifest.topology.dependencies,
   );
   if (order.kind === 'cycle') throw new SluiceError('manifest-invalid', 'The start order has a cycle.');
+  const names = new Set(blueprint.assignments.map((a) => a.component));
+  const used = new Set(blueprint.assignments.map((a) => a.hostId));
+  const hosts = (await store.hosts.all()).filter((h) => used.has(h.id));
   const declared = manifest.components.filter((c) => names.has(c.name));
   return {
     blueprintId: blueprint.id,
@@ -195,8 +196,8 @@ async function toDeployment(
       component,
       index,
       hostId,
-      agentQueue: queues.get(hostId) ?? '',
       epoch: FIRST_EPOCH,
     })),
+    queues: Object.fromEntries(hosts.map((h) => [h.id, agentTaskQueue(h.siteId, h.agentId)])),
   };
 }

@@ -14,6 +14,8 @@ export interface ApiDeps {
   readonly log: Logger;
   /** Are indexes and first tokens in place? Before that nobody can be told apart. */
   readonly started: () => boolean;
+  /** Aborted when the process is asked to end: streams end then, rather than keep it. */
+  readonly stopping: AbortSignal;
   /** Base of Temporal's UI for this namespace, where there is one: operations link to it. */
   readonly temporalUi: string | undefined;
 }

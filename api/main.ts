@@ -31,6 +31,7 @@ async function main(log: Logger): Promise<void> {
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();
   let started = false;
+  const stopping = new AbortController();
   const app = createApp({
     siteId: settings.siteId,
     store,
@@ -40,6 +41,7 @@ async function main(log: Logger): Promise<void> {
     log,
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
     started: () => started,
+    stopping: stopping.signal,
   });
   const server = createServer(app);
   await new Promise<void>((resolve, reject) => {
@@ -48,7 +50,7 @@ async function main(log: Logger): Promise<void> {
   });
   const { port } = server.address() as AddressInfo;
   onStop(log, async () => {
-    // Streams of progress have no end of their own; what else is under way gets its time.
+    stopping.abort();
     const hard = setTimeout(() => server.closeAllConnections(), DRAIN_MILLIS);
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Finding, SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
-import { toPointer } from '../domain/manifest/parse';
+import { schemaFindings } from '../domain/manifest/parse';
 import type { Identity, Role } from '../store/identities';
 
 type Shape = z.ZodType;
@@ -82,14 +82,9 @@ export function check(schema: Shape | undefined, value: unknown, where: '' | '/q
   if (!schema) return undefined;
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.flatMap((issue): Finding[] =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-          pointer: `${where}${toPointer([...issue.path, key])}`,
-          message: `unknown field "${key}"`,
-        }))
-      : [{ pointer: `${where}${toPointer(issue.path)}`, message: issue.message }],
-  );
+  const errors = parsed.error.issues
+    .flatMap(schemaFindings)
+    .map((f): Finding => ({ ...f, pointer: `${where}${f.pointer}` }));
   const first = errors[0];
   throw new SluiceError('request-invalid', `${first?.pointer || '/'}: ${first?.message ?? 'invalid'}`, {
     errors,

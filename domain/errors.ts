@@ -203,7 +203,7 @@ export const isErrorCode = (code: unknown): code is ErrorCode =>
 export interface Finding {
   readonly pointer: string;
   readonly message: string;
-  readonly hint?: string;
+  readonly hint: string;
   /** 1-based line in the YAML or JSON text, where there was a text. */
   readonly line?: number;
 }

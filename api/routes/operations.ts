@@ -75,7 +75,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
         200: { description: 'text/event-stream: "progress" events, each an operation; then "end"' },
       },
       handler: async (context) => {
-        await stream(context, () => load(context, context.params.id), temporalUi);
+        await stream(context, () => load(context, context.params.id), deps);
         return undefined;
       },
     }),
@@ -125,7 +125,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
 async function stream(
   { res }: Pick<Context, 'res'>,
   read: () => Promise<OperationRecord>,
-  temporalUi: string | undefined,
+  { temporalUi, stopping }: ApiDeps,
 ): Promise<void> {
   let operation = await read();
   res.writeHead(200, {
@@ -135,9 +135,10 @@ async function stream(
   });
   const gone = new AbortController();
   res.on('close', () => gone.abort());
+  const over = AbortSignal.any([gone.signal, stopping]);
   let sent = -1;
   let quietSince = Date.now();
-  while (!gone.signal.aborted) {
+  while (!over.aborted) {
     if (operation.revision !== sent) {
       sent = operation.revision;
       quietSince = Date.now();
@@ -152,8 +153,9 @@ async function stream(
       res.end('event: end\ndata: {}\n\n');
       return;
     }
-    await delay(STREAM_PERIOD_MILLIS, undefined, { signal: gone.signal }).catch(() => undefined);
+    await delay(STREAM_PERIOD_MILLIS, undefined, { signal: over }).catch(() => undefined);
     // The database may be away for a while; the stream outlasts that.
     operation = await read().catch(() => operation);
   }
+  res.end();
 }

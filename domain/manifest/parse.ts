@@ -48,7 +48,7 @@ export function checkManifest(
 }
 
 function invalid(errors: Finding[]): SluiceError {
-  const first = errors[0] ?? { pointer: '', message: 'it does not fit the schema' };
+  const first = errors[0] ?? { pointer: '', message: 'it does not fit the schema', hint: '' };
   return new SluiceError('manifest-invalid', say(first), { pointer: first.pointer, errors });
 }
 
@@ -100,7 +100,7 @@ function toPlain(doc: Document): unknown {
   }
 }
 
-/** JSON pointer of a zod issue; an unknown key is reported at the key itself. */
+/** A zod issue as findings: its place as a JSON pointer, and what to write there instead. */
 export function schemaFindings(issue: z.core.$ZodIssue): Finding[] {
   const at = toPointer(issue.path);
   if (issue.code === 'unrecognized_keys')
@@ -109,13 +109,32 @@ export function schemaFindings(issue: z.core.$ZodIssue): Finding[] {
       message: `unknown field "${key}"`,
       hint: 'Fields are exact: check the spelling and the unit in the name.',
     }));
-  if (issue.code === 'invalid_union') {
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const branches = issue.errors.map((e) => e.map((i) => i.message).join(' and '));
     return [
-      { pointer: at, message: branches.length > 0 ? `none of: ${branches.join(' | ')}` : issue.message },
+      {
+        pointer: at,
+        message: `none of: ${branches.join(' | ')}`,
+        hint: 'Write one of the forms in docs/manifest.md.',
+      },
     ];
   }
-  return [{ pointer: at, message: issue.message }];
+  return [{ pointer: at, message: issue.message, hint: hintFor(issue) }];
+}
+
+function hintFor(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `Write ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected} here.`;
+    case 'too_small':
+      return `At least ${issue.minimum}.`;
+    case 'too_big':
+      return `At most ${issue.maximum}.`;
+    case 'invalid_value':
+      return `One of: ${issue.values.map(String).join(', ')}.`;
+    default:
+      return 'See docs/manifest.schema.json for what fits here.';
+  }
 }
 
 const escapeToken = (token: string) => token.replaceAll('~', '~0').replaceAll('/', '~1');

@@ -3,7 +3,7 @@ import { startLevels } from '../service/start-order';
 import type { Manifest } from './schema';
 
 /** More VEEs than this in one service would push a blueprint past what a workflow payload may hold. */
-export const MAX_VEES_PER_SERVICE = 1_000;
+export const MAX_VEES_PER_SERVICE = 500;
 
 type Rule = (manifest: Manifest) => Finding[];
 
@@ -55,6 +55,7 @@ const RULES: Readonly<Record<string, Rule>> = {
       {
         pointer: '/components',
         message: `up to ${most} VEEs, over the ${MAX_VEES_PER_SERVICE} a service may have`,
+        hint: 'Lower a maximum, or make it several services.',
       },
     ];
   },
@@ -104,7 +105,15 @@ function componentMax(m: Manifest, name: string): number | undefined {
 
 function duplicates(names: readonly string[], pointer: (index: number) => string): Finding[] {
   return names.flatMap((name, i) =>
-    names.indexOf(name) === i ? [] : [{ pointer: pointer(i), message: `"${name}" is used twice` }],
+    names.indexOf(name) === i
+      ? []
+      : [
+          {
+            pointer: pointer(i),
+            message: `"${name}" is used twice`,
+            hint: 'Names are unique within their list.',
+          },
+        ],
   );
 }
 

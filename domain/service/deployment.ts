@@ -2,19 +2,18 @@ import type { BlueprintId, HostId, ServiceId, TenantId, VeeId } from '../ids';
 import type { VeeState } from '../vee/state-machine';
 import type { VeeTemplate } from '../vee/vee';
 
-/** One VEE that a blueprint placed, with all that its executor needs to reach it. */
+/** One VEE that a blueprint placed. */
 export interface PlannedVee {
   readonly veeId: VeeId;
   readonly component: string;
   readonly index: number;
   readonly hostId: HostId;
-  readonly agentQueue: string;
   readonly epoch: number;
 }
 
 /**
- * A blueprint in the compact form that travels through a workflow: about 200 bytes a VEE, so that the
- * 1,000 a service may have stay below the payload limit. The reasons stay in the database.
+ * A blueprint in the compact form that travels through a workflow: 250 bytes a VEE at most, so that all that
+ * a service may have stay below the payload limit of 200 KiB. The reasons stay in the database.
  */
 export interface Deployment {
   readonly blueprintId: BlueprintId;
@@ -25,10 +24,13 @@ export interface Deployment {
   /** Components by start level. */
   readonly levels: readonly (readonly string[])[];
   readonly vees: readonly PlannedVee[];
+  /** The task queue of each host's agent. */
+  readonly queues: Readonly<Record<HostId, string>>;
 }
 
 /** A VEE that exists, as an executor needs it. */
 export interface LivingVee extends PlannedVee {
+  readonly agentQueue: string;
   readonly stopGraceMillis: number;
   readonly state: VeeState;
   /** Can the driver of its host save it to disk? */

@@ -1,5 +1,5 @@
 import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
-import type { OperationProgress } from '../operation/operation';
+import type { OperationKind, OperationProgress } from '../operation/operation';
 
 /** What the service's entity workflow starts with, and hands on when it continues as new. */
 export interface ServiceEntityInput {
@@ -20,6 +20,14 @@ export const RESOLVE_UPDATE = 'resolve';
 export const PROGRESS_QUERY = 'progress';
 /** From an operation to its service's entity, just before its record says that it has ended. */
 export const FINISHED_SIGNAL = 'finished';
+
+/** Of the entity: what holds the service now. */
+export const STATUS_QUERY = 'status';
+export interface EntityStatus {
+  readonly name: string;
+  readonly ended: boolean;
+  readonly running: readonly { readonly operationId: OperationId; readonly kind: OperationKind }[];
+}
 
 export type Resolution = 'retry' | 'abort';
 export type ProgressAnswer = OperationProgress;

@@ -20,12 +20,13 @@ export const site = proxyActivities<SiteActivities>({
 });
 
 /**
- * Verbs on one host. An agent that is away is waited for up to `giveUpMillis`; a driver that answers and
+ * Verbs on one host; `summary` is what Temporal's UI shows of them. An agent that is away is waited for up to `giveUpMillis`; a driver that answers and
  * fails gets a bounded number of tries.
  */
-export function onHost(agentQueue: string, timing: OperationTiming): AgentActivities {
+export function onHost(agentQueue: string, timing: OperationTiming, summary: string): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
+    summary,
     taskQueue: agentQueue,
     startToCloseTimeout: timing.attemptMillis,
     scheduleToCloseTimeout: timing.giveUpMillis,
@@ -34,9 +35,10 @@ export function onHost(agentQueue: string, timing: OperationTiming): AgentActivi
 }
 
 /** The same for an undo: it tries for longer, since giving up means that a person has to look. */
-export function onHostUndo(agentQueue: string, timing: OperationTiming): AgentActivities {
+export function onHostUndo(agentQueue: string, timing: OperationTiming, summary: string): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
+    summary: `undo: ${summary}`,
     taskQueue: agentQueue,
     startToCloseTimeout: timing.attemptMillis,
     scheduleToCloseTimeout: timing.undoGiveUpMillis,
@@ -45,9 +47,15 @@ export function onHostUndo(agentQueue: string, timing: OperationTiming): AgentAc
 }
 
 /** A wait inside a host, for as long as the manifest allows; the agent may come and go meanwhile. */
-export function waitOnHost(agentQueue: string, timing: OperationTiming, waitMillis: number): AgentActivities {
+export function waitOnHost(
+  agentQueue: string,
+  timing: OperationTiming,
+  waitMillis: number,
+  summary: string,
+): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
+    summary,
     taskQueue: agentQueue,
     startToCloseTimeout: waitMillis + timing.attemptMillis,
     scheduleToCloseTimeout: waitMillis + timing.giveUpMillis,

@@ -55,27 +55,35 @@ export async function deployVees(operation: Operation, deployment: Deployment): 
 
 async function deployVee(operation: Operation, deployment: Deployment, vee: PlannedVee): Promise<void> {
   const { operationId, timing } = operation.input;
-  const { veeId, epoch, hostId, agentQueue, component, index } = vee;
+  const { veeId, epoch, hostId, component, index } = vee;
   const { tenantId, serviceId } = deployment;
   const template = deployment.templates[component];
-  if (!template)
-    throw ApplicationFailure.nonRetryable(`The blueprint has no template for ${component}.`, 'internal');
+  const agentQueue = deployment.queues[hostId];
+  if (!template || !agentQueue)
+    throw ApplicationFailure.nonRetryable(`The blueprint is not whole for ${component}.`, 'internal');
   const ref = { veeId, epoch };
   const label = veeLabel(vee);
-  const host = onHost(agentQueue, timing);
 
   await operation.step({
     name: `define ${label}`,
-    undo: () => onHostUndo(agentQueue, timing).destroyVee({ hostId, ref, graceMillis: 0 }),
-    run: () => host.defineVee({ hostId, spec: { ...ref, tenantId, serviceId, component, index, template } }),
+    undo: () => onHostUndo(agentQueue, timing, `define ${label}`).destroyVee({ hostId, ref, graceMillis: 0 }),
+    run: () =>
+      onHost(agentQueue, timing, `define ${label}`).defineVee({
+        hostId,
+        spec: { ...ref, tenantId, serviceId, component, index, template },
+      }),
   });
-  await operation.step({ name: `start ${label}`, run: () => host.startVee({ hostId, ref }) });
+  await operation.step({
+    name: `start ${label}`,
+    run: () => onHost(agentQueue, timing, `start ${label}`).startVee({ hostId, ref }),
+  });
   const { readiness } = template;
   const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
   await operation.step({
     name: `ready ${label}`,
     interruptible: true,
-    run: () => waitOnHost(agentQueue, timing, waitMillis).awaitReady({ hostId, ref, readiness }),
+    run: () =>
+      waitOnHost(agentQueue, timing, waitMillis, `ready ${label}`).awaitReady({ hostId, ref, readiness }),
   });
   await operation.step({ name: `activate ${label}`, run: () => site.activateVee({ operationId, veeId }) });
 }

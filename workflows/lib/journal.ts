@@ -1,4 +1,4 @@
-import { proxyLocalActivities } from '@temporalio/workflow';
+import { log, proxyLocalActivities, sleep } from '@temporalio/workflow';
 import type { SiteActivities } from '../../activities';
 import type { OperationId } from '../../domain/ids';
 import type { OperationProgress } from '../../domain/operation/operation';
@@ -7,6 +7,8 @@ const { reportOperation } = proxyLocalActivities<Pick<SiteActivities, 'reportOpe
   startToCloseTimeout: '5s',
   retry: { initialInterval: '200ms', maximumInterval: '2s' },
 });
+
+const RETRY_MILLIS = 1_000;
 
 /**
  * Keeps the operation's record in the database up to date. One report is under way at a time; what changes
@@ -35,7 +37,15 @@ export class Journal {
   /** Writes the final state, and returns when it is there. */
   async close(endedAt: number): Promise<void> {
     await this.writing;
-    await this.write(endedAt);
+    for (;;) {
+      try {
+        return await this.write(endedAt);
+      } catch (error) {
+        // An end that nobody can read has not happened yet.
+        log.error('the end of the operation could not be recorded; trying again', { error });
+        await sleep(RETRY_MILLIS);
+      }
+    }
   }
 
   private async drain(): Promise<void> {
@@ -43,7 +53,8 @@ export class Journal {
     await Promise.resolve();
     while (this.dirty) {
       this.dirty = false;
-      await this.write();
+      // A report that is lost is made good by the next one, and the last one is not given up.
+      await this.write().catch((error) => log.warn('progress could not be recorded', { error }));
     }
     this.writing = undefined;
   }

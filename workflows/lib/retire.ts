@@ -20,7 +20,11 @@ async function retireVee(operation: Operation, vee: LivingVee): Promise<void> {
   await operation.step({
     name: `destroy ${veeLabel(vee)}`,
     run: () =>
-      onHost(agentQueue, timing).destroyVee({ hostId, ref: { veeId, epoch }, graceMillis: stopGraceMillis }),
+      onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`).destroyVee({
+        hostId,
+        ref: { veeId, epoch },
+        graceMillis: stopGraceMillis,
+      }),
   });
   await operation.step({
     name: `retire ${veeLabel(vee)}`,

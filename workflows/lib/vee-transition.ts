@@ -32,8 +32,13 @@ export async function changeState(
   const name = veeLabel(vee);
   await operation.step({
     name: `${verb} ${name}`,
-    undo: () => onHostUndo(agentQueue, timing).changeVee({ ...call, verb: INVERSE[verb], ifPossible: true }),
-    run: () => onHost(agentQueue, timing).changeVee({ ...call, verb }),
+    undo: () =>
+      onHostUndo(agentQueue, timing, `${verb} ${name}`).changeVee({
+        ...call,
+        verb: INVERSE[verb],
+        ifPossible: true,
+      }),
+    run: () => onHost(agentQueue, timing, `${verb} ${name}`).changeVee({ ...call, verb }),
   });
   await operation.step({
     name: `commit ${name}`,

@@ -4,6 +4,7 @@ import {
   allHandlersFinished,
   condition,
   continueAsNew,
+  defineQuery,
   defineSignal,
   defineUpdate,
   ParentClosePolicy,
@@ -21,7 +22,13 @@ import {
   type OperationKind,
   type OperationOutcome,
 } from '../../domain/operation/operation';
-import { type Accepted, FINISHED_SIGNAL, type ServiceEntityInput } from '../../domain/service/messages';
+import {
+  type Accepted,
+  type EntityStatus,
+  FINISHED_SIGNAL,
+  type ServiceEntityInput,
+  STATUS_QUERY,
+} from '../../domain/service/messages';
 import { operationAttributes } from '../lib/attributes';
 import { WORKFLOW_OF } from '../lib/workflow-of';
 
@@ -105,6 +112,12 @@ export async function service(input: ServiceEntityInput): Promise<void> {
       ].join('\n'),
     );
   }
+
+  setHandler(defineQuery<EntityStatus>(STATUS_QUERY), () => ({
+    name: input.name,
+    ended,
+    running: [...running.values()].map(({ operationId, kind }) => ({ operationId, kind })),
+  }));
 
   describe();
   const full = () => accepted >= MOST_OPERATIONS_A_RUN || workflowInfo().continueAsNewSuggested;

@@ -31,21 +31,26 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       { hostId: vee.hostId, ref: { veeId, epoch: vee.epoch } },
       { hostId: move.target.hostId, ref: { veeId, epoch: move.epoch } },
     ];
-    const [source, target] = [onHost(vee.agentQueue, timing), onHost(move.target.agentQueue, timing)];
+    const source = (step: string) => onHost(vee.agentQueue, timing, step);
+    const target = (step: string) => onHost(move.target.agentQueue, timing, step);
     const dropTarget = () =>
-      onHostUndo(move.target.agentQueue, timing).cancelMigration({ ...to, side: 'target' });
+      onHostUndo(move.target.agentQueue, timing, 'drop target').cancelMigration({ ...to, side: 'target' });
 
     const offer = await operation.step({
       name: 'prepare target',
       undo: dropTarget,
-      run: () => target.prepareTarget({ hostId: to.hostId, spec: move.spec }),
+      run: () => target('prepare target').prepareTarget({ hostId: to.hostId, spec: move.spec }),
     });
     await operation.step({
       name: 'send',
-      undo: () => onHostUndo(vee.agentQueue, timing).cancelMigration({ ...from, side: 'source' }),
-      run: () => source.sendVee({ ...from, offer }),
+      undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
+      run: () => source('send').sendVee({ ...from, offer }),
     });
-    await operation.step({ name: 'switch over', undo: dropTarget, run: () => target.switchOver(to) });
+    await operation.step({
+      name: 'switch over',
+      undo: dropTarget,
+      run: () => target('switch over').switchOver(to),
+    });
     operation.pointOfNoReturn();
     await operation.step({
       name: 'commit',
@@ -53,7 +58,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
     });
     await operation.step({
       name: 'finish source',
-      run: () => source.finishMigration({ hostId: from.hostId, ref: to.ref }),
+      run: () => source('finish source').finishMigration({ hostId: from.hostId, ref: to.ref }),
     });
     await operation.step({
       name: 'release source',

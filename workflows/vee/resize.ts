@@ -19,8 +19,10 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
     });
     await operation.step({
       name: 'resize',
-      undo: () => onHostUndo(agentQueue, timing).resizeVee({ hostId, ref: { veeId, epoch }, capacity: from }),
-      run: () => onHost(agentQueue, timing).resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
+      undo: () =>
+        onHostUndo(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: from }),
+      run: () =>
+        onHost(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
     });
     await operation.step({
       name: 'commit',

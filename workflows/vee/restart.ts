@@ -13,16 +13,22 @@ export function restartVee(input: OperationInput): Promise<OperationOutcome> {
     const call = { hostId, ref: { veeId, epoch } };
     await operation.step({
       name: 'stop',
-      undo: () => onHostUndo(agentQueue, timing).startVee(call),
-      run: () => onHost(agentQueue, timing).stopVee({ ...call, graceMillis: template.stopGraceMillis }),
+      undo: () => onHostUndo(agentQueue, timing, 'stop').startVee(call),
+      run: () =>
+        onHost(agentQueue, timing, 'stop').stopVee({ ...call, graceMillis: template.stopGraceMillis }),
     });
-    await operation.step({ name: 'start', run: () => onHost(agentQueue, timing).startVee(call) });
+    await operation.step({ name: 'start', run: () => onHost(agentQueue, timing, 'start').startVee(call) });
     const { readiness } = template;
     await operation.step({
       name: 'ready',
       interruptible: true,
       run: () =>
-        waitOnHost(agentQueue, timing, readiness.kind === 'exec' ? readiness.timeoutMillis : 0).awaitReady({
+        waitOnHost(
+          agentQueue,
+          timing,
+          readiness.kind === 'exec' ? readiness.timeoutMillis : 0,
+          'ready',
+        ).awaitReady({
           ...call,
           readiness,
         }),
