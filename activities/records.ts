@@ -1,6 +1,7 @@
 import { SluiceError } from '../domain/errors';
 import type { BlueprintId, HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
+import { hasEnded } from '../domain/operation/operation';
 import type { Blueprint } from '../domain/placement/model';
 import type { LivingVee } from '../domain/service/deployment';
 import type { ServicePhase } from '../domain/service/service';
@@ -220,7 +221,7 @@ export function createRecordActivities(deps: SiteDeps) {
         ledger: 'destroyed',
         now: deps.now(),
       });
-      await store.hosts.release(vee.hostId, veeId);
+      await releaseEverywhere(veeId);
       await told(vee, operationId, 'destroyed', `${vee.component}/${vee.index} ended on ${vee.hostId}`);
     },
 
@@ -246,7 +247,7 @@ export function createRecordActivities(deps: SiteDeps) {
       veeId,
       verb,
     }: OnVee & { verb: VeeVerb }): Promise<LivingVee & { template: VeeTemplate }> {
-      const vee = await store.vees.beginTransition(veeId, verb, operationId, deps.now());
+      const vee = await store.vees.beginTransition(veeId, verb, operationId, deps.now(), hasEndedById);
       return { ...(await toLiving(store, vee)), template: vee.template };
     },
 
@@ -314,6 +315,17 @@ export function createRecordActivities(deps: SiteDeps) {
       await told(vee, operationId, 'moved', `${vee.component}/${vee.index} moved to ${toHostId}`);
     },
   };
+
+  /** Also what a migration that was given up holds for it on another host. */
+  async function releaseEverywhere(veeId: VeeId): Promise<void> {
+    for (const host of await store.hosts.all())
+      if (host.reservations[veeId]) await store.hosts.release(host.id, veeId);
+  }
+
+  async function hasEndedById(id: OperationId): Promise<boolean> {
+    const holder = await store.operations.get(id);
+    return holder === undefined || hasEnded(holder);
+  }
 
   async function stateAfter(veeId: VeeId, verb: VeeVerb) {
     const state = (await store.vees.get(veeId))?.state;

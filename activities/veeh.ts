@@ -67,21 +67,19 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       verb,
       ifPossible = false,
     }: OnHost & { verb: StateVerb; ifPossible?: boolean }): Promise<void> {
-      try {
-        await on(hostId)[verb](ref);
-      } catch (error) {
-        const moot =
-          error instanceof SluiceError &&
-          ['not-found', 'transition-illegal', 'capability-missing'].includes(error.code);
-        if (!ifPossible || !moot) throw error;
-      }
+      await unlessMoot(ifPossible, () => on(hostId)[verb](ref));
     },
 
-    async resizeVee({ hostId, ref, capacity }: OnHost & { capacity: Capacity }): Promise<void> {
+    async resizeVee({
+      hostId,
+      ref,
+      capacity,
+      ifPossible = false,
+    }: OnHost & { capacity: Capacity; ifPossible?: boolean }): Promise<void> {
       const driver = on(hostId);
       if (!(await driver.fingerprint()).capabilities.liveResize)
         throw new SluiceError('capability-missing', `The driver of ${hostId} can't resize a running VEE.`);
-      await driver.resize(ref, capacity);
+      await unlessMoot(ifPossible, () => driver.resize(ref, capacity));
     },
 
     prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).prepareTarget(spec),
@@ -96,4 +94,16 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>
       on(hostId).logs(veeId, tailLines),
   };
+}
+
+/** An undo of something that never came so far, or is gone, has nothing to do. */
+async function unlessMoot(ifPossible: boolean, verb: () => Promise<void>): Promise<void> {
+  try {
+    await verb();
+  } catch (error) {
+    const moot =
+      error instanceof SluiceError &&
+      ['not-found', 'transition-illegal', 'capability-missing'].includes(error.code);
+    if (!ifPossible || !moot) throw error;
+  }
 }

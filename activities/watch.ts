@@ -1,4 +1,6 @@
-import { Context } from '@temporalio/activity';
+import { Context, log } from '@temporalio/activity';
+import { SluiceError } from '../domain/errors';
+import type { OperationRecord } from '../domain/operation/operation';
 import type { SiteDeps } from './deps';
 
 /** How often hosts are looked at, and how long one turn of the watch lasts. */
@@ -30,8 +32,20 @@ export function createWatchActivities(deps: SiteDeps) {
         subject: id,
       });
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
-      await deps.submit(operation);
+      await handOver(operation);
     lastLook = now;
+  }
+
+  /** One request that can't be handed over must not keep the others, nor the hosts, from being looked at. */
+  async function handOver(operation: OperationRecord): Promise<void> {
+    try {
+      await deps.submit(operation);
+    } catch (error) {
+      if (!(error instanceof SluiceError))
+        log.error('a recorded request could not be handed over', { id: operation.id, error });
+      else if (!error.retryable && error.code !== 'operation-in-progress')
+        await store.operations.refuse(operation.id, { code: error.code, detail: error.message }, deps.now());
+    }
   }
 
   return {

@@ -9,6 +9,7 @@ import express, {
 } from 'express';
 import helmet from 'helmet';
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { z } from 'zod';
 import { SluiceError } from '../domain/errors';
 import type { Identity } from '../store/identities';
 import { Authenticator, authorise } from './auth';
@@ -17,6 +18,8 @@ import { errorsPage, referencePage } from './docs-pages';
 import { freshOperationId, onceOnly } from './idempotency';
 import { openApiDocument } from './openapi';
 import { problemHandler } from './problem';
+import { keepRawBody } from './raw-body';
+import { resume } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { hostRoutes } from './routes/hosts';
@@ -26,6 +29,7 @@ import { systemRoutes } from './routes/system';
 import { veeRoutes } from './routes/vees';
 
 const BODY_LIMIT = '1mb';
+const NO_QUERY = z.strictObject({});
 const ANONYMOUS: Identity = { id: 'anonymous', role: 'tenant', name: 'anonymous', createdAt: 0 };
 
 export function allRoutes(deps: ApiDeps): Route[] {
@@ -118,10 +122,14 @@ const expressPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
 function parsersOf({ body }: Route): RequestHandler[] {
   if (!body) return [];
-  const parsers: RequestHandler[] = [express.json({ limit: BODY_LIMIT, strict: false })];
+  const parsers: RequestHandler[] = [express.json({ limit: BODY_LIMIT, strict: false, verify: keepRawBody })];
   if (body.media.includes('application/yaml'))
     parsers.push(
-      express.text({ limit: BODY_LIMIT, type: ['application/yaml', 'application/x-yaml', 'text/yaml'] }),
+      express.text({
+        limit: BODY_LIMIT,
+        type: ['application/yaml', 'application/x-yaml', 'text/yaml'],
+        verify: keepRawBody,
+      }),
     );
   const refuseOther: RequestHandler = (req, _res, next) => {
     const media = [
@@ -156,7 +164,8 @@ function handle(deps: ApiDeps, route: Route): RequestHandler {
   return async (req, res) => {
     const identity = res.locals.identity as Identity;
     const params = check(route.params, req.params, '/path');
-    const query = check(route.query, req.query, '/query');
+    // A query that nobody reads is refused, not ignored: `?dryRun=true` on what has no dry run must not run.
+    const query = check(route.query ?? NO_QUERY, req.query, '/query');
     // A manifest is checked by its own parser, which knows lines and more rules than a schema can state.
     const body = route.body?.media.includes('application/yaml')
       ? undefined
@@ -176,7 +185,9 @@ function handle(deps: ApiDeps, route: Route): RequestHandler {
         res,
       });
     const answer =
-      route.write && !dryRun ? await onceOnly(deps.store, req, identity, act) : await act(freshOperationId());
+      route.write && !dryRun
+        ? await onceOnly(deps.store, req, identity, act, (begun) => resume(deps, identity, begun))
+        : await act(freshOperationId());
     if (answer) send(res, answer);
   };
 }

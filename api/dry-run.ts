@@ -3,17 +3,23 @@ import { makeBlueprintId, type OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import type { PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
-import { refusalSummary } from '../domain/placement/refusal-summary';
+import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { planScaling } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import type { VeeRecord } from '../domain/vee/vee';
+import type { Identity } from '../store/identities';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
 import type { Answer } from './route';
+import { blueprintView } from './views';
 
 /** Plans: what an operation would do now. They are made by the very functions that make the operation's own. */
-function answer(operation: string, steps: readonly string[], rest: Record<string, unknown> = {}): Answer {
+export function planOf(
+  operation: string,
+  steps: readonly string[],
+  rest: Record<string, unknown> = {},
+): Answer {
   return { status: 200, body: { dryRun: true, operation, feasible: true, steps, ...rest } };
 }
 
@@ -21,6 +27,7 @@ const label = (v: { component: string; index: number }) => `${v.component}/${v.i
 
 export async function planAdditions(
   deps: ApiDeps,
+  identity: Identity,
   operation: string,
   manifest: Manifest,
   service: Pick<ServiceRecord, 'id' | 'tenantId'>,
@@ -29,6 +36,7 @@ export async function planAdditions(
 ): Promise<Answer> {
   return decide(
     deps,
+    identity,
     operation,
     operationId,
     additionRequest(manifest, service, operationId, additions),
@@ -38,6 +46,7 @@ export async function planAdditions(
 
 export async function planScale(
   deps: ApiDeps,
+  identity: Identity,
   manifest: Manifest,
   service: ServiceRecord,
   operationId: OperationId,
@@ -47,25 +56,37 @@ export async function planScale(
   const members = await deps.store.vees.find({ serviceId: service.id, component, living: true });
   const { create, retire } = planScaling(members, instances);
   if (create.length > 0)
-    return planAdditions(deps, 'service.scale', manifest, service, operationId, [
+    return planAdditions(deps, identity, 'service.scale', manifest, service, operationId, [
       { component, indices: create },
     ]);
-  return answer(
+  return planOf(
     'service.scale',
     retire.map((v) => `destroy ${label(v)} on ${v.hostId}`),
   );
 }
 
-export async function planRetirement(deps: ApiDeps, service: ServiceRecord): Promise<Answer> {
+/** What is done to each living VEE of a service. */
+export async function planForAll(
+  deps: ApiDeps,
+  service: ServiceRecord,
+  verb: 'destroy' | 'suspend' | 'resume',
+): Promise<Answer> {
   const vees = await deps.store.vees.find({ serviceId: service.id, living: true });
-  return answer(
-    'service.decommission',
-    vees.map((v) => `destroy ${label(v)} on ${v.hostId}`),
+  const operation = verb === 'destroy' ? 'service.decommission' : `service.${verb}`;
+  return planOf(
+    operation,
+    vees.map((v) => `${verb} ${label(v)} on ${v.hostId}`),
   );
+}
+
+/** What is done to one VEE, where it is. */
+export function planForOne(vee: VeeRecord, verb: string): Answer {
+  return planOf(`vee.${verb}`, [`${verb} ${label(vee)} on ${vee.hostId}`]);
 }
 
 export async function planMigration(
   deps: ApiDeps,
+  identity: Identity,
   service: ServiceRecord,
   vee: VeeRecord,
   operationId: OperationId,
@@ -78,6 +99,7 @@ export async function planMigration(
   const kind = source.fingerprint.capabilities.migration;
   return decide(
     deps,
+    identity,
     'vee.migrate',
     operationId,
     migrationRequest(manifest, vee, source, toHostId),
@@ -87,6 +109,7 @@ export async function planMigration(
 
 async function decide(
   deps: ApiDeps,
+  identity: Identity,
   operation: string,
   operationId: OperationId,
   request: PlacementRequest,
@@ -101,20 +124,14 @@ async function decide(
     operationId,
   });
   if (result.kind === 'blueprint')
-    return answer(
+    return planOf(
       operation,
       result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${a.because}`),
-      { blueprint: result },
+      { blueprint: blueprintView(result, identity) },
     );
-  return {
-    status: 200,
-    body: {
-      dryRun: true,
-      operation,
-      feasible: false,
-      steps: [],
-      why: refusalSummary(result),
-      refusals: result.unplaced,
-    },
-  };
+  const why =
+    identity.role === 'operator'
+      ? { why: refusalSummary(result), refusals: result.unplaced }
+      : { why: refusalCounts(result) };
+  return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], ...why } };
 }

@@ -3,8 +3,10 @@ import type { Request } from 'express';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { makeOperationId, type OperationId } from '../domain/ids';
+import type { OperationRecord } from '../domain/operation/operation';
 import type { Identity } from '../store/identities';
 import type { Store } from '../store/store';
+import { rawBodyOf } from './raw-body';
 import type { Answer } from './route';
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -23,6 +25,7 @@ export async function onceOnly(
   req: Request,
   identity: Identity,
   act: (operationId: OperationId) => Promise<Answer | undefined>,
+  resume: (operation: OperationRecord) => Promise<Answer>,
 ): Promise<Answer | undefined> {
   const key = req.get('Idempotency-Key');
   if (key === undefined) return act(freshOperationId());
@@ -31,7 +34,8 @@ export async function onceOnly(
 
   const operationId = makeOperationId(derivedEntropy('idempotency', identity.id, key));
   const requestDigest = createHash('sha256')
-    .update(JSON.stringify([req.method, req.originalUrl, req.body ?? null]))
+    .update(`${req.method} ${req.originalUrl}\u0000`)
+    .update(rawBodyOf(req))
     .digest('hex');
   const id = createHash('sha256').update(`${identity.id}\u0000${key}`).digest('hex');
   const holder = await store.idempotency.claim({ id, requestDigest, operationId, createdAt: new Date() });
@@ -43,7 +47,10 @@ export async function onceOnly(
   if (holder.answer)
     return { ...holder.answer, headers: { ...holder.answer.headers, 'Idempotency-Replayed': 'true' } };
 
-  const answer = await act(operationId);
+  // Its effect may be there already, and only the answer was lost: asking again whether it is possible would
+  // be answered by what it did itself.
+  const begun = await store.operations.get(operationId);
+  const answer = begun ? await resume(begun) : await act(operationId);
   if (answer && keepable(answer.status)) {
     const { status, body, headers = {} } = answer;
     await store.idempotency.answer(id, { status, body: body ?? null, headers });

@@ -2,6 +2,7 @@ import { SluiceError } from '../domain/errors';
 import type { VeeId } from '../domain/ids';
 import type { OperationKind, OperationParams, OperationRecord } from '../domain/operation/operation';
 import type { ServiceRecord } from '../domain/service/service';
+import type { Identity } from '../store/identities';
 import type { ApiDeps } from './deps';
 import type { Answer, Context } from './route';
 import { operationView } from './views';
@@ -41,11 +42,16 @@ export async function requestOperation(
     revision: 0,
     createdAt: Date.now(),
   };
-  return hand(deps, await deps.store.operations.create(record), service.name);
+  return hand(deps, context.identity, await deps.store.operations.create(record), service.name);
 }
 
 /** Hands a recorded operation over; also for one that an earlier request recorded. */
-export async function hand(deps: ApiDeps, record: OperationRecord, serviceName: string): Promise<Answer> {
+export async function hand(
+  deps: ApiDeps,
+  identity: Identity,
+  record: OperationRecord,
+  serviceName: string,
+): Promise<Answer> {
   if (record.state === 'pending') {
     try {
       await deps.operations.submit(record, serviceName);
@@ -55,17 +61,23 @@ export async function hand(deps: ApiDeps, record: OperationRecord, serviceName: 
       throw error;
     }
   }
-  return accepted(deps, await current(deps, record));
+  return accepted(deps, identity, await current(deps, record));
+}
+
+/** What a request that is repeated under its key is answered with: the operation that it made. */
+export async function resume(deps: ApiDeps, identity: Identity, begun: OperationRecord): Promise<Answer> {
+  const service = await deps.store.services.get(begun.serviceId);
+  return hand(deps, identity, begun, service?.name ?? begun.serviceId);
 }
 
 async function current(deps: ApiDeps, record: OperationRecord): Promise<OperationRecord> {
   return (await deps.store.operations.get(record.id)) ?? record;
 }
 
-export function accepted(deps: ApiDeps, record: OperationRecord): Answer {
+export function accepted(deps: ApiDeps, identity: Identity, record: OperationRecord): Answer {
   return {
     status: 202,
-    body: operationView(record, deps.temporalUi),
+    body: operationView(record, identity, deps.temporalUi),
     headers: { Location: `/v1/operations/${record.id}` },
   };
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type Finding, SluiceError } from '../domain/errors';
-import type { OperationId } from '../domain/ids';
+import type { OperationId, TenantId } from '../domain/ids';
 import { schemaFindings } from '../domain/manifest/parse';
 import type { Identity, Role } from '../store/identities';
 
@@ -99,9 +99,16 @@ export const pageQuery = z.strictObject({
   cursor: z.string().max(500).optional(),
 });
 
-/** Own resources for a tenant, all for an operator. */
-export const scopeOf = (identity: Identity) =>
-  identity.role === 'tenant' ? { tenantId: identity.tenantId } : {};
+export const dryRunQuery = z.strictObject({
+  dryRun: z.stringbool().default(false).describe('Show the plan, change nothing'),
+});
+
+/** Own resources for a tenant, all for an operator; an identity that is neither sees nothing. */
+export function scopeOf(identity: Identity): { tenantId?: TenantId } {
+  if (identity.role === 'operator') return {};
+  if (!identity.tenantId) throw new SluiceError('forbidden', 'The token names no tenant.');
+  return { tenantId: identity.tenantId };
+}
 
 /** To a tenant, another's resource does not exist: the answer must not tell that it does. */
 export function mayRead(identity: Identity, owner: { readonly tenantId: string }): boolean {

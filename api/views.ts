@@ -1,28 +1,25 @@
+import type { ErrorSummary } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 import { operationWorkflowId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
+import type { Blueprint } from '../domain/placement/model';
 import type { ServiceRecord } from '../domain/service/service';
 import { subtract } from '../domain/units';
-import { legalVerbs } from '../domain/vee/state-machine';
+import { requestableVerbs } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
+import type { Identity } from '../store/identities';
 
 /** Records as clients see them: what is internal stays inside, what they need next is linked. */
-export function operationView(o: OperationRecord, temporalUi: string | undefined): Record<string, unknown> {
-  const {
-    id,
-    kind,
-    state,
-    tenantId,
-    serviceId,
-    veeId,
-    params,
-    steps,
-    done,
-    total,
-    cancellable,
-    stuck,
-    error,
-  } = o;
+export function operationView(
+  o: OperationRecord,
+  identity: Identity,
+  temporalUi: string | undefined,
+): Record<string, unknown> {
+  const { id, kind, state, tenantId, serviceId, veeId, params, done, total, cancellable, stuck } = o;
+  const operator = identity.role === 'operator';
+  const told = (e: ErrorSummary) => (operator ? e : withoutHosts(e));
+  const steps = o.steps.map((s) => (s.error ? { ...s, error: told(s.error) } : s));
+  const error = o.error && told(o.error);
   const { requestedBy, requestId, createdAt, startedAt, endedAt } = o;
   return {
     id,
@@ -46,7 +43,10 @@ export function operationView(o: OperationRecord, temporalUi: string | undefined
       self: `/v1/operations/${id}`,
       events: `/v1/operations/${id}/events`,
       service: `/v1/services/${serviceId}`,
-      temporal: temporalUi && `${temporalUi}/workflows/${encodeURIComponent(operationWorkflowId(id))}`,
+      temporal:
+        operator && temporalUi
+          ? `${temporalUi}/workflows/${encodeURIComponent(operationWorkflowId(id))}`
+          : undefined,
     },
   };
 }
@@ -107,7 +107,7 @@ export function veeView(v: VeeRecord): Record<string, unknown> {
     capacity: template.capacity,
     image: template.image,
     transition,
-    legalVerbs: legalVerbs(state),
+    legalVerbs: requestableVerbs(state),
     createdAt: v.createdAt,
     updatedAt: v.updatedAt,
   };
@@ -140,4 +140,17 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     vees: reported.length,
     generation,
   };
+}
+
+/** Why nothing fits tells what else runs where: that is the operator's to know. */
+function withoutHosts(e: ErrorSummary): ErrorSummary {
+  return e.code === 'placement-infeasible'
+    ? { ...e, detail: 'No host of the site can take it; the operator sees why.' }
+    : e;
+}
+
+/** A tenant learns where its own VEEs go and why, but not what the other hosts hold. */
+export function blueprintView(blueprint: Blueprint, identity: Identity): Blueprint {
+  if (identity.role === 'operator') return blueprint;
+  return { ...blueprint, assignments: blueprint.assignments.map((a) => ({ ...a, verdicts: [] })) };
 }

@@ -6,6 +6,8 @@ import { readJson } from '../drivers/lib/atomic-file';
 import { type ConnectionFile, connectionPath } from '../supervisor/system';
 import { CliError, EXIT, exitCodeOf } from './exit-codes';
 
+const ATTEMPTS = 3;
+
 export interface OperationView {
   readonly id: string;
   readonly kind: string;
@@ -145,6 +147,18 @@ export class ApiClient {
     return (await response.json()) as T;
   }
 
+  /** An API process that is being replaced is back in a second; a repeated write is the same write. */
+  private async withPatience(call: () => Promise<Response>): Promise<Response> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await call();
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error;
+        await delay(attempt * 300);
+      }
+    }
+  }
+
   private async fetch(
     method: string,
     path: string,
@@ -158,15 +172,17 @@ export class ApiClient {
           : JSON.stringify(write.body);
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.url), {
-        method,
-        headers: {
-          authorization: `Bearer ${this.token}`,
-          ...(write ? { 'idempotency-key': write.key } : {}),
-          ...(body === undefined ? {} : { 'content-type': write?.contentType ?? 'application/json' }),
-        },
-        ...(body === undefined ? {} : { body }),
-      });
+      response = await this.withPatience(() =>
+        fetch(new URL(path, this.url), {
+          method,
+          headers: {
+            authorization: `Bearer ${this.token}`,
+            ...(write ? { 'idempotency-key': write.key } : {}),
+            ...(body === undefined ? {} : { 'content-type': write?.contentType ?? 'application/json' }),
+          },
+          ...(body === undefined ? {} : { body }),
+        }),
+      );
     } catch (error) {
       throw new CliError(
         `${this.url} does not answer (${(error as Error & { cause?: Error }).cause?.message ?? (error as Error).message}).`,

@@ -1,6 +1,6 @@
 import type { AgentId, HostId, SiteId } from './ids';
 import type { Capacity } from './units';
-import type { VeeState } from './vee/state-machine';
+import type { VeeState, VeeVerb } from './vee/state-machine';
 
 /** What a driver can do; whatever is false is refused at plan time, not discovered half-way. */
 export interface DriverCapabilities {
@@ -59,14 +59,26 @@ export interface HostRecord {
   readonly joinedAt: number;
 }
 
+/** Silence tells only that a host did not answer; `lost` is a decision taken after a configured time. */
 export interface LivenessPolicy {
   readonly suspectAfterMillis: number;
   readonly lostAfterMillis: number;
 }
 
-/** Silence tells only that a host did not answer; `lost` is a decision taken after a configured time. */
-export function livenessOf(lastHeartbeatAt: number, now: number, policy: LivenessPolicy): HostLiveness {
-  const silence = now - lastHeartbeatAt;
-  if (silence >= policy.lostAfterMillis) return 'lost';
-  return silence >= policy.suspectAfterMillis ? 'suspect' : 'up';
+/** Does the driver offer what a verb on a running VEE needs? */
+export function canDo(capabilities: DriverCapabilities, verb: VeeVerb): boolean {
+  switch (verb) {
+    case 'pause':
+    case 'resume':
+      return capabilities.pause;
+    case 'suspend':
+    case 'restore':
+      return capabilities.suspend;
+    case 'resize':
+      return capabilities.liveResize;
+    case 'migrate':
+      return capabilities.migration !== 'none';
+    default:
+      return true;
+  }
 }

@@ -46,6 +46,7 @@ export interface Driver {
   switchOver(ref: VeeRef): Promise<void>;
   /** On the source: `epoch` is the target's, so whatever is left here is superseded and removed. */
   finish(ref: VeeRef): Promise<void>;
+  /** Nothing to cancel is a success: an undo may come before, or long after, what it undoes. */
   cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void>;
 
   close(): Promise<void>;
@@ -102,4 +103,6 @@ export interface DriverConfig {
   readonly dataDir: string;
   /** Upper bound of what the host offers; the driver may find less. */
   readonly capacity?: Capacity;
+  /** Where other hosts reach this one for a transfer; this machine alone when left out. */
+  readonly transferAddress?: string;
 }

@@ -12,6 +12,9 @@ export interface EngineKind {
   readonly program: string;
   readonly wheel: PinnedWheel;
   versionOf(output: string): string;
+  /** The address that a user configured, if any. */
+  configuredAddress(environment: NodeJS.ProcessEnv): string | undefined;
+  answersAt(address: string): Promise<boolean>;
 }
 
 export type FoundEngine =
@@ -26,7 +29,7 @@ export async function findEngine(
   kind: EngineKind,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<FoundEngine> {
-  const address = environment[kind.addressVariable];
+  const address = kind.configuredAddress(environment);
   if (address) return { from: 'address', address };
   const path = onPath(kind.program, environment);
   if (path) return { from: 'path', path };

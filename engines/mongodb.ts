@@ -13,8 +13,21 @@ export const MONGODB: EngineKind = {
     // Needs OpenSSL 3; elsewhere take the program from PATH or an address.
     sha256: { 'linux-x64': 'f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51' },
   },
+  configuredAddress: (environment) => environment.MONGODB_URI || undefined,
+  answersAt: mongoAnswersAt,
   versionOf: (output) => /db version v([\d.]+)/.exec(output)?.[1] ?? 'unknown',
 };
+
+async function mongoAnswersAt(uri: string): Promise<boolean> {
+  const client = new MongoClient(uri, { serverSelectionTimeoutMS: 1_000, connectTimeoutMS: 1_000 });
+  try {
+    return (await client.db('admin').command({ ping: 1 })).ok === 1;
+  } catch {
+    return false;
+  } finally {
+    await client.close();
+  }
+}
 
 const REPLICA_SET = 'rs0';
 const ALREADY_INITIALIZED = 23;

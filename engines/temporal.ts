@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
+import { loadClientConfigProfile } from '@temporalio/envconfig';
 import { SEARCH_ATTRIBUTES } from '../domain/service/messages';
 import type { EngineKind } from './engine';
 
@@ -19,6 +20,13 @@ export const TEMPORAL: EngineKind = {
       'darwin-x64': '29fddab1b74896976bf8434fb5368487785ee78a12599e936df96af4ff8186cf',
     },
   },
+  // Also from Temporal's own configuration file, as its other tools read it.
+  configuredAddress: (environment) => {
+    const set = Object.entries(environment).filter((e): e is [string, string] => e[1] !== undefined);
+    const { address } = loadClientConfigProfile({ overrideEnvVars: Object.fromEntries(set) });
+    return address || undefined;
+  },
+  answersAt: (address) => temporalAnswers(address, process.env.TEMPORAL_NAMESPACE ?? 'default'),
   versionOf: (output) => /temporal version ([\d.]+)/.exec(output)?.[1] ?? 'unknown',
 };
 

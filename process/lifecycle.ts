@@ -2,6 +2,8 @@ import type { Logger } from './log';
 
 /** Longer than any graceful end should take; after it the process ends anyhow. */
 const STOP_DEADLINE_MILLIS = 15_000;
+/** With the supervisor the engines are gone too, and nothing that waits for them will end. */
+const ORPHAN_DEADLINE_MILLIS = 3_000;
 
 /**
  * Ends a process once, in order, on SIGINT, SIGTERM, or when the supervisor that started it is gone: a child
@@ -9,11 +11,11 @@ const STOP_DEADLINE_MILLIS = 15_000;
  */
 export function onStop(log: Logger, stop: () => Promise<void>): void {
   let stopping = false;
-  const end = (why: string) => {
+  const end = (why: string, deadlineMillis = STOP_DEADLINE_MILLIS) => {
     if (stopping) return;
     stopping = true;
     log.info({ why }, 'stopping');
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MILLIS).unref();
+    setTimeout(() => process.exit(1), deadlineMillis).unref();
     stop().then(
       () => process.exit(0),
       (error) => {
@@ -24,7 +26,8 @@ export function onStop(log: Logger, stop: () => Promise<void>): void {
   };
   process.once('SIGINT', () => end('SIGINT'));
   process.once('SIGTERM', () => end('SIGTERM'));
-  if (process.channel) process.once('disconnect', () => end('the supervisor is gone'));
+  if (process.channel)
+    process.once('disconnect', () => end('the supervisor is gone', ORPHAN_DEADLINE_MILLIS));
 }
 
 /** Tells the supervisor that this process does its work from now on. */

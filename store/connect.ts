@@ -1,11 +1,4 @@
-import {
-  type Db,
-  MongoClient,
-  MongoError,
-  MongoNetworkError,
-  MongoOperationTimeoutError,
-  MongoServerSelectionError,
-} from 'mongodb';
+import { type Db, MongoClient, MongoError, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 
 export interface StoreConnection {
@@ -14,8 +7,8 @@ export interface StoreConnection {
   close(): Promise<void>;
 }
 
-/** One call of the database, retries included. A server that hangs is then told from one that is slow. */
-const OPERATION_MILLIS = 5_000;
+/** A server that does not answer for so long hangs; the driver then tries once more on another connection. */
+const SOCKET_MILLIS = 3_000;
 
 /**
  * One client per process. `majority` on a replica set waits for the journal, so an acknowledged write
@@ -25,7 +18,9 @@ export async function connectStore(uri: string, database: string): Promise<Store
   const client = new MongoClient(uri, {
     serverSelectionTimeoutMS: 2_000,
     connectTimeoutMS: 2_000,
-    timeoutMS: OPERATION_MILLIS,
+    socketTimeoutMS: SOCKET_MILLIS,
+    waitQueueTimeoutMS: SOCKET_MILLIS,
+    heartbeatFrequencyMS: 2_000,
     writeConcern: { w: 'majority' },
     readConcern: { level: 'majority' },
     ignoreUndefined: true,
@@ -41,7 +36,7 @@ export function isStoreAway(error: unknown): boolean {
   return (
     error instanceof MongoServerSelectionError ||
     error instanceof MongoNetworkError ||
-    error instanceof MongoOperationTimeoutError ||
+    (error instanceof MongoError && error.name === 'MongoWaitQueueTimeoutError') ||
     (error instanceof MongoError && typeof error.code === 'number' && AWAY_CODES.has(error.code)) ||
     (error instanceof MongoError && /Topology is closed|client was closed/i.test(error.message))
   );

@@ -146,7 +146,8 @@ export function hostRepository(db: Db) {
     async adjust(id: HostId, veeId: string, to: Capacity): Promise<boolean> {
       const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
       if (!held) return false;
-      const room = DIMENSIONS.map((d) => ({
+      // What shrinks always fits, also on a host that has come back with less than it had.
+      const room = DIMENSIONS.filter((d) => to[d] > held.amount[d]).map((d) => ({
         $lte: [{ $add: [`$reserved.${d}`, to[d] - held.amount[d]] }, `$fingerprint.capacity.${d}`],
       }));
       const delta = Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, to[d] - held.amount[d]]));

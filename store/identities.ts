@@ -44,6 +44,14 @@ export function identityRepository(db: Db) {
       await tokens.updateOne({ _id: digestOf(token) }, { $set: identity }, { upsert: true });
     },
 
+    async setHosts(id: string, hostIds: readonly HostId[]): Promise<void> {
+      await tokens.updateOne({ _id: id }, { $set: { hostIds } });
+    },
+
+    async revokeAgent(agentId: AgentId): Promise<void> {
+      await tokens.deleteMany({ agentId });
+    },
+
     async createTenant(id: TenantId, now: number): Promise<TenantRecord> {
       await tenants.updateOne({ _id: id }, { $setOnInsert: { createdAt: now } }, { upsert: true });
       return { id, createdAt: now };

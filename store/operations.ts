@@ -1,4 +1,5 @@
 import type { Db } from 'mongodb';
+import type { ErrorSummary } from '../domain/errors';
 import type { OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type {
   OperationKind,
@@ -63,6 +64,14 @@ export function operationRepository(db: Db) {
     /** Removes a request that was refused before it began: it had no effect, so it is not an operation. */
     async forget(id: OperationId): Promise<void> {
       await operations.deleteOne({ _id: id, state: 'pending' });
+    },
+
+    /** Ends a request that was recorded and turned out to be impossible: it had no effect. */
+    async refuse(id: OperationId, error: ErrorSummary, now: number): Promise<void> {
+      await operations.updateOne(
+        { _id: id, state: 'pending' },
+        { $set: { state: 'undone', error, endedAt: now, cancellable: false } },
+      );
     },
 
     /** Older reports never overwrite newer ones. */

@@ -96,9 +96,12 @@ export function idempotencyRepository(db: Db) {
     async answer(id: string, answer: NonNullable<IdempotencyRecord['answer']>): Promise<void> {
       await keys.updateOne({ _id: id, answer: { $exists: false } }, { $set: { answer } });
     },
-    async all(): Promise<{ key: string; operationId: string }[]> {
-      const docs = await keys.find({}, { projection: { operationId: 1 } }).toArray();
-      return docs.map((d) => ({ key: d._id, operationId: d.operationId }));
+    async all(): Promise<{ key: string; answeredOperationId: string | undefined }[]> {
+      const docs = await keys.find({}, { projection: { 'answer.status': 1, 'answer.body.id': 1 } }).toArray();
+      return docs.map(({ _id, answer }) => {
+        const id = answer?.status === 202 ? (answer.body as { id?: unknown } | null)?.id : undefined;
+        return { key: _id, answeredOperationId: typeof id === 'string' ? id : undefined };
+      });
     },
   };
 }

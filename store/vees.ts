@@ -3,7 +3,7 @@ import type { LedgerEvent } from '../domain/accounting/ledger';
 import { SluiceError } from '../domain/errors';
 import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
-import { legalVerbs, nextState, type VeeState, type VeeVerb } from '../domain/vee/state-machine';
+import { nextState, requestableVerbs, type VeeState, type VeeVerb } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
 
@@ -87,7 +87,8 @@ export function veeRepository(client: MongoClient, db: Db) {
 
     /**
      * Takes a VEE's lock for an operation by one conditional write: the transition is legal, and no other
-     * operation is under way. Repeating it is a success.
+     * operation is under way. A lock that was left by one that was given up is taken over. Repeating it is
+     * a success.
      * @throws SluiceError `not-found`, `transition-illegal`, `operation-in-progress`
      */
     async beginTransition(
@@ -95,15 +96,16 @@ export function veeRepository(client: MongoClient, db: Db) {
       verb: VeeVerb,
       operationId: OperationId,
       now: number,
+      hasEnded: (holder: OperationId) => Promise<boolean>,
     ): Promise<VeeRecord> {
       const current = await vees.findOne({ _id: id });
       if (!current) throw new SluiceError('not-found', `There is no VEE ${id}.`);
       if (current.transition?.operationId === operationId) return plain(current);
-      if (current.transition)
+      if (current.transition && !(await hasEnded(current.transition.operationId)))
         throw new SluiceError('operation-in-progress', `${id} is held by ${current.transition.operationId}.`);
       if (nextState(current.state, verb) === undefined) throw illegalTransition(plain(current), verb);
       const doc = await vees.findOneAndUpdate(
-        { _id: id, generation: current.generation, transition: null },
+        { _id: id, generation: current.generation },
         { $set: { transition: { verb, operationId, since: now }, updatedAt: now }, $inc: { generation: 1 } },
         { returnDocument: 'after' },
       );
@@ -146,11 +148,18 @@ export function veeRepository(client: MongoClient, db: Db) {
           const current = await vees.findOne({ _id: veeId }, { session });
           if (!current) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
           if (current.lastCommit === key) return plain(current);
-          // A destruction may follow a failed start, which still holds the VEE, or come from outside.
-          const mine = current.transition === null || current.transition.operationId === operationId;
-          if (!mine || (current.state === 'DESTROYED' && kind !== 'destroyed'))
+          const written = await ledger.findOne({ veeId, operationId, step }, { session });
+          if (written) return plain(current);
+          if (current.state === 'DESTROYED' && kind === 'destroyed') return plain(current);
+          // Its own lock, or its own commit taken back. A destruction needs neither: the service's entity lets
+          // nothing run beside it, so a lock that is left belongs to an operation that was given up.
+          const mine =
+            current.transition?.operationId === operationId ||
+            (current.transition === null && current.lastCommit?.startsWith(`${operationId}/`));
+          if (current.state === 'DESTROYED' || (!mine && kind !== 'destroyed'))
             throw new SluiceError('conflict', `${veeId} is not held by ${operationId}.`);
-          if (current.state === 'DESTROYED') return plain(current);
+          if (change.epoch !== undefined && change.epoch < current.epoch)
+            throw new SluiceError('epoch-fenced', `${veeId} is at epoch ${current.epoch} already.`);
 
           const at = Math.max(now, current.ledgerAt);
           const template = change.capacity
@@ -179,6 +188,7 @@ export function veeRepository(client: MongoClient, db: Db) {
               state: next.state,
               capacity: template.capacity,
               operationId,
+              step,
             };
             await ledger.insertOne(event, { session });
           }
@@ -222,7 +232,7 @@ export function veeRepository(client: MongoClient, db: Db) {
 }
 
 export function illegalTransition(vee: VeeRecord, verb: VeeVerb): SluiceError {
-  const legal = legalVerbs(vee.state);
+  const legal = requestableVerbs(vee.state);
   return new SluiceError(
     'transition-illegal',
     `${vee.id} is ${vee.state}: ${verb} is not possible. Legal: ${legal.join(', ') || 'none'}.`,

@@ -107,6 +107,7 @@ export class Child {
   }
 
   private async launch(): Promise<void> {
+    if (this.stopping) return;
     this.facts = {};
     const ours = this.spec.answers === undefined;
     const [program = '', ...args] = ours ? this.spec.command : [...deathSignal(), ...this.spec.command];

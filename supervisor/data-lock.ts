@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJson } from '../drivers/lib/atomic-file';
 import { isAlive, type ProcessIdentity, startTimeOf } from './process-identity';
@@ -32,20 +32,26 @@ export async function holderOf(dataDir: string): Promise<Holder | undefined> {
 
 /** One supervisor a data directory. A lock whose process is gone is taken over. @throws DataDirHeld */
 export async function lockDataDir(dataDir: string): Promise<DataLock> {
-  await mkdir(dataDir, { recursive: true });
+  // Tokens and the disks of VEEs live below: nobody else's business.
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const me: Holder = { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '' };
-  for (;;) {
-    try {
-      const file = await open(lockPath(dataDir), 'wx', 0o600);
-      await file.writeFile(JSON.stringify(me));
-      await file.close();
-      return new DataLock(dataDir, me);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const holder = await holderOf(dataDir);
-      if (holder) throw new DataDirHeld(dataDir, holder);
-      await rm(lockPath(dataDir), { force: true });
+  const mine = `${lockPath(dataDir)}.${process.pid}`;
+  await writeFile(mine, JSON.stringify(me), { mode: 0o600 });
+  try {
+    for (;;) {
+      try {
+        // A link appears whole or not at all: nobody can find a lock that says not yet whose it is.
+        await link(mine, lockPath(dataDir));
+        return new DataLock(dataDir, me);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        const holder = await holderOf(dataDir);
+        if (holder) throw new DataDirHeld(dataDir, holder);
+        await rm(lockPath(dataDir), { force: true });
+      }
     }
+  } finally {
+    await rm(mine, { force: true });
   }
 }
 

@@ -45,14 +45,20 @@ export async function startEngines(
 ): Promise<{ environment: Record<string, string>; temporalUi: string | undefined }> {
   const environment: Record<string, string> = {};
   let temporalUi = process.env.SLUICE_TEMPORAL_UI;
+  // All ports before the first start: one that is taken must not leave a half-started engine behind.
+  const temporalPort = programs.temporal
+    ? await choosePort('Temporal', ports.temporal, USUAL_PORTS.temporal)
+    : 0;
+  const uiPort = programs.temporal
+    ? await choosePort('Temporal’s UI', ports.temporalUi, USUAL_PORTS.temporalUi)
+    : 0;
+  const mongoPort = programs.mongodb ? await choosePort('MongoDB', ports.mongodb, USUAL_PORTS.mongodb) : 0;
   const starts: Promise<void>[] = [];
   if (programs.temporal) {
-    const port = await choosePort('Temporal', ports.temporal, USUAL_PORTS.temporal);
-    const uiPort = await choosePort('Temporal’s UI', ports.temporalUi, USUAL_PORTS.temporalUi);
     const folder = join(dataDir, 'temporal');
     await mkdir(folder, { recursive: true });
-    const address = `127.0.0.1:${port}`;
-    const args = temporalArguments({ dataDir: folder, namespace, port, uiPort, durable });
+    const address = `127.0.0.1:${temporalPort}`;
+    const args = temporalArguments({ dataDir: folder, namespace, port: temporalPort, uiPort, durable });
     starts.push(
       run({
         name: 'temporal',
@@ -64,17 +70,16 @@ export async function startEngines(
     temporalUi = `http://127.0.0.1:${uiPort}`;
   }
   if (programs.mongodb) {
-    const port = await choosePort('MongoDB', ports.mongodb, USUAL_PORTS.mongodb);
     const folder = join(dataDir, 'mongodb');
     await mkdir(folder, { recursive: true });
     starts.push(
       run({
         name: 'mongodb',
-        command: [programs.mongodb, ...mongodArguments(folder, port)],
-        answers: () => mongodAnswers(port),
+        command: [programs.mongodb, ...mongodArguments(folder, mongoPort)],
+        answers: () => mongodAnswers(mongoPort),
       }),
     );
-    environment.MONGODB_URI = mongoUri(port);
+    environment.MONGODB_URI = mongoUri(mongoPort);
   }
   await Promise.all(starts);
   return { environment, temporalUi };

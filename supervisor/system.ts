@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { containerObstacle } from '../drivers/container/runtime';
+import { type Obstacle, probeContainers } from '../drivers/container/probe';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { FoundEngine } from '../engines/engine';
 import { Child, type ChildEvent, type ChildSpec } from './child';
@@ -171,24 +171,26 @@ export class System {
   }
 }
 
-/** A share of this machine: three hosts that together offer no more than it has. */
+/** What each host of a local site offers: modest, and the same everywhere, so that examples fit. */
 const HOST_CAPACITY = { cpuMillis: 4_000, memoryMiB: 2_048, diskMiB: 20_480, bandwidthKbps: 1_000_000 };
 
-/** The hosts of a site on one machine: real containers where they can run, else the simulator. */
-export function localAgents(
+/** The hosts of a site on one machine: real containers where one has run, else the simulator. */
+export async function localAgents(
   count: number,
   driver?: string,
-): { agents: AgentPlan[]; driver: string; obstacle?: { missing: string; mend: string } } {
-  const obstacle = containerObstacle();
+): Promise<{ agents: AgentPlan[]; driver: string; obstacle?: Obstacle }> {
+  const obstacle = driver === undefined ? await probeContainers() : undefined;
   const chosen = driver ?? (obstacle ? 'simulator' : 'container');
   const agents = Array.from({ length: count }, (_, i) => {
     const id = `host-${i + 1}`;
-    return {
+    const host = {
       id,
-      hosts: [
-        { id, driver: chosen, zone: `zone-${i + 1}`, labels: { rack: `r${i + 1}` }, capacity: HOST_CAPACITY },
-      ],
+      driver: chosen,
+      zone: `zone-${i + 1}`,
+      labels: { rack: `r${i + 1}` },
+      capacity: HOST_CAPACITY,
     };
+    return { id, hosts: [host] };
   });
-  return { agents, driver: chosen, ...(obstacle && driver === undefined ? { obstacle } : {}) };
+  return { agents, driver: chosen, ...(obstacle ? { obstacle } : {}) };
 }

@@ -48,12 +48,13 @@ export class AgentLink {
     const body = { agentId: this.settings.agentId, hosts };
     // An agent that was here before needs no join token: its own is as good.
     const tokens = [kept?.token, this.settings.joinToken].filter((t) => t !== undefined);
+    if (tokens.length === 0) throw new Error('There is no token to join with: set SLUICE_JOIN_TOKEN.');
     while (!this.stopped) {
       for (const token of tokens) {
         const response = await this.post('/v1/agents/join', token, body);
         if (response?.ok) {
-          const answer = (await response.json()) as Credential;
-          this.token = answer.token;
+          const answer = (await response.json()) as Partial<Credential>;
+          this.token = answer.token ?? token;
           await writeJson(this.credentialPath, { token: this.token } satisfies Credential);
           return;
         }
@@ -66,10 +67,7 @@ export class AgentLink {
 
   async beat(): Promise<void> {
     while (!this.stopped) {
-      const hosts = await Promise.all(
-        [...this.drivers].map(async ([hostId, driver]) => ({ hostId, vees: await this.report(driver) })),
-      );
-      const response = await this.post('/v1/agents/heartbeat', this.token, { hosts });
+      const response = await this.post('/v1/agents/heartbeat', this.token, { hosts: await this.reports() });
       if (response?.status === 401 || response?.status === 404) {
         this.log.warn(
           { status: response.status },
@@ -90,6 +88,21 @@ export class AgentLink {
     const driver = this.drivers.get(id);
     if (!driver) throw new Error(`no driver for ${id}`);
     return driver;
+  }
+
+  /** A host whose driver can't tell is left out: it counts as silent, the others do not. */
+  private async reports(): Promise<{ hostId: HostId; vees: ReportedVee[] }[]> {
+    const all = await Promise.all(
+      [...this.drivers].map(async ([hostId, driver]) => {
+        try {
+          return [{ hostId, vees: await this.report(driver) }];
+        } catch (error) {
+          this.log.error({ err: error, hostId }, 'the driver can’t list its VEEs');
+          return [];
+        }
+      }),
+    );
+    return all.flat();
   }
 
   private async report(driver: Driver): Promise<ReportedVee[]> {

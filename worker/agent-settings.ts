@@ -25,6 +25,7 @@ const schema = z.object({
   SLUICE_API_URL: z.url(),
   SLUICE_JOIN_TOKEN: z.string().optional(),
   SLUICE_AGENT_DIR: z.string().min(1),
+  SLUICE_TRANSFER_ADDRESS: z.string().min(1).default('127.0.0.1'),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
   SLUICE_HOSTS: z.string().describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?}]'),
 });
@@ -43,6 +44,7 @@ export interface AgentSettings {
   readonly apiUrl: string;
   readonly joinToken: string | undefined;
   readonly dataDir: string;
+  readonly transferAddress: string;
   readonly heartbeatMillis: number;
   readonly hosts: readonly AgentHost[];
 }
@@ -57,6 +59,7 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
     apiUrl: env.SLUICE_API_URL,
     joinToken: env.SLUICE_JOIN_TOKEN,
     dataDir: env.SLUICE_AGENT_DIR,
+    transferAddress: env.SLUICE_TRANSFER_ADDRESS,
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
     hosts: hosts.data.map(({ capacity, ...h }) => ({
       ...h,

@@ -26,6 +26,7 @@ async function main(log: Logger): Promise<void> {
     const driver = await createDriver(host.driver, {
       hostId: host.id,
       dataDir,
+      transferAddress: settings.transferAddress,
       ...(host.capacity ? { capacity: host.capacity } : {}),
     });
     const report = await driver.recover();

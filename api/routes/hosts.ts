@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN } from '../../domain/ids';
-import { makeToken } from '../../store/identities';
+import { type Identity, makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
-import { checkMatch, etagOf, json, pageQuery, type Route, route } from '../route';
+import { planOf } from '../dry-run';
+import { checkMatch, dryRunQuery, etagOf, json, pageQuery, type Route, route } from '../route';
 import { hostSchema, pageOf } from '../schemas';
 import { hostView } from '../views';
 
@@ -73,6 +74,14 @@ const reportSchema = z.strictObject({
 export function hostRoutes(deps: ApiDeps): Route[] {
   const { store, siteId } = deps;
 
+  /** A join token brings new hosts in, or takes over lost ones; it must not be a way to one that is served. */
+  async function mayServe(identity: Identity, id: HostId): Promise<void> {
+    const host = await store.hosts.get(id);
+    const own = identity.hostIds?.includes(id) === true;
+    const free = host === undefined || (identity.agentId === undefined && host.liveness === 'lost');
+    if (!own && !free) throw new SluiceError('conflict', `The host ${id} is served by ${host?.agentId}.`);
+  }
+
   return [
     route({
       method: 'get',
@@ -113,14 +122,17 @@ export function hostRoutes(deps: ApiDeps): Route[] {
         summary: verb === 'cordon' ? 'Place nothing new on it' : 'Place on it again',
         roles: ['operator'],
         params: byId,
-        responses: { 200: { description: 'The host', schema: hostSchema } },
+        query: dryRunQuery,
+        responses: { 200: { description: 'The host; for a dry run, the plan', schema: hostSchema } },
         write: true,
+        dryRun: true,
         ifMatch: true,
-        handler: async ({ params, ifMatch }) => {
+        handler: async ({ params, ifMatch, dryRun }) => {
           const id = params.id as HostId;
           const current = await store.hosts.get(id);
           if (!current) throw new SluiceError('not-found', 'There is no such host.');
           checkMatch(ifMatch, current);
+          if (dryRun) return planOf(`host.${verb}`, [`${verb} ${id}`]);
           const host = await store.hosts.setCordoned(id, verb === 'cordon', ifMatch);
           if (!host) throw new SluiceError('stale-etag', 'It changed since you read it.');
           return { status: 200, body: hostView(host), headers: etagOf(host) };
@@ -154,20 +166,29 @@ export function hostRoutes(deps: ApiDeps): Route[] {
       summary: 'An agent announces its hosts and gets a token of its own',
       roles: ['agent'],
       body: json(joinSchema),
-      responses: { 200: { description: 'The agent’s token', schema: z.object({ token: z.string() }) } },
+      responses: {
+        200: {
+          description: 'The agent’s token',
+          schema: z.object({ token: z.string().optional().describe('Absent when it came with its own') }),
+        },
+      },
       handler: async ({ identity, body }) => {
         const agentId = body.agentId as AgentId;
-        if (identity.agentId !== undefined && identity.agentId !== agentId)
+        const returning = identity.agentId !== undefined;
+        if (returning && identity.agentId !== agentId)
           throw new SluiceError('forbidden', `The token is ${identity.agentId}’s, not ${agentId}’s.`);
+        const hostIds = body.hosts.map((h) => h.id as HostId);
+        for (const id of hostIds) await mayServe(identity, id);
         const now = Date.now();
-        for (const { id, zone, labels, fingerprint } of body.hosts) {
-          const holder = await store.hosts.get(id as HostId);
-          if (holder && holder.agentId !== agentId && holder.liveness !== 'lost')
-            throw new SluiceError('conflict', `The host ${id} is served by ${holder.agentId}.`);
+        for (const { id, zone, labels, fingerprint } of body.hosts)
           await store.hosts.join({ id: id as HostId, siteId, agentId, zone, labels, fingerprint }, now);
+        if (returning) {
+          await store.identities.setHosts(identity.id, hostIds);
+          return { status: 200, body: {} };
         }
         const token = makeToken('agent');
-        const hostIds = body.hosts.map((h) => h.id as HostId);
+        // Whoever spoke for these hosts before does so no longer.
+        await store.identities.revokeAgent(agentId);
         await store.identities.grant(token, {
           role: 'agent',
           name: agentId,

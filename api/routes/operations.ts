@@ -48,7 +48,10 @@ export function operationRoutes(deps: ApiDeps): Route[] {
           state,
         };
         const { items, ...rest } = await store.operations.page(filter, page);
-        return { status: 200, body: { items: items.map((o) => operationView(o, temporalUi)), ...rest } };
+        return {
+          status: 200,
+          body: { items: items.map((o) => operationView(o, identity, temporalUi)), ...rest },
+        };
       },
     }),
     route({
@@ -61,7 +64,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
       responses: { 200: { description: 'The operation', schema: operationSchema } },
       handler: async (context) => ({
         status: 200,
-        body: operationView(await load(context, context.params.id), temporalUi),
+        body: operationView(await load(context, context.params.id), context.identity, temporalUi),
       }),
     }),
     route({
@@ -93,7 +96,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
         if (hasEnded(operation))
           throw new SluiceError('not-cancellable', `It is ${operation.state} already.`);
         await operations.cancel(operation.id);
-        return accepted(deps, await load(context, context.params.id));
+        return accepted(deps, context.identity, await load(context, context.params.id));
       },
     }),
     ...(['retry', 'abort'] as const).map((choice) =>
@@ -114,7 +117,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
           if (operation.state !== 'stuck' || hasEnded(operation))
             throw new SluiceError('not-stuck', `It is ${operation.state}.`);
           await operations.resolve(operation.id, choice);
-          return accepted(deps, await load(context, context.params.id));
+          return accepted(deps, context.identity, await load(context, context.params.id));
         },
       }),
     ),
@@ -123,7 +126,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
 
 /** Sends each new state of an operation until it has ended or the client is gone. */
 async function stream(
-  { res }: Pick<Context, 'res'>,
+  { res, identity }: Pick<Context, 'res' | 'identity'>,
   read: () => Promise<OperationRecord>,
   { temporalUi, stopping }: ApiDeps,
 ): Promise<void> {
@@ -143,7 +146,7 @@ async function stream(
       sent = operation.revision;
       quietSince = Date.now();
       res.write(
-        `event: progress\nid: ${sent}\ndata: ${JSON.stringify(operationView(operation, temporalUi))}\n\n`,
+        `event: progress\nid: ${sent}\ndata: ${JSON.stringify(operationView(operation, identity, temporalUi))}\n\n`,
       );
     } else if (Date.now() - quietSince > COMMENT_MILLIS) {
       quietSince = Date.now();

@@ -9,12 +9,13 @@ import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
 import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
-import { planAdditions, planRetirement, planScale } from '../dry-run';
-import { accepted, hand, requestOperation } from '../request-operation';
+import { planAdditions, planForAll, planScale } from '../dry-run';
+import { hand, requestOperation } from '../request-operation';
 import {
   type Answer,
   type Context,
   checkMatch,
+  dryRunQuery,
   etagOf,
   found,
   json,
@@ -24,7 +25,7 @@ import {
   scopeOf,
 } from '../route';
 import { operationSchema, pageOf, planSchema, serviceSchema } from '../schemas';
-import { serviceView } from '../views';
+import { blueprintView, serviceView } from '../views';
 
 const byId = z.strictObject({ id: z.string().max(64) });
 const OPERATED = ['operator', 'tenant'] as const;
@@ -62,6 +63,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
           const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
           return planAdditions(
             deps,
+            context.identity,
             'service.provision',
             manifest,
             { id, tenantId },
@@ -112,7 +114,14 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         const vees = await store.vees.find({ serviceId: service.id });
         const ids = [...new Set(vees.map((v) => v.blueprintId))];
         const blueprints = await Promise.all(ids.map((id) => store.blueprints.get(id)));
-        return { status: 200, body: { items: blueprints.filter((b) => b !== undefined) } };
+        return {
+          status: 200,
+          body: {
+            items: blueprints.flatMap((b) =>
+              b?.kind === 'blueprint' ? [blueprintView(b, context.identity)] : [],
+            ),
+          },
+        };
       },
     }),
     route({
@@ -136,7 +145,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       summary: 'Decommission a service',
       roles: OPERATED,
       params: byId,
-      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      query: dryRunQuery,
       responses: started,
       write: true,
       dryRun: true,
@@ -146,7 +155,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         checkMatch(context.ifMatch, service);
         if (service.phase === 'decommissioned')
           throw new SluiceError('transition-illegal', `${service.name} is decommissioned already.`);
-        if (context.dryRun) return planRetirement(deps, service);
+        if (context.dryRun) return planForAll(deps, service, 'destroy');
         return requestOperation(deps, context, { kind: 'service.decommission', service });
       },
     }),
@@ -157,7 +166,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       summary: 'Set how many instances a component has',
       roles: OPERATED,
       params: byId.extend({ component: z.string().max(63) }),
-      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      query: dryRunQuery,
       body: json(z.strictObject({ instances: z.int().min(0) })),
       responses: started,
       write: true,
@@ -183,7 +192,15 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
             { pointer: '/instances' },
           );
         if (context.dryRun)
-          return planScale(deps, manifest, service, context.operationId, component.name, instances);
+          return planScale(
+            deps,
+            context.identity,
+            manifest,
+            service,
+            context.operationId,
+            component.name,
+            instances,
+          );
         return requestOperation(deps, context, {
           kind: 'service.scale',
           service,
@@ -199,13 +216,16 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         summary: verb === 'suspend' ? 'Still all its VEEs' : 'Bring a suspended service back',
         roles: OPERATED,
         params: byId,
+        query: dryRunQuery,
         responses: started,
         write: true,
+        dryRun: true,
         ifMatch: true,
         handler: async (context) => {
           const service = await load(context, context.params.id);
           checkMatch(context.ifMatch, service);
           requirePhase(service, verb, verb === 'suspend' ? ['operating'] : ['suspended']);
+          if (context.dryRun) return planForAll(deps, service, verb);
           return requestOperation(deps, context, { kind: `service.${verb}`, service });
         },
       }),
@@ -283,7 +303,6 @@ async function apply(
     );
   const provisioning = { ...context, operationId: service.provisionOperationId as typeof operationId };
   const earlier = await store.operations.get(provisioning.operationId);
-  if (earlier)
-    return earlier.state === 'pending' ? hand(deps, earlier, service.name) : accepted(deps, earlier);
+  if (earlier) return hand(deps, context.identity, earlier, service.name);
   return requestOperation(deps, provisioning, { kind: 'service.provision', service });
 }

@@ -1,16 +1,18 @@
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
+import { canDo } from '../../domain/host';
 import { agentTaskQueue, type HostId, type ServiceId, type TenantId, type VeeId } from '../../domain/ids';
 import type { VeeOperationKind } from '../../domain/operation/operation';
 import { nextState, VEE_STATES, type VeeVerb } from '../../domain/vee/state-machine';
 import type { VeeRecord } from '../../domain/vee/vee';
 import { illegalTransition } from '../../store/vees';
 import type { ApiDeps } from '../deps';
-import { planMigration } from '../dry-run';
+import { planForOne, planMigration } from '../dry-run';
 import { requestOperation } from '../request-operation';
 import {
   type Context,
   checkMatch,
+  dryRunQuery,
   etagOf,
   found,
   json,
@@ -20,7 +22,7 @@ import {
   scopeOf,
 } from '../route';
 import { operationSchema, pageOf, planSchema, veeSchema } from '../schemas';
-import { veeView } from '../views';
+import { blueprintView, veeView } from '../views';
 
 const byId = z.strictObject({ id: z.string().max(64) });
 const OPERATED = ['operator', 'tenant'] as const;
@@ -50,6 +52,12 @@ export function veeRoutes(deps: ApiDeps): Route[] {
     if (nextState(vee.state, verb) === undefined) throw illegalTransition(vee, verb);
     const service = await store.services.get(vee.serviceId);
     if (!service) throw new SluiceError('not-found', 'There is no such service.');
+    const host = await store.hosts.get(vee.hostId);
+    if (host && !canDo(host.fingerprint.capabilities, verb))
+      throw new SluiceError(
+        'capability-missing',
+        `The driver "${host.fingerprint.driver}" of its host can't ${verb}.`,
+      );
     return { vee, service };
   }
 
@@ -110,9 +118,9 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const vee = await load(context, context.params.id);
         const blueprint = await store.blueprints.get(vee.blueprintId);
-        const decision =
-          blueprint?.kind === 'blueprint' ? blueprint.assignments.find((a) => a.veeId === vee.id) : undefined;
-        const { policy, createdAt, algorithm } = blueprint?.kind === 'blueprint' ? blueprint : {};
+        const told = blueprint?.kind === 'blueprint' ? blueprintView(blueprint, context.identity) : undefined;
+        const decision = told?.assignments.find((a) => a.veeId === vee.id);
+        const { policy, createdAt, algorithm } = told ?? {};
         return {
           status: 200,
           body: {
@@ -158,11 +166,14 @@ export function veeRoutes(deps: ApiDeps): Route[] {
         summary: SIMPLE_VERBS[verb],
         roles: OPERATED,
         params: byId,
+        query: dryRunQuery,
         responses: started,
         write: true,
+        dryRun: true,
         ifMatch: true,
         handler: async (context) => {
           const { vee, service } = await ready(context, verb);
+          if (context.dryRun) return planForOne(vee, verb);
           const kind: VeeOperationKind = `vee.${verb}`;
           return requestOperation(deps, context, { kind, service, veeId: vee.id });
         },
@@ -175,6 +186,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       summary: 'Change its processor and memory while it runs',
       roles: OPERATED,
       params: byId,
+      query: dryRunQuery,
       body: json(
         z
           .strictObject({
@@ -188,9 +200,11 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       ),
       responses: started,
       write: true,
+      dryRun: true,
       ifMatch: true,
       handler: async (context) => {
         const { vee, service } = await ready(context, 'resize');
+        if (context.dryRun) return planForOne(vee, 'resize');
         const { cpuMillis, memoryMiB } = context.body;
         const capacity = {
           ...(cpuMillis === undefined ? {} : { cpuMillis }),
@@ -211,7 +225,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       summary: 'Move it to another host',
       roles: ['operator'],
       params: byId,
-      query: z.strictObject({ dryRun: z.stringbool().default(false) }),
+      query: dryRunQuery,
       body: json(z.strictObject({ toHost: z.string().max(63).optional() })),
       responses: started,
       write: true,
@@ -222,7 +236,8 @@ export function veeRoutes(deps: ApiDeps): Route[] {
         const { toHost } = context.body;
         if (toHost !== undefined && !(await store.hosts.get(toHost as HostId)))
           throw new SluiceError('not-found', `There is no host "${toHost}".`, { pointer: '/toHost' });
-        if (context.dryRun) return planMigration(deps, service, vee, context.operationId, toHost);
+        if (context.dryRun)
+          return planMigration(deps, context.identity, service, vee, context.operationId, toHost);
         return requestOperation(deps, context, {
           kind: 'vee.migrate',
           service,

@@ -1,4 +1,5 @@
-import { cgroupLayout, containerObstacle, findOnPath, run } from '../../drivers/container/runtime';
+import { probeContainers } from '../../drivers/container/probe';
+import { cgroupLayout, findOnPath, run } from '../../drivers/container/runtime';
 import { type EngineKind, engineVersion, findEngine } from '../../engines/engine';
 import { MONGODB } from '../../engines/mongodb';
 import { TEMPORAL } from '../../engines/temporal';
@@ -33,7 +34,14 @@ async function engine(kind: EngineKind): Promise<DoctorFinding> {
   const found = await findEngine(kind);
   switch (found.from) {
     case 'address':
-      return { what: kind.name, state: 'ok', found: `${kind.addressVariable}=${found.address}` };
+      return (await kind.answersAt(found.address))
+        ? { what: kind.name, state: 'ok', found: `${found.address} answers` }
+        : {
+            what: kind.name,
+            state: 'missing',
+            found: `${found.address} does not answer`,
+            mend: `start it, or unset ${kind.addressVariable}`,
+          };
     case 'path':
     case 'wheel':
       return {
@@ -53,7 +61,7 @@ async function engine(kind: EngineKind): Promise<DoctorFinding> {
 }
 
 async function containers(): Promise<DoctorFinding> {
-  const obstacle = containerObstacle();
+  const obstacle = await probeContainers();
   if (obstacle)
     return {
       what: 'containers',

@@ -36,18 +36,18 @@ export function upOptions(command: Command): Command {
     .option('--mongodb-port <port>', 'fix MongoDB’s port');
 }
 
-export function systemOptions(
+export async function systemOptions(
   options: UpOptions,
   dataDir: string,
   say: (line: string) => void,
-): SystemOptions {
+): Promise<SystemOptions> {
   const count = number('--hosts', options.hosts, 1, 50) ?? 3;
   if (options.driver !== undefined && !DRIVER_NAMES.includes(options.driver))
     throw new CliError(
       `There is no driver "${options.driver}": take one of ${DRIVER_NAMES.join(', ')}.`,
       EXIT.usage,
     );
-  const { agents, driver, obstacle } = localAgents(count, options.driver);
+  const { agents, driver, obstacle } = await localAgents(count, options.driver);
   if (obstacle) say(`Hosts are SIMULATED: real containers need ${obstacle.missing} (${obstacle.mend}).`);
   else say(`Hosts use the driver "${driver}".`);
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
@@ -140,7 +140,7 @@ export function registerSystemCommands(program: Command): void {
       told?.({ line });
     };
     const ended = untilAskedToStop();
-    const system = await startSystem(systemOptions(options, dataDir, say));
+    const system = await startSystem(await systemOptions(options, dataDir, say));
     const ready: UpReady = { ...system.access, pid: process.pid, processes: system.processes };
     told?.({ ready });
     if (json) printJson({ ready: true, ...ready });

@@ -24,6 +24,8 @@ export interface LedgerEvent {
   readonly state: VeeState;
   readonly capacity: Capacity;
   readonly operationId: OperationId;
+  /** Which of the operation's commits it was: a repeat is recognised by it, however late it comes. */
+  readonly step: string;
 }
 
 export interface UsageInterval {

@@ -22,8 +22,11 @@ export interface SystemState {
   readonly constraints: readonly Constraint[];
   /** Ids of operations whose workflow is open in Temporal; undefined when Temporal could not be asked. */
   readonly openOperations: ReadonlySet<string> | undefined;
-  /** Idempotency keys with the operation that each led to. */
-  readonly idempotencyKeys: readonly { readonly key: string; readonly operationId: string }[];
+  /** Idempotency keys with the operation that each was answered with. */
+  readonly idempotencyKeys: readonly {
+    readonly key: string;
+    readonly answeredOperationId: string | undefined;
+  }[];
 }
 
 export interface InvariantReport {
@@ -57,23 +60,30 @@ export function checkInvariants(state: SystemState): InvariantReport[] {
   return INVARIANTS.map(({ number, title, check }) => ({ number, title, ...check(state) }));
 }
 
-/** By what drivers report, not only by what we recorded: two records can't both be wrong alike. */
+/**
+ * By what drivers report, not only by what we recorded: two records can't both be wrong alike. A report that
+ * is older than a record's last change says nothing about it, and a silent host's may be long out of date.
+ */
 function runsOnce({ hosts, vees }: SystemState) {
-  const running = groupBy(
-    hosts.flatMap((h) =>
-      h.reported.filter((r) => r.state === 'ACTIVE').map((r) => ({ veeId: r.veeId, hostId: h.id })),
-    ),
-    (r) => r.veeId,
+  const byId = new Map(vees.map((v) => [v.id as string, v]));
+  const fresh = hosts.flatMap((h) =>
+    h.reported
+      .filter((r) => r.state === 'ACTIVE' && h.lastHeartbeatAt > (byId.get(r.veeId)?.updatedAt ?? 0))
+      .map((r) => ({ veeId: r.veeId, hostId: h.id as string })),
   );
-  const violations = [...running]
-    .filter(([, on]) => on.length > 1)
-    .map(([vee, on]) => `${vee} runs on ${on.map((r) => r.hostId).join(' and ')}`);
-  // Only hosts that answer: what a silent host last said may be long out of date.
+  const running = groupBy(fresh, (r) => r.veeId);
+  const violations: string[] = [];
+  for (const [veeId, on] of running) {
+    const where = on.map((r) => r.hostId).join(' and ');
+    if (on.length > 1) violations.push(`${veeId} runs on ${where}`);
+    const vee = byId.get(veeId);
+    if (!vee || vee.state === 'DESTROYED')
+      violations.push(`${veeId} runs on ${where}, and is recorded ${vee ? 'destroyed' : 'nowhere'}`);
+  }
   const answering = new Map(hosts.filter((h) => h.liveness === 'up').map((h) => [h.id, h]));
   for (const v of vees) {
     if (v.state !== 'ACTIVE' || v.transition !== null) continue;
     const host = answering.get(v.hostId);
-    // A report older than the record's last change says nothing about it.
     if (!host || host.lastHeartbeatAt <= v.updatedAt) continue;
     if (!host.reported.some((r) => r.veeId === v.id && r.state === 'ACTIVE'))
       violations.push(`${v.id} is recorded ACTIVE on ${v.hostId}, which does not run it`);
@@ -169,15 +179,19 @@ function ledgerWhole({ ledger, vees }: SystemState) {
   return { checked: ledger.length, violations };
 }
 
-function keysOnce({ idempotencyKeys }: SystemState) {
-  const seen = new Map<string, string>();
-  const violations: string[] = [];
-  for (const { key, operationId } of idempotencyKeys) {
-    const other = seen.get(operationId);
-    if (other !== undefined && other !== key) violations.push(`${operationId} was made under two keys`);
-    seen.set(operationId, key);
-  }
-  return { checked: idempotencyKeys.length, violations };
+/** What was answered under a key is there, and was made once. */
+function keysOnce({ idempotencyKeys, operations }: SystemState) {
+  const known = new Set(operations.map((o) => o.id as string));
+  const violations = idempotencyKeys
+    .filter((k) => k.answeredOperationId !== undefined && !known.has(k.answeredOperationId))
+    .map((k) => `a key was answered with ${k.answeredOperationId}, which does not exist`);
+  const provisioned = groupBy(
+    operations.filter((o) => o.kind === 'service.provision'),
+    (o) => o.serviceId,
+  );
+  for (const [serviceId, of] of provisioned)
+    if (of.length > 1) violations.push(`${serviceId} was provisioned ${of.length} times`);
+  return { checked: idempotencyKeys.length + provisioned.size, violations };
 }
 
 function tenantsApart({ services, vees, operations }: SystemState) {

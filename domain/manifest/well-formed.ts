@@ -2,6 +2,10 @@ import type { Finding } from '../errors';
 import { startLevels } from '../service/start-order';
 import type { Manifest } from './schema';
 
+/** Commands and environments travel with each VEE that is made: what is larger belongs on its disk. */
+export const MAX_TEMPLATE_BYTES = 8_192;
+const MAX_TEMPLATES_BYTES = 65_536;
+
 /** More VEEs than this in one service would push a blueprint past what a workflow payload may hold. */
 export const MAX_VEES_PER_SERVICE = 500;
 
@@ -56,6 +60,33 @@ const RULES: Readonly<Record<string, Rule>> = {
         pointer: '/components',
         message: `up to ${most} VEEs, over the ${MAX_VEES_PER_SERVICE} a service may have`,
         hint: 'Lower a maximum, or make it several services.',
+      },
+    ];
+  },
+
+  'templates-bounded': (m) => {
+    const sizes = m.components.map((c) =>
+      Buffer.byteLength(JSON.stringify([c.command, c.environment, c.readiness])),
+    );
+    const hint = 'Put what is larger on the disk or into the image.';
+    const large = sizes.flatMap((size, i) =>
+      size > MAX_TEMPLATE_BYTES
+        ? [
+            {
+              pointer: `/components/${i}`,
+              message: `command, environment and readiness take ${size} bytes, over ${MAX_TEMPLATE_BYTES}`,
+              hint,
+            },
+          ]
+        : [],
+    );
+    const total = sizes.reduce((n, size) => n + size, 0);
+    if (large.length > 0 || total <= MAX_TEMPLATES_BYTES) return large;
+    return [
+      {
+        pointer: '/components',
+        message: `commands and environments take ${total} bytes together, over ${MAX_TEMPLATES_BYTES}`,
+        hint,
       },
     ];
   },

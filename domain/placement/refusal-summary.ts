@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by';
 import type { Infeasible, Refusal } from './model';
 
 export function describeRefusal(r: Refusal): string {
@@ -33,4 +34,16 @@ export function refusalSummary({ unplaced, proven }: Infeasible): string {
   const reasons = hosts.length > 0 ? hosts.join('; ') : 'the site has no hosts';
   const certainty = proven ? 'No placement exists' : 'No placement was found';
   return `${certainty} for ${first.component}/${first.index}${more}. ${reasons}.`;
+}
+
+/** The same without naming or measuring any host: how many refused, by kind of reason. */
+export function refusalCounts({ unplaced }: Infeasible): string {
+  const first = unplaced[0];
+  if (!first) return 'Nothing was asked for.';
+  const counts = groupBy(
+    first.hosts.flatMap((h) => [...new Set(h.refusals.map((r) => r.reason))]),
+    (reason) => reason,
+  );
+  const reasons = [...counts].map(([reason, of]) => `${of.length} × ${reason}`).join(', ');
+  return `No host can take ${first.component}/${first.index}: ${reasons || 'the site has no hosts'}.`;
 }

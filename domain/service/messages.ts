@@ -1,5 +1,5 @@
 import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
-import type { OperationKind, OperationProgress } from '../operation/operation';
+import type { OperationKind } from '../operation/operation';
 
 /** What the service's entity workflow starts with, and hands on when it continues as new. */
 export interface ServiceEntityInput {
@@ -30,7 +30,6 @@ export interface EntityStatus {
 }
 
 export type Resolution = 'retry' | 'abort';
-export type ProgressAnswer = OperationProgress;
 
 /** Search attributes of every Sluice workflow, all of type Keyword (Temporal allows ten). */
 export const SEARCH_ATTRIBUTES = [

@@ -33,7 +33,8 @@ export const NEXT_PHASES: Readonly<Record<ServicePhase, readonly ServicePhase[]>
   registered: ['operating', 'decommissioning'],
   operating: ['suspended', 'decommissioning'],
   suspended: ['operating', 'decommissioning'],
-  decommissioning: ['decommissioned'],
+  // Again by another operation: the first may have been given up.
+  decommissioning: ['decommissioning', 'decommissioned'],
   decommissioned: [],
 };
 

@@ -44,5 +44,10 @@ export function legalVerbs(from: VeeState): VeeVerb[] {
   return VEE_VERBS.filter((verb) => TRANSITIONS[from][verb] !== undefined);
 }
 
+/** Of those, what somebody may ask of one VEE: it is started and destroyed with its service, or by scaling. */
+export function requestableVerbs(from: VeeState): VeeVerb[] {
+  return legalVerbs(from).filter((verb) => verb !== 'start' && verb !== 'destroy');
+}
+
 /** States in which a VEE holds a place on its host, and so a reservation. */
 export const occupiesHost = (state: VeeState) => state !== 'DESTROYED';

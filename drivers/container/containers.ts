@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
@@ -9,6 +9,8 @@ import { ociConfig } from './bundle';
 import type { OciRuntime } from './runtime';
 
 const STOP_POLL_MILLIS = 25;
+const MOST_LOG_BYTES = 10 * 1_048_576;
+const MOST_TAIL_BYTES = 65_536;
 
 /** The containers of one host: made, ended and looked at through the OCI runtime, with their files. */
 export class Containers {
@@ -69,12 +71,41 @@ export class Containers {
       throw new SluiceError('driver-failed', `${veeId} could not be removed.`);
   }
 
-  async liveState(vee: KeptVee): Promise<DriverState> {
-    if (vee.state === 'INCOMING' || vee.state === 'OUTGOING') return vee.state;
+  async live(vee: KeptVee): Promise<{ state: DriverState; pid: number | undefined }> {
     const found = await this.runtime.state(vee.spec.veeId);
-    if (found?.status === 'running') return 'ACTIVE';
-    if (found?.status === 'paused') return 'PAUSED';
-    return vee.state === 'DEFINED' ? 'DEFINED' : 'EXITED';
+    const pid = found?.pid === 0 ? undefined : found?.pid;
+    if (vee.state === 'INCOMING' || vee.state === 'OUTGOING') return { state: vee.state, pid };
+    if (found?.status === 'running') return { state: 'ACTIVE', pid };
+    if (found?.status === 'paused') return { state: 'PAUSED', pid };
+    return { state: vee.state === 'DEFINED' ? 'DEFINED' : 'EXITED', pid };
+  }
+
+  /** The last lines of the console, and no more of it than an answer may carry. */
+  async logTail(veeId: VeeId, lines: number): Promise<string[]> {
+    const file = await open(this.logPath(veeId), 'r').catch(() => undefined);
+    if (!file) return [];
+    try {
+      const { size } = await file.stat();
+      const start = Math.max(0, size - MOST_TAIL_BYTES);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(MOST_TAIL_BYTES), 0, MOST_TAIL_BYTES, start);
+      const text = buffer.subarray(0, bytesRead).toString();
+      const all = text.split('\n').slice(start > 0 ? 1 : 0);
+      return (all.at(-1) === '' ? all.slice(0, -1) : all).slice(-lines);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** The container holds its console open for appending, so a full one is copied and emptied in place. */
+  async rotateLog(veeId: VeeId): Promise<void> {
+    const path = this.logPath(veeId);
+    const size = await stat(path).then(
+      (s) => s.size,
+      () => 0,
+    );
+    if (size < MOST_LOG_BYTES) return;
+    await copyFile(path, `${path}.1`);
+    await truncate(path);
   }
 
   async isReady({ spec }: KeptVee): Promise<boolean> {

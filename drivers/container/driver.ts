@@ -24,8 +24,6 @@ import { DiskReceiver, sendDisk } from './transfer';
 export interface ContainerDriverConfig extends DriverConfig {
   /** Take this runtime and no other. */
   readonly runtime?: 'runc' | 'crun';
-  /** Where other hosts reach this one for a transfer. */
-  readonly transferAddress?: string;
 }
 
 const CAPABILITIES: DriverCapabilities = {
@@ -158,14 +156,15 @@ class ContainerDriver implements Driver {
   }
 
   async list(): Promise<VeeStatus[]> {
-    return Promise.all((await this.records.all()).map((vee) => this.status(vee, false)));
+    const kept = await this.records.all();
+    await Promise.all(kept.map((vee) => this.containers.rotateLog(vee.spec.veeId)));
+    return Promise.all(kept.map((vee) => this.status(vee, false)));
   }
 
   async logs(veeId: VeeId, tailLines: number): Promise<string[]> {
     if (!(await this.records.get(veeId)))
       throw new SluiceError('not-found', `This host has no VEE ${veeId}.`);
-    const text = await readFile(this.containers.logPath(veeId), 'utf8').catch(() => '');
-    return text.split('\n').slice(0, -1).slice(-tailLines);
+    return this.containers.logTail(veeId, tailLines);
   }
 
   async exec(ref: VeeRef, command: readonly string[]) {
@@ -240,9 +239,8 @@ class ContainerDriver implements Driver {
     if (side === 'target') return this.destroy(ref);
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
-      if (vee.state === 'ACTIVE') return;
-      requireState(vee, 'cancel', ['OUTGOING']);
-      await this.containers.boot(vee);
+      // Only what `send` has stopped is started again: it may never have come so far, or have ended by itself.
+      if (vee.state === 'OUTGOING') await this.containers.boot(vee);
     });
   }
 
@@ -288,13 +286,12 @@ class ContainerDriver implements Driver {
   /** The record, with its state as the runtime tells it: what crashed between act and record is seen here. */
   private async acting(ref: VeeRef): Promise<KeptVee> {
     const vee = await this.records.acting(ref);
-    return { ...vee, state: await this.containers.liveState(vee) };
+    return { ...vee, state: (await this.containers.live(vee)).state };
   }
 
   private async status(vee: KeptVee, probe = true): Promise<VeeStatus> {
     const { veeId, epoch, template } = vee.spec;
-    const state = await this.containers.liveState(vee);
-    const pid = (await this.containers.runtime.state(veeId))?.pid;
+    const { state, pid } = await this.containers.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.containers.isReady(vee));
     return { veeId, epoch, state, ready, capacity: template.capacity, ...(pid ? { pid } : {}) };
   }

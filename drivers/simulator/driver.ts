@@ -74,6 +74,12 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     await records.put({ spec, state });
   }
 
+  /** Only what `send` has stopped is started again: it may never have come so far. */
+  async function cancelSource(ref: VeeRef): Promise<void> {
+    const vee = await records.acting(ref);
+    if (vee.state === 'OUTGOING') await set(vee, 'ACTIVE');
+  }
+
   async function remove(ref: VeeRef): Promise<void> {
     await records.checkFence(ref);
     await records.raiseFence(ref, true);
@@ -170,7 +176,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     cancel: (ref, side) =>
       side === 'target'
         ? verb('cancel', ref.veeId, () => remove(ref), nothing)
-        : transition('cancel', ref, ['OUTGOING'], 'ACTIVE'),
+        : verb('cancel', ref.veeId, () => cancelSource(ref), nothing),
 
     close: async () => {},
   };

@@ -183,10 +183,39 @@ describe('every route under every role', () => {
     expect([stolen.status, stolen.body.code]).toEqual([409, 'conflict']);
   });
 
+  it('lets a join token take no host that is served, not even in its agent’s name', async () => {
+    const { fingerprint } = (await site.get('/v1/hosts/host-1')).body;
+    const body = { agentId: 'agent', hosts: [{ id: 'host-1', zone: 'z', labels: {}, fingerprint }] };
+    const stolen = await site.send('POST', '/v1/agents/join', { token: tokens.agent, body });
+    expect([stolen.status, stolen.body.code]).toEqual([409, 'conflict']);
+  });
+
+  it('tells a tenant nothing of what the hosts hold', async () => {
+    const token = (await site.post('/v1/tenants/acme/tokens', { name: 'own' })).body.token;
+    const seen = await Promise.all(
+      [`/v1/vees/${mine.vee}/explain`, `/v1/services/${mine.service}/plan`].map(async (p) =>
+        JSON.stringify((await site.get(p, token)).body),
+      ),
+    );
+    const big = manifestOf('big', {
+      components: [{ name: 'x', image: 'busybox', capacity: { cpuMillis: 99_000, memoryMiB: 1 } }],
+      topology: {},
+    });
+    const dry = await site.send('POST', '/v1/services?dryRun=true', { token, body: big });
+    const failed = await site.ended((await site.send('POST', '/v1/services', { token, body: big })).body.id);
+    seen.push(
+      JSON.stringify(dry.body),
+      JSON.stringify((await site.get(`/v1/operations/${failed.id}`, token)).body),
+    );
+    for (const text of seen) expect(text).not.toMatch(/"free"|"score"|\d free|temporal":"http/);
+    expect(dry.body.why).toBe('No host can take x/0: 1 × capacity.');
+    expect(failed.error.detail).toMatch(/\d+ free/);
+  });
+
   it('changed nothing by all that', async () => {
-    const [service] = (await site.get('/v1/services')).body.items;
+    const [service] = (await site.get('/v1/services?name=shop')).body.items;
     expect(service).toMatchObject({ id: mine.service, phase: 'operating' });
-    expect((await site.get('/v1/operations')).body.items).toHaveLength(1);
+    expect((await site.get(`/v1/operations?service=${mine.service}`)).body.items).toHaveLength(1);
     expect(await site.violations()).toEqual([]);
   });
 });

@@ -108,12 +108,12 @@ describe('writes', () => {
     expect([refused.status, refused.body.code, refused.body.legal]).toEqual([
       409,
       'transition-illegal',
-      ['pause', 'suspend', 'restart', 'resize', 'migrate', 'destroy'],
+      ['pause', 'suspend', 'restart', 'resize', 'migrate'],
     ]);
     await site.done(await site.post(`/v1/vees/${vee.id}/pause`));
     expect((await site.get(`/v1/vees/${vee.id}`)).body).toMatchObject({
       state: 'PAUSED',
-      legalVerbs: ['resume', 'destroy'],
+      legalVerbs: ['resume'],
     });
     await site.done(await site.post(`/v1/vees/${vee.id}/resume`));
     const outside = await site.post(`/v1/services/${serviceId}/components/app/scale`, { instances: 21 });
@@ -138,6 +138,38 @@ describe('writes', () => {
     expect(await site.violations()).toEqual([]);
     const again = await site.post(`/v1/operations/${started.body.id}/cancel`);
     expect([again.status, again.body.code]).toEqual([409, 'not-cancellable']);
+  });
+
+  it('never acts on a dry run, nor on a query that it does not know', async () => {
+    const { serviceId } = await site.done(await site.apply(manifestOf('careful')));
+    const [vee] = await site.vees(serviceId);
+    for (const verb of ['pause', 'suspend', 'restart']) {
+      const plan = await site.post(`/v1/vees/${vee.id}/${verb}?dryRun=true`);
+      expect([verb, plan.status, plan.body.dryRun, plan.body.steps]).toEqual([
+        verb,
+        200,
+        true,
+        [`${verb} ${vee.component}/0 on ${vee.hostId}`],
+      ]);
+    }
+    expect((await site.post(`/v1/vees/${vee.id}/resize?dryRun=true`, { cpuMillis: 7 })).body.dryRun).toBe(
+      true,
+    );
+    expect((await site.post(`/v1/services/${serviceId}/suspend?dryRun=true`)).body.steps).toHaveLength(2);
+    expect((await site.post('/v1/hosts/host-1/cordon?dryRun=true')).body.dryRun).toBe(true);
+    expect((await site.post('/v1/tenants?dryRun=true', { id: 'nobody' })).body.code).toBe('request-invalid');
+    expect((await site.get('/v1/hosts/host-1')).body.cordoned).toBe(false);
+    expect((await site.get(`/v1/operations?service=${serviceId}`)).body.items).toHaveLength(1);
+  });
+
+  it('takes a deeply nested body for what it is', async () => {
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const reply = await site.send('POST', '/v1/services?tenant=acme', {
+      body: deep,
+      raw: true,
+      headers: { 'content-type': 'application/json', 'Idempotency-Key': 'k-deep' },
+    });
+    expect([reply.status, reply.body.code]).toEqual([422, 'manifest-invalid']);
   });
 
   it('pages through listings without losing or repeating a row', async () => {

@@ -82,5 +82,10 @@ describe('a host that falls silent', () => {
       error: { code: 'driver-refused' },
     });
     expect(ended.steps.map((s: { state: string }) => s.state)).toContain('abandoned');
+    // What was left behind is no dead end: the service can be decommissioned, and nothing stays.
+    await site.done(await site.delete(`/v1/services/${ended.serviceId}`));
+    expect(await site.onHosts()).toEqual([]);
+    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect(await site.violations()).toEqual([]);
   });
 });

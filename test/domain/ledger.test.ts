@@ -22,6 +22,7 @@ function event(
     state: 'ACTIVE',
     capacity: { cpuMillis: 500, memoryMiB: 64, diskMiB: 0, bandwidthKbps: 0 },
     operationId: 'op-1' as OperationId,
+    step: kind,
     ...overrides,
   };
 }

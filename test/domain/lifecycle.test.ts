@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { type HostLiveness, livenessOf } from '../../domain/host';
 import { makeVeeId } from '../../domain/ids';
 import { planScaling } from '../../domain/service/scaling';
 import { startLevels } from '../../domain/service/start-order';
@@ -125,20 +124,6 @@ describe('scaling', () => {
         for (const other of living)
           expect(skew(left)).toBeLessThanOrEqual(skew(living.filter((v) => v !== other)));
       }),
-    );
-  });
-});
-
-describe('liveness', () => {
-  it.each<[number, HostLiveness]>([
-    [0, 'up'],
-    [4_999, 'up'],
-    [5_000, 'suspect'],
-    [29_999, 'suspect'],
-    [30_000, 'lost'],
-  ])('after %i ms of silence is %s', (silence, expected) => {
-    expect(livenessOf(1_000, 1_000 + silence, { suspectAfterMillis: 5_000, lostAfterMillis: 30_000 })).toBe(
-      expected,
     );
   });
 });

@@ -21,7 +21,16 @@ describe('what travels through workflow histories', () => {
       blueprintId: `bp-${'0'.repeat(24)}` as BlueprintId,
       tenantId: longest as TenantId,
       serviceId: `svc-${'0'.repeat(24)}` as ServiceId,
-      templates: {},
+      templates: {
+        [longest]: {
+          image: 'busybox',
+          command: ['x'.repeat(65_536)],
+          environment: {},
+          capacity: { cpuMillis: 256_000, memoryMiB: 4_194_304, diskMiB: 0, bandwidthKbps: 0 },
+          readiness: { kind: 'running' },
+          stopGraceMillis: 0,
+        },
+      },
       levels: [[longest]],
       vees,
       queues: Object.fromEntries(

@@ -34,4 +34,14 @@ const SCENARIOS: Scenario[] = [
   },
 ];
 
+SCENARIOS.push({
+  name: 'service.resume',
+  prepare: async (site, name) => {
+    const id = await operating(site, name);
+    await site.done(await site.post(`/v1/services/${id}/suspend`));
+    return id;
+  },
+  start: (site, id) => site.post(`/v1/services/${id}/resume`),
+});
+
 for (const scenario of SCENARIOS) everyStep(scenario);

@@ -158,7 +158,6 @@ export class Operation {
 
   private async goBack(): Promise<OperationOutcome> {
     this.setState('undoing');
-    let abandoned = false;
     for (const { name, undo } of this.undos.reverse()) {
       const record = this.steps.findLast((s) => s.name === name);
       if (!record) continue;
@@ -173,15 +172,14 @@ export class Operation {
           try {
             await this.waitForOperator(record, 'undo', summarise(error));
           } catch {
-            // `abort` gives up this one undo; the others still have to be made.
-            abandoned = true;
-            record.state = 'abandoned';
-            break;
+            // The undos that would follow rely on this one: to run on the source while the target's copy may
+            // still be there would be the worst of all ends. They are left, and the record says so.
+            return this.finish('stuck');
           }
         }
       }
     }
-    return this.finish(abandoned ? 'stuck' : 'undone');
+    return this.finish('undone');
   }
 
   /** @throws Aborted when the operator gives the step up */

@@ -3,19 +3,27 @@ import { veeLabel } from '../../domain/service/deployment';
 import type { VeeVerb } from '../../domain/vee/state-machine';
 import { onHost, onHostUndo, site } from './activities';
 import type { Operation } from './operation';
+import { tagHost } from './search-attributes';
 
 /** Verbs that are one call on a host, each with the one that takes it back. */
 const INVERSE = { pause: 'resume', resume: 'pause', suspend: 'restore', restore: 'suspend' } as const;
 export type SimpleVerb = keyof typeof INVERSE;
 
 /** Takes the VEE's lock; the undo gives it back. Every operation on a VEE begins with it. */
-export function lockVee(operation: Operation, veeId: LivingVee['veeId'], verb: VeeVerb, label?: string) {
+export async function lockVee(
+  operation: Operation,
+  veeId: LivingVee['veeId'],
+  verb: VeeVerb,
+  label?: string,
+) {
   const { operationId } = operation.input;
-  return operation.step({
+  const vee = await operation.step({
     name: label ? `lock ${label}` : 'lock',
     undo: () => site.unlockVee({ operationId, veeId }),
     run: () => site.lockVee({ operationId, veeId, verb }),
   });
+  tagHost(vee.hostId);
+  return vee;
 }
 
 /** Lock, act, commit, for one VEE and one of the simple verbs. */

@@ -88,11 +88,12 @@ export async function service(input: ServiceEntityInput): Promise<void> {
 
   /** Normally the operation tells that it has finished; one that was terminated by hand can't. */
   function follow(op: OperationInput, result: Promise<OperationOutcome>): void {
-    const close = () => {
+    const close = (outcome?: OperationOutcome) => {
       running.delete(op.operationId);
+      if (outcome && endsService(op.kind, outcome)) ended = true;
       describe();
     };
-    result.then(close, close);
+    result.then(close, () => close());
   }
 
   setHandler(defineSignal<[OperationOutcome]>(FINISHED_SIGNAL), (outcome) => {
@@ -125,9 +126,13 @@ export async function service(input: ServiceEntityInput): Promise<void> {
   if (!ended) await continueAsNew<typeof service>(input);
 }
 
-/** Two operations may run together only on different VEEs, and none beside one of the whole service. */
+/**
+ * Two operations may run together only on different VEEs, and none beside one of the whole service. A
+ * migration chooses a place by where the others are, so it counts as one of the whole service.
+ */
 function excludes(a: OperationInput, b: OperationInput): boolean {
-  return isServiceWide(a.kind) || isServiceWide(b.kind) || a.veeId === b.veeId;
+  const placing = (op: OperationInput) => isServiceWide(op.kind) || op.kind === 'vee.migrate';
+  return placing(a) || placing(b) || a.veeId === b.veeId;
 }
 
 function endsService(kind: OperationKind, outcome: OperationOutcome): boolean {

@@ -20,7 +20,12 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
     await operation.step({
       name: 'resize',
       undo: () =>
-        onHostUndo(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: from }),
+        onHostUndo(agentQueue, timing, 'resize').resizeVee({
+          hostId,
+          ref: { veeId, epoch },
+          capacity: from,
+          ifPossible: true,
+        }),
       run: () =>
         onHost(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
     });
