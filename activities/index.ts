@@ -1,6 +1,8 @@
 import type { SiteDeps } from './deps';
 import { createPlanningActivities } from './planning';
-import { createRecordActivities } from './records';
+import { createReservationActivities } from './reservations';
+import { createServiceRecordActivities } from './service-records';
+import { createVeeRecordActivities } from './vee-records';
 import type { createVeehActivities } from './veeh';
 import { createWatchActivities } from './watch';
 
@@ -8,7 +10,9 @@ import { createWatchActivities } from './watch';
 export function createSiteActivities(deps: SiteDeps) {
   return {
     ...createPlanningActivities(deps),
-    ...createRecordActivities(deps),
+    ...createReservationActivities(deps),
+    ...createServiceRecordActivities(deps),
+    ...createVeeRecordActivities(deps),
     ...createWatchActivities(deps),
   };
 }

@@ -14,18 +14,16 @@ interface Asked {
   readonly params?: OperationParams;
 }
 
-/**
- * Records an operation and hands it to Temporal, in this order: a process that dies in between leaves a
- * pending record, which the site's watch hands over. Answers 202 with the operation.
- */
-export async function requestOperation(
-  deps: ApiDeps,
-  context: Pick<Context, 'operationId' | 'identity' | 'requestId'>,
+type Asking = Pick<Context, 'operationId' | 'identity' | 'requestId'>;
+
+/** The record of an operation that was asked for and has not begun. */
+export function pendingOperation(
+  { operationId, identity, requestId }: Asking,
   asked: Asked,
-): Promise<Answer> {
+): OperationRecord {
   const { kind, service, veeId, params = {} } = asked;
-  const record: OperationRecord = {
-    id: context.operationId,
+  return {
+    id: operationId,
     kind,
     siteId: service.siteId,
     tenantId: service.tenantId,
@@ -37,12 +35,20 @@ export async function requestOperation(
     done: 0,
     total: 0,
     cancellable: true,
-    requestedBy: context.identity.name,
-    requestId: context.requestId,
+    requestedBy: identity.name,
+    requestId,
     revision: 0,
     createdAt: Date.now(),
   };
-  return hand(deps, context.identity, await deps.store.operations.create(record), service.name);
+}
+
+/**
+ * Records an operation and hands it to Temporal, in this order: a process that dies in between leaves a
+ * pending record, which the site's watch hands over. Answers 202 with the operation.
+ */
+export async function requestOperation(deps: ApiDeps, asking: Asking, asked: Asked): Promise<Answer> {
+  const record = await deps.store.operations.create(pendingOperation(asking, asked));
+  return hand(deps, asking.identity, record, asked.service.name);
 }
 
 /** Hands a recorded operation over; also for one that an earlier request recorded. */

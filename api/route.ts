@@ -99,6 +99,11 @@ export const pageQuery = z.strictObject({
   cursor: z.string().max(500).optional(),
 });
 
+export const byId = z.strictObject({ id: z.string().max(64) });
+
+/** Who may see and change what a tenant owns: the tenant itself, and operators. */
+export const OPERATED = ['operator', 'tenant'] as const;
+
 export const dryRunQuery = z.strictObject({
   dryRun: z.stringbool().default(false).describe('Show the plan, change nothing'),
 });

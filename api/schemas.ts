@@ -186,3 +186,9 @@ export const planSchema = z
     blueprint: z.unknown().optional(),
   })
   .meta({ id: 'Plan' });
+
+/** What a route answers that starts an operation. */
+export const started = {
+  202: { description: 'Started: the operation', schema: operationSchema },
+  200: { description: 'Dry run: the plan', schema: planSchema },
+};

@@ -1,7 +1,8 @@
-import type { Db } from 'mongodb';
+import type { Db, MongoClient } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId, TenantId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import type { OperationRecord } from '../domain/operation/operation';
 import { NEXT_PHASES, type ServicePhase, type ServiceRecord } from '../domain/service/service';
 import { isDuplicateKey } from './connect';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
@@ -11,7 +12,8 @@ interface ManifestDocument {
   manifest: Manifest;
 }
 
-export function serviceRepository(db: Db) {
+export function serviceRepository(client: MongoClient, db: Db) {
+  const operations = db.collection<Stored<OperationRecord>>('operations');
   const services = db.collection<Stored<ServiceRecord>>('services');
   // Content-addressed: a digest never changes its meaning, so a workflow may carry it instead of the text.
   const manifests = db.collection<ManifestDocument>('manifests');
@@ -54,16 +56,27 @@ export function serviceRepository(db: Db) {
       return doc.manifest;
     },
 
-    /** @returns the record that holds the name: the given one, or one that was there before */
-    async create(record: ServiceRecord): Promise<ServiceRecord> {
+    /**
+     * Records a service and the operation that is to provision it, both or neither: a process that dies in
+     * between must not leave a name that is taken for ever.
+     * @returns the service that holds the name: the given one, or one that was there before
+     */
+    async create(service: ServiceRecord, provisioning: OperationRecord): Promise<ServiceRecord> {
       try {
-        await services.insertOne({ ...toStored(record), live: true } as Stored<ServiceRecord>);
-        return record;
+        await client.withSession((session) =>
+          session.withTransaction(async () => {
+            await services.insertOne({ ...toStored(service), live: true } as Stored<ServiceRecord>, {
+              session,
+            });
+            await operations.insertOne(toStored(provisioning), { session });
+          }),
+        );
+        return service;
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
-        const holder = (await this.named(record.tenantId, record.name)) ?? (await this.get(record.id));
+        const holder = (await this.named(service.tenantId, service.name)) ?? (await this.get(service.id));
         if (!holder)
-          throw new SluiceError('conflict', `The name "${record.name}" was taken and freed meanwhile.`);
+          throw new SluiceError('conflict', `The name "${service.name}" was taken and freed meanwhile.`);
         return holder;
       }
     },
@@ -77,7 +90,7 @@ export function serviceRepository(db: Db) {
     ): Promise<void> {
       const from = (Object.keys(NEXT_PHASES) as ServicePhase[]).filter((p) => NEXT_PHASES[p].includes(phase));
       const result = await services.updateOne(
-        { _id: id, phase: { $in: from } },
+        { _id: id, phase: { $in: from }, history: { $not: { $elemMatch: { phase, operationId } } } },
         {
           $set: {
             phase,

@@ -11,7 +11,7 @@ export function createStore({ client, db }: StoreConnection) {
   return {
     hosts: hostRepository(db),
     vees: veeRepository(client, db),
-    services: serviceRepository(db),
+    services: serviceRepository(client, db),
     operations: operationRepository(db),
     blueprints: blueprintRepository(db),
     events: eventRepository(db),

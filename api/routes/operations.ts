@@ -10,12 +10,10 @@ import {
 } from '../../domain/operation/operation';
 import type { ApiDeps } from '../deps';
 import { accepted } from '../request-operation';
-import { type Context, found, pageQuery, type Route, route, scopeOf } from '../route';
+import { byId, type Context, found, OPERATED, pageQuery, type Route, route, scopeOf } from '../route';
 import { operationSchema, pageOf } from '../schemas';
 import { operationView } from '../views';
 
-const byId = z.strictObject({ id: z.string().max(64) });
-const OPERATED = ['operator', 'tenant'] as const;
 const STREAM_PERIOD_MILLIS = 150;
 const COMMENT_MILLIS = 15_000;
 

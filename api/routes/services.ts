@@ -10,29 +10,24 @@ import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planScale } from '../dry-run';
-import { hand, requestOperation } from '../request-operation';
+import { hand, pendingOperation, requestOperation } from '../request-operation';
 import {
   type Answer,
+  byId,
   type Context,
   checkMatch,
   dryRunQuery,
   etagOf,
   found,
   json,
+  OPERATED,
   pageQuery,
   type Route,
   route,
   scopeOf,
 } from '../route';
-import { operationSchema, pageOf, planSchema, serviceSchema } from '../schemas';
+import { pageOf, serviceSchema, started } from '../schemas';
 import { blueprintView, serviceView } from '../views';
-
-const byId = z.strictObject({ id: z.string().max(64) });
-const OPERATED = ['operator', 'tenant'] as const;
-const started = {
-  202: { description: 'Started: the operation', schema: operationSchema },
-  200: { description: 'Dry run: the plan', schema: planSchema },
-};
 
 export function serviceRoutes(deps: ApiDeps): Route[] {
   const { store } = deps;
@@ -281,7 +276,7 @@ async function apply(
   await store.services.putManifest(digest, manifest);
   const now = Date.now();
   const entropy = derivedEntropy(operationId, 'service');
-  const service = await store.services.create({
+  const asked: ServiceRecord = {
     id: makeServiceId(entropy),
     siteId,
     tenantId,
@@ -295,14 +290,14 @@ async function apply(
     generation: 1,
     createdAt: now,
     updatedAt: now,
-  });
-  if (service.manifestDigest !== digest)
+  };
+  const provisioning = pendingOperation(context, { kind: 'service.provision', service: asked });
+  const holder = await store.services.create(asked, provisioning);
+  if (holder.manifestDigest !== digest)
     throw new SluiceError(
       'already-exists',
-      `${tenantId} has a service "${manifest.name}" with another manifest (${service.id}).`,
+      `${tenantId} has a service "${manifest.name}" with another manifest (${holder.id}).`,
     );
-  const provisioning = { ...context, operationId: service.provisionOperationId as typeof operationId };
-  const earlier = await store.operations.get(provisioning.operationId);
-  if (earlier) return hand(deps, context.identity, earlier, service.name);
-  return requestOperation(deps, provisioning, { kind: 'service.provision', service });
+  const operation = await store.operations.get(holder.provisionOperationId);
+  return hand(deps, context.identity, operation ?? provisioning, holder.name);
 }

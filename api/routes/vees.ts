@@ -10,26 +10,21 @@ import type { ApiDeps } from '../deps';
 import { planForOne, planMigration } from '../dry-run';
 import { requestOperation } from '../request-operation';
 import {
+  byId,
   type Context,
   checkMatch,
   dryRunQuery,
   etagOf,
   found,
   json,
+  OPERATED,
   pageQuery,
   type Route,
   route,
   scopeOf,
 } from '../route';
-import { operationSchema, pageOf, planSchema, veeSchema } from '../schemas';
+import { pageOf, started, veeSchema } from '../schemas';
 import { blueprintView, veeView } from '../views';
-
-const byId = z.strictObject({ id: z.string().max(64) });
-const OPERATED = ['operator', 'tenant'] as const;
-const started = {
-  202: { description: 'Started: the operation', schema: operationSchema },
-  200: { description: 'Dry run: the plan', schema: planSchema },
-};
 
 const SIMPLE_VERBS = {
   pause: 'Freeze it where it is',

@@ -1,4 +1,4 @@
-import type { ServiceId, SiteId, TenantId } from '../ids';
+import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
 
 /** The service's lifecycle: CSA's delivery stages over RESERVOIR's states. */
 export const PHASES = [
@@ -50,7 +50,7 @@ export interface ServiceRecord {
   readonly instances: Readonly<Record<string, number>>;
   /** Global reservation id: names this provisioning through its whole life (CSA). */
   readonly gri: string;
-  readonly provisionOperationId: string;
+  readonly provisionOperationId: OperationId;
   readonly generation: number;
   readonly createdAt: number;
   readonly updatedAt: number;

@@ -1,22 +1,16 @@
-import { type Reply, TestSite } from '../support/site';
+import type { Scenario } from '../operations/every-step-suite';
+import { TestSite } from '../support/site';
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of the API
 type Json = any;
 
 const NOT_A_STEP = new Set(['watchSite', 'reportOperation']);
 
-/** An operation to kill things under: what it acts on, made afresh each time, and how it is asked for. */
-export interface Victim {
-  readonly name: string;
-  prepare(site: TestSite, name: string): Promise<string>;
-  start(site: TestSite, subject: string): Promise<Reply<Json>>;
-}
-
 /**
  * SIGKILL of the process that makes a step, before and after its effect, at every step; and of the site
  * worker while an agent is in the middle of a verb. Whatever dies, the operation completes.
  */
-export function killEachStep({ name, prepare, start }: Victim): void {
+export function killEachStep({ name, prepare, start }: Scenario): void {
   describe(`${name}, with a process killed at each step`, () => {
     let site: TestSite;
     let points: { role: string; activity: string; occurrence: number }[];

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { HostId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+import type { HostId } from '../../domain/ids';
 import type { Driver, VeeRef, VeeSpec } from '../../drivers/contract';
+import { specFor } from '../support/specs';
 
 export interface DriverUnderTest {
   readonly name: string;
@@ -38,23 +39,8 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       await rm(folder, { recursive: true, force: true });
     });
 
-    function specOf(epoch = 1, veeId = `vee-${name}-${process.pid}-${serial++}` as VeeId): VeeSpec {
-      return {
-        veeId,
-        epoch,
-        tenantId: 'acme' as TenantId,
-        serviceId: 'svc-1' as ServiceId,
-        component: 'app',
-        index: 0,
-        template: {
-          image: 'busybox',
-          command: [],
-          environment: { GREETING: 'hello' },
-          capacity: { cpuMillis: 200, memoryMiB: 32, diskMiB: 0, bandwidthKbps: 0 },
-          readiness: { kind: 'running' },
-          stopGraceMillis: 500,
-        },
-      };
+    function specOf(): VeeSpec {
+      return specFor(`vee-${name}-${process.pid}-${serial++}`, { environment: { GREETING: 'hello' } });
     }
     async function running(): Promise<VeeSpec> {
       const spec = specOf();

@@ -1,0 +1,41 @@
+import { SluiceError } from '../domain/errors';
+import type { BlueprintId, OperationId } from '../domain/ids';
+import { templateOf } from '../domain/manifest/components';
+import type { Blueprint } from '../domain/placement/model';
+import type { ServiceRecord } from '../domain/service/service';
+import type { VeeTemplate } from '../domain/vee/vee';
+import type { Store } from '../store/store';
+
+/** What an executor of a blueprint has to look up: the blueprint itself, whose it is, and what its VEEs are made of. */
+export class BlueprintReader {
+  private readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  async blueprint(id: BlueprintId): Promise<Blueprint> {
+    const kept = await this.store.blueprints.get(id);
+    if (kept?.kind !== 'blueprint') throw new SluiceError('not-found', `There is no blueprint ${id}.`);
+    return kept;
+  }
+
+  async service(operationId: OperationId): Promise<ServiceRecord> {
+    const operation = await this.store.operations.get(operationId);
+    const service = operation && (await this.store.services.get(operation.serviceId));
+    if (!service) throw new SluiceError('not-found', `There is no operation ${operationId}.`);
+    return service;
+  }
+
+  /** @returns the template of a component, or throws when the manifest has none of that name */
+  async templates(operationId: OperationId): Promise<(component: string) => VeeTemplate> {
+    const { manifestDigest } = await this.service(operationId);
+    const manifest = await this.store.services.manifest(manifestDigest);
+    const byName = new Map(manifest.components.map((c) => [c.name, templateOf(manifest, c)]));
+    return (component) => {
+      const template = byName.get(component);
+      if (!template) throw new SluiceError('not-found', `The manifest has no component "${component}".`);
+      return template;
+    };
+  }
+}

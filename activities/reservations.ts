@@ -1,0 +1,82 @@
+import { SluiceError } from '../domain/errors';
+import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
+import type { Blueprint } from '../domain/placement/model';
+import type { Capacity } from '../domain/units';
+import { BlueprintReader } from './blueprint-reader';
+import type { SiteDeps } from './deps';
+import { enterPhase } from './service-records';
+
+interface OnBlueprint {
+  readonly operationId: OperationId;
+  readonly blueprintId: BlueprintId;
+}
+
+/** Activities that take capacity on hosts and give it back: taken under an operation's id, given back once. */
+export function createReservationActivities(deps: SiteDeps) {
+  const { store } = deps;
+  const reader = new BlueprintReader(store);
+
+  return {
+    /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
+    async reserveBlueprint({ operationId, blueprintId }: OnBlueprint): Promise<boolean> {
+      const blueprint = await reader.blueprint(blueprintId);
+      const needs = await needsByHost(blueprint);
+      for (const [hostId, need] of needs) {
+        if (await store.hosts.reserve(hostId, operationId, need, deps.now())) continue;
+        await release(blueprint, operationId);
+        return false;
+      }
+      const service = await reader.service(operationId);
+      if (service.phase === 'negotiated')
+        await enterPhase(deps, { serviceId: service.id, phase: 'reserved', operationId });
+      return true;
+    },
+
+    releaseReservations: async ({ operationId, blueprintId }: OnBlueprint) =>
+      release(await reader.blueprint(blueprintId), operationId),
+
+    releaseReservation: ({ hostId, veeId }: { hostId: HostId; veeId: VeeId }) =>
+      store.hosts.release(hostId, veeId),
+
+    async releaseMigration({
+      operationId,
+      veeId,
+    }: {
+      operationId: OperationId;
+      veeId: VeeId;
+    }): Promise<void> {
+      for (const host of await store.hosts.all()) await store.hosts.release(host.id, veeId, operationId);
+    },
+
+    async adjustReservation({
+      hostId,
+      veeId,
+      capacity,
+    }: {
+      hostId: HostId;
+      veeId: VeeId;
+      capacity: Capacity;
+    }): Promise<void> {
+      if (!(await store.hosts.adjust(hostId, veeId, capacity)))
+        throw new SluiceError(
+          'placement-infeasible',
+          `${hostId} has no room for ${veeId} at ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB.`,
+        );
+    },
+  };
+
+  async function needsByHost(blueprint: Blueprint): Promise<Map<HostId, Map<string, Capacity>>> {
+    const templateFor = await reader.templates(blueprint.operationId);
+    const needs = new Map<HostId, Map<string, Capacity>>();
+    for (const { veeId, component, hostId } of blueprint.assignments) {
+      const onHost = needs.get(hostId) ?? new Map<string, Capacity>();
+      needs.set(hostId, onHost.set(veeId, templateFor(component).capacity));
+    }
+    return needs;
+  }
+
+  async function release(blueprint: Blueprint, operationId: OperationId): Promise<void> {
+    for (const { veeId, hostId } of blueprint.assignments)
+      await store.hosts.release(hostId, veeId, operationId);
+  }
+}

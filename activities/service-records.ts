@@ -1,0 +1,100 @@
+import { SluiceError } from '../domain/errors';
+import type { OperationId, ServiceId } from '../domain/ids';
+import type { LivingVee } from '../domain/service/deployment';
+import type { ServicePhase } from '../domain/service/service';
+import { startLevels } from '../domain/service/start-order';
+import type { ProgressReport } from '../store/operations';
+import type { SiteDeps } from './deps';
+import { toLiving } from './living';
+import { serviceOf } from './planning';
+
+/** Activities that write how far a service and its operations have come. */
+export function createServiceRecordActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  return {
+    enterPhase: (call: PhaseCall) => enterPhase(deps, call),
+
+    reportOperation: (report: ProgressReport) => store.operations.report(report),
+
+    /** Admission: the service is as it was requested, and its tenant is known. */
+    async admitService({ serviceId }: { operationId: OperationId; serviceId: ServiceId }): Promise<void> {
+      const { tenantId } = await serviceOf(store, serviceId);
+      if (!(await store.identities.hasTenant(tenantId)))
+        throw new SluiceError('not-found', `There is no tenant ${tenantId}.`);
+    },
+
+    async operateService({
+      serviceId,
+      operationId,
+    }: {
+      serviceId: ServiceId;
+      operationId: OperationId;
+    }): Promise<void> {
+      await enterPhase(deps, { serviceId, operationId, phase: 'registered' });
+      await enterPhase(deps, { serviceId, operationId, phase: 'operating' });
+    },
+
+    /** Undo of `admitService` and all that followed: the service is over. */
+    async withdrawService({
+      serviceId,
+      operationId,
+    }: {
+      serviceId: ServiceId;
+      operationId: OperationId;
+    }): Promise<void> {
+      await enterPhase(deps, { serviceId, operationId, phase: 'decommissioning' });
+      await enterPhase(deps, { serviceId, operationId, phase: 'decommissioned' });
+    },
+
+    setInstances: ({
+      serviceId,
+      component,
+      instances,
+    }: {
+      serviceId: ServiceId;
+      component: string;
+      instances: number;
+    }) => store.services.setInstances(serviceId, component, instances, deps.now()),
+
+    /** In groups: all of a group may be stopped side by side, a later group only after it. */
+    async listInStopOrder({ serviceId }: { serviceId: ServiceId }): Promise<LivingVee[][]> {
+      const service = await serviceOf(store, serviceId);
+      const manifest = await store.services.manifest(service.manifestDigest);
+      const vees = await Promise.all(
+        (await store.vees.find({ serviceId, living: true })).map((v) => toLiving(store, v)),
+      );
+      const order = startLevels(
+        manifest.components.map((c) => c.name),
+        manifest.topology.dependencies,
+      );
+      const levels = order.kind === 'levels' ? [...order.levels].reverse() : [];
+      return levels
+        .map((level) => vees.filter((v) => level.includes(v.component)))
+        .filter((group) => group.length > 0);
+    },
+  };
+}
+
+interface PhaseCall {
+  readonly serviceId: ServiceId;
+  readonly phase: ServicePhase;
+  readonly operationId: OperationId;
+}
+
+/** Enters a phase of the service's life, and tells. */
+export async function enterPhase({ store, now }: SiteDeps, call: PhaseCall): Promise<void> {
+  const { serviceId, phase, operationId } = call;
+  await store.services.enterPhase(serviceId, phase, operationId, now());
+  const { tenantId, name } = await serviceOf(store, serviceId);
+  await store.events.append({
+    id: `${operationId}/${serviceId}/${phase}`,
+    at: now(),
+    kind: `service.${phase}`,
+    message: `${name} is ${phase}`,
+    tenantId,
+    serviceId,
+    subject: serviceId,
+    operationId,
+  });
+}
