@@ -15,7 +15,8 @@ export function onStop(log: Logger, stop: () => Promise<void>): void {
     if (stopping) return;
     stopping = true;
     log.info({ why }, 'stopping');
-    setTimeout(() => process.exit(1), deadlineMillis).unref();
+    // Not `exit`, whose handlers may be what hangs.
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), deadlineMillis).unref();
     stop().then(
       () => process.exit(0),
       (error) => {
