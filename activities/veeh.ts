@@ -53,9 +53,15 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
         const status = await driver.inspect(ref.veeId);
         if (status?.ready) return;
         if (!status || status.state === 'EXITED')
-          throw new SluiceError('vee-not-ready', `${ref.veeId} ended before it was ready.`);
+          throw new SluiceError(
+            'vee-not-ready',
+            `${ref.veeId} ended before it was ready.${await lastWords(driver, ref)}`,
+          );
         if (Date.now() >= until)
-          throw new SluiceError('vee-not-ready', `${ref.veeId} was not ready after ${timeout} ms.`);
+          throw new SluiceError(
+            'vee-not-ready',
+            `${ref.veeId} was not ready after ${timeout} ms.${await lastWords(driver, ref)}`,
+          );
         await context.sleep(period);
       }
     },
@@ -94,6 +100,12 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>
       on(hostId).logs(veeId, tailLines),
   };
+}
+
+/** The undo takes the console with it, so the error keeps the end of it: it is the tenant's own output. */
+async function lastWords(driver: Driver, { veeId }: VeeRef): Promise<string> {
+  const lines = await driver.logs(veeId, 5).catch(() => []);
+  return lines.length === 0 ? ' It wrote nothing.' : ` Its last words: ${lines.join(' | ').slice(-500)}`;
 }
 
 /** An undo of something that never came so far, or is gone, has nothing to do. */

@@ -33,7 +33,22 @@ export function createWatchActivities(deps: SiteDeps) {
       });
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
       await handOver(operation);
+    await tellExited(now);
     lastLook = now;
+  }
+
+  /** A VEE that ended by itself is told once for each time that it ran; what becomes of it, an operator decides. */
+  async function tellExited(now: number): Promise<void> {
+    for (const { vee, hostId } of await store.exitedVees())
+      await store.events.append({
+        id: `${vee.id}/${vee.generation}/exited`,
+        at: now,
+        kind: 'vee.exited',
+        message: `${vee.component}/${vee.index} ended by itself on ${hostId}: sluice restart ${vee.id}`,
+        tenantId: vee.tenantId,
+        serviceId: vee.serviceId,
+        subject: vee.id,
+      });
   }
 
   /** One request that can't be handed over must not keep the others, nor the hosts, from being looked at. */

@@ -163,6 +163,8 @@ function admit(deps: ApiDeps, authenticator: Authenticator, route: Route): Reque
 function handle(deps: ApiDeps, route: Route): RequestHandler {
   return async (req, res) => {
     const identity = res.locals.identity as Identity;
+    if (!route.body && Number(req.get('Content-Length') ?? 0) > 0)
+      throw new SluiceError('request-invalid', 'This takes no body.');
     const params = check(route.params, req.params, '/path');
     // A query that nobody reads is refused, not ignored: `?dryRun=true` on what has no dry run must not run.
     const query = check(route.query ?? NO_QUERY, req.query, '/query');

@@ -105,6 +105,10 @@ export const veeSchema = z
     capacity: capacitySchema,
     image: z.string(),
     transition: z.object({ verb: z.string(), operationId: z.string(), since: millis }).nullable(),
+    observed: z
+      .string()
+      .optional()
+      .describe('The state that its host last reported; absent when it has not yet'),
     legalVerbs: z.array(z.string()).describe('What may be asked of it in its present state'),
     createdAt: millis,
     updatedAt: millis,

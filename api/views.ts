@@ -1,5 +1,5 @@
 import type { ErrorSummary } from '../domain/errors';
-import type { HostRecord } from '../domain/host';
+import { canDo, type HostRecord } from '../domain/host';
 import { operationWorkflowId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Blueprint } from '../domain/placement/model';
@@ -80,7 +80,8 @@ export function serviceView(s: ServiceRecord): Record<string, unknown> {
   };
 }
 
-export function veeView(v: VeeRecord): Record<string, unknown> {
+/** @param host where it is recorded to be; what that host reports is shown beside what is recorded */
+export function veeView(v: VeeRecord, host: HostRecord | undefined): Record<string, unknown> {
   const {
     id,
     tenantId,
@@ -107,7 +108,8 @@ export function veeView(v: VeeRecord): Record<string, unknown> {
     capacity: template.capacity,
     image: template.image,
     transition,
-    legalVerbs: requestableVerbs(state),
+    observed: host?.reported.find((r) => r.veeId === v.id && r.epoch === v.epoch)?.state,
+    legalVerbs: requestableVerbs(state).filter((verb) => !host || canDo(host.fingerprint.capabilities, verb)),
     createdAt: v.createdAt,
     updatedAt: v.updatedAt,
   };

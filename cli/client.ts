@@ -185,7 +185,7 @@ export class ApiClient {
       );
     } catch (error) {
       throw new CliError(
-        `${this.url} does not answer (${(error as Error & { cause?: Error }).cause?.message ?? (error as Error).message}).`,
+        `${this.url} does not answer (${(error as Error & { cause?: Error }).cause?.message ?? (error as Error).message}). Is the site up? Start it with: sluice up`,
         EXIT.unavailable,
       );
     }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT } from './exit-codes';
-import { describeEnd, printJson, stepPrinter } from './output';
+import { ago, describeEnd, printJson, stepPrinter } from './output';
 
 export interface GlobalOptions {
   readonly json?: boolean;
@@ -28,7 +28,9 @@ export async function conclude(
       console.log(
         [
           `Plan for ${answer.operation} (nothing was changed):`,
-          ...answer.steps.map((s) => `  ${s}`),
+          ...(answer.steps.length > 0 || !answer.feasible
+            ? answer.steps.map((s) => `  ${s}`)
+            : ['  nothing to do']),
           ...(answer.why ? [`  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
@@ -41,13 +43,54 @@ export async function conclude(
     else console.log(`${started.kind} ${started.id} is under way: sluice operation watch ${started.id}`);
     return;
   }
-  const print = json ? () => undefined : stepPrinter((line) => console.log(line));
-  const ended = await client.follow(started.id, print);
+  if (started.endedAt !== undefined) {
+    // The very same was asked for before: its operation is the answer, and nothing runs again.
+    if (json) printJson(started);
+    else console.log(`Unchanged: ${describeEnd(started)}, ${ago(started.endedAt)} ago.`);
+    return;
+  }
+  const ended = await followAloud(client, started, json);
   if (json) printJson(ended);
   else console.log(describeEnd(ended));
   if (ended.state !== 'completed') {
     const infeasible = ended.error?.code === 'placement-infeasible';
     throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
+  }
+}
+
+const STILL_MILLIS = 5_000;
+
+/** Follows an operation and says what it does, also that it still waits for something. */
+async function followAloud(
+  client: ApiClient,
+  started: OperationView,
+  quiet: boolean,
+): Promise<OperationView> {
+  if (quiet) return client.follow(started.id);
+  const print = stepPrinter((line) => console.log(line));
+  let last = started;
+  let spokeAt = Date.now();
+  const still = setInterval(() => {
+    const waiting = last.steps
+      .filter((s) => s.state === 'running' || s.state === 'undoing')
+      .map((s) => s.name);
+    if (Date.now() - spokeAt >= STILL_MILLIS && waiting.length > 0)
+      console.log(`  … still at: ${waiting.slice(0, 4).join(', ')}`);
+  }, STILL_MILLIS);
+  const leave = () => {
+    console.error(`\nIt goes on without you: sluice operation watch ${started.id}, or cancel ${started.id}`);
+    process.exit(130);
+  };
+  process.once('SIGINT', leave);
+  try {
+    return await client.follow(started.id, (operation) => {
+      last = operation;
+      spokeAt = Date.now();
+      print(operation);
+    });
+  } finally {
+    clearInterval(still);
+    process.off('SIGINT', leave);
   }
 }
 
@@ -63,23 +106,34 @@ function isPlan(answer: unknown): answer is Plan {
   return typeof answer === 'object' && answer !== null && 'dryRun' in answer;
 }
 
-/** A service by name or id. Names are the tenant's; an operator who sees two of a name must say which. */
+export interface ServiceRow {
+  readonly id: string;
+  readonly name: string;
+  readonly tenantId: string;
+  readonly phase: string;
+}
+
+/**
+ * A service by id, as NAME, or as TENANT:NAME where several tenants have the name. With `ended` also one that
+ * is over, the latest: its usage and its events are still there.
+ */
 export async function findService(
   client: ApiClient,
-  nameOrId: string,
-): Promise<{ id: string; name: string; tenantId: string; phase: string }> {
-  type Service = { id: string; name: string; tenantId: string; phase: string };
-  if (nameOrId.startsWith('svc-')) return client.get<Service>(`/v1/services/${encodeURIComponent(nameOrId)}`);
-  const living = (await client.list<Service>('/v1/services', { name: nameOrId })).filter(
-    (s) => s.phase !== 'decommissioned',
+  given: string,
+  { ended = false } = {},
+): Promise<ServiceRow> {
+  if (given.startsWith('svc-')) return client.get<ServiceRow>(`/v1/services/${encodeURIComponent(given)}`);
+  const [name = '', tenant] = given.split(':').reverse();
+  const named = (await client.list<ServiceRow>('/v1/services', { name })).filter(
+    (s) => tenant === undefined || s.tenantId === tenant,
   );
-  const [only, second] = living;
-  if (!only) throw new CliError(`There is no service "${nameOrId}".`, EXIT.notFound);
-  if (second)
-    throw new CliError(
-      `Several tenants have a service "${nameOrId}": give its id (${living.map((s) => s.id).join(', ')}).`,
-      EXIT.usage,
-    );
+  const living = named.filter((s) => s.phase !== 'decommissioned');
+  const [only, second] = living.length > 0 || !ended ? living : named.slice(0, 1);
+  if (!only) throw new CliError(`There is no service "${given}".`, EXIT.notFound);
+  if (second) {
+    const choices = living.map((s) => `${s.tenantId}:${s.name}`).join(', ');
+    throw new CliError(`Several tenants have a service "${given}": say which (${choices}).`, EXIT.usage);
+  }
   return only;
 }
 

@@ -56,9 +56,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' });
     return EXIT.done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    const json = argv.includes('--json');
+    if (error instanceof CommanderError) {
+      const code = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      if (json && code !== EXIT.done) printJson({ error: error.message, exitCode: code });
+      return code;
+    }
     if (error instanceof CliError) {
-      if (program.opts<{ json?: boolean }>().json && error.problem) printJson(error.problem);
+      // What failed was printed as the answer already when the error itself says nothing.
+      if (json && error.message)
+        printJson({ ...(error.problem ?? { error: error.message }), exitCode: error.exitCode });
       else if (error.message) console.error(error.message);
       return error.exitCode;
     }

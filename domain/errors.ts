@@ -54,7 +54,7 @@ export const ERRORS = {
     401,
     'No valid identity',
     false,
-    'Send "Authorization: Bearer <token>" with a token that was not revoked.',
+    'Send "Authorization: Bearer <token>" with a token of this site.',
   ),
   forbidden: entry(
     403,
@@ -117,7 +117,7 @@ export const ERRORS = {
     409,
     'The operation can no longer be cancelled',
     false,
-    'It is past its point of no return; it will finish forward.',
+    'It is over, already going back, or past its point of no return: watch it to its end.',
   ),
   'not-stuck': entry(
     409,
@@ -129,7 +129,7 @@ export const ERRORS = {
     422,
     'The count is outside the range in the manifest',
     false,
-    'Stay within the bounds that `detail` names, or apply a manifest with wider ones.',
+    'Stay within the bounds that `detail` names; wider ones need a service of another name.',
   ),
   conflict: entry(409, 'The record changed underneath', false, 'Read it again, then decide.'),
   // Placement
@@ -175,7 +175,7 @@ export const ERRORS = {
     504,
     'The VEE did not become ready in time',
     false,
-    'Look at its log: sluice logs VEE.',
+    'Its last words are in `detail`; while it runs: sluice logs VEE.',
   ),
   'host-unreachable': entry(
     504,

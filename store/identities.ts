@@ -53,8 +53,12 @@ export function identityRepository(db: Db) {
     },
 
     async createTenant(id: TenantId, now: number): Promise<TenantRecord> {
-      await tenants.updateOne({ _id: id }, { $setOnInsert: { createdAt: now } }, { upsert: true });
-      return { id, createdAt: now };
+      const doc = await tenants.findOneAndUpdate(
+        { _id: id },
+        { $setOnInsert: { createdAt: now } },
+        { upsert: true, returnDocument: 'after' },
+      );
+      return { id, createdAt: doc?.createdAt ?? now };
     },
 
     hasTenant: async (id: TenantId) => (await tenants.findOne({ _id: id })) !== null,

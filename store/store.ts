@@ -1,16 +1,21 @@
+import type { HostId, VeeId } from '../domain/ids';
+import type { VeeRecord } from '../domain/vee/vee';
 import type { StoreConnection } from './connect';
-import { hostRepository } from './hosts';
+import { type HostRepository, hostRepository } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
-import { veeRepository } from './vees';
+import { type VeeRepository, veeRepository } from './vees';
 
-/** One repository a collection. */
+/** One repository a collection, and what needs several of them. */
 export function createStore({ client, db }: StoreConnection) {
+  const hosts = hostRepository(db);
+  const vees = veeRepository(client, db);
   return {
-    hosts: hostRepository(db),
-    vees: veeRepository(client, db),
+    hosts,
+    vees,
+    exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
     operations: operationRepository(db),
     blueprints: blueprintRepository(db),
@@ -24,3 +29,23 @@ export function createStore({ client, db }: StoreConnection) {
 }
 
 export type Store = ReturnType<typeof createStore>;
+
+/** VEES that are recorded ACTIVE, and that their host has since reported as ended. */
+async function findExited(
+  hosts: HostRepository,
+  vees: VeeRepository,
+): Promise<{ vee: VeeRecord; hostId: HostId }[]> {
+  const found: { vee: VeeRecord; hostId: HostId }[] = [];
+  for (const host of await hosts.all())
+    for (const report of host.reported) {
+      if (report.state !== 'EXITED') continue;
+      const vee = await vees.get(report.veeId as VeeId);
+      const current =
+        vee?.state === 'ACTIVE' &&
+        vee.transition === null &&
+        vee.hostId === host.id &&
+        vee.epoch === report.epoch;
+      if (current && host.lastHeartbeatAt > vee.updatedAt) found.push({ vee, hostId: host.id });
+    }
+  return found;
+}

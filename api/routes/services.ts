@@ -9,7 +9,7 @@ import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
 import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
-import { planAdditions, planForAll, planScale } from '../dry-run';
+import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
 import { hand, pendingOperation, requestOperation } from '../request-operation';
 import {
   type Answer,
@@ -55,6 +55,9 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         const manifest = readManifest(context.req.body);
         const tenantId = await owner(deps, context);
         if (context.dryRun) {
+          const living = await store.services.named(tenantId, manifest.name);
+          if (living && living.manifestDigest !== digestOf(manifest)) throw alreadyThere(living);
+          if (living) return planOf('service.provision', []);
           const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
           return planAdditions(
             deps,
@@ -251,9 +254,13 @@ async function owner(
     return identity.tenantId;
   }
   if (query.tenant === undefined)
-    throw new SluiceError('request-invalid', 'Operators must say whose service it is: ?tenant=NAME.', {
-      pointer: '/query/tenant',
-    });
+    throw new SluiceError(
+      'request-invalid',
+      'Operators must say whose service it is: ?tenant=NAME, or --tenant NAME.',
+      {
+        pointer: '/query/tenant',
+      },
+    );
   const tenantId = query.tenant as TenantId;
   if (!(await deps.store.identities.hasTenant(tenantId)))
     throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
@@ -272,7 +279,7 @@ async function apply(
 ): Promise<Answer> {
   const { store, siteId } = deps;
   const { operationId } = context;
-  const digest = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+  const digest = digestOf(manifest);
   await store.services.putManifest(digest, manifest);
   const now = Date.now();
   const entropy = derivedEntropy(operationId, 'service');
@@ -293,11 +300,16 @@ async function apply(
   };
   const provisioning = pendingOperation(context, { kind: 'service.provision', service: asked });
   const holder = await store.services.create(asked, provisioning);
-  if (holder.manifestDigest !== digest)
-    throw new SluiceError(
-      'already-exists',
-      `${tenantId} has a service "${manifest.name}" with another manifest (${holder.id}).`,
-    );
+  if (holder.manifestDigest !== digest) throw alreadyThere(holder);
   const operation = await store.operations.get(holder.provisionOperationId);
   return hand(deps, context.identity, operation ?? provisioning, holder.name);
+}
+
+const digestOf = (manifest: Manifest) => createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
+
+function alreadyThere({ tenantId, name, id }: ServiceRecord): SluiceError {
+  return new SluiceError(
+    'already-exists',
+    `${tenantId} has a service "${name}" with another manifest (${id}).`,
+  );
 }

@@ -81,7 +81,8 @@ export function veeRoutes(deps: ApiDeps): Route[] {
           state,
         };
         const { items, ...rest } = await store.vees.page(filter, page);
-        return { status: 200, body: { items: items.map(veeView), ...rest } };
+        const hosts = new Map((await store.hosts.all()).map((h) => [h.id, h]));
+        return { status: 200, body: { items: items.map((v) => veeView(v, hosts.get(v.hostId))), ...rest } };
       },
     }),
     route({
@@ -94,7 +95,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       responses: { 200: { description: 'The VEE', schema: veeSchema } },
       handler: async (context) => {
         const vee = await load(context, context.params.id);
-        return { status: 200, body: veeView(vee), headers: etagOf(vee) };
+        return { status: 200, body: veeView(vee, await store.hosts.get(vee.hostId)), headers: etagOf(vee) };
       },
     }),
     route({

@@ -6,6 +6,8 @@ import { ago, printJson, seconds, table } from '../output';
 type Row = Readonly<Record<string, unknown>>;
 
 interface Listing {
+  /** Rows that are over, hidden unless they are asked for. */
+  readonly over?: (item: Row) => boolean;
   readonly head: readonly string[];
   readonly row: (item: Row) => (string | number)[];
 }
@@ -16,6 +18,7 @@ const gauge = (used: unknown, of: unknown, key: string) =>
 
 const LISTINGS: Readonly<Record<string, Listing>> = {
   services: {
+    over: (s) => s.phase === 'decommissioned',
     head: ['id', 'name', 'tenant', 'phase', 'instances', 'age'],
     row: (s) => [
       text(s.id),
@@ -29,12 +32,14 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
   },
   vees: {
-    head: ['id', 'service', 'component', 'state', 'host', 'epoch', 'age'],
+    over: (v) => v.state === 'DESTROYED',
+    head: ['id', 'service', 'component', 'state', 'observed', 'host', 'epoch', 'age'],
     row: (v) => [
       text(v.id),
       text(v.serviceId),
       `${v.component}/${v.index}`,
       text(v.state),
+      text(v.observed ?? '-'),
       text(v.hostId),
       text(v.epoch),
       ago(Number(v.createdAt)),
@@ -88,7 +93,8 @@ export function registerReadCommands(program: Command): void {
   program
     .command('get <resource> [id]')
     .description(`list ${Object.keys(LISTINGS).join(', ')}, or show one`)
-    .action(async (resource: string, id: string | undefined, _options: unknown, command: Command) => {
+    .option('-a, --all', 'also what is decommissioned or destroyed', false)
+    .action(async (resource: string, id: string | undefined, options: { all: boolean }, command: Command) => {
       const client = await clientOf(command);
       const plural = LISTINGS[resource] ? resource : `${resource}s`;
       const listing = LISTINGS[plural];
@@ -109,9 +115,10 @@ export function registerReadCommands(program: Command): void {
         else console.log(JSON.stringify(item, null, 2));
         return;
       }
-      const items = UNPAGED.has(plural)
+      const rows = UNPAGED.has(plural)
         ? (await client.get<{ items: Row[] }>(`/v1/${plural}`)).items
         : await client.list<Row>(`/v1/${plural}`);
+      const items = options.all ? rows : rows.filter((r) => !listing.over?.(r));
       if (globals(command).json) printJson({ items });
       else console.log(table(listing.head, items.map(listing.row)));
     });
@@ -135,6 +142,9 @@ export function registerReadCommands(program: Command): void {
         `Placed on ${decision.hostId} (policy ${answer.policy?.name}, ${answer.algorithm}): ${decision.because}.`,
       );
       if (answer.hostId !== decision.hostId) console.log(`It has moved since, and runs on ${answer.hostId}.`);
+      console.log(
+        'Score: the share of the host in use with it (striping), or left free (packing); lower is better.',
+      );
       const why = (v: Verdict) =>
         v.refusals
           .map((r) =>
@@ -158,7 +168,9 @@ export function registerReadCommands(program: Command): void {
     .option('--limit <n>', 'how many', '30')
     .action(async (options: { service?: string; limit: string }, command: Command) => {
       const client = await clientOf(command);
-      const service = options.service ? (await findService(client, options.service)).id : undefined;
+      const service = options.service
+        ? (await findService(client, options.service, { ended: true })).id
+        : undefined;
       type Event = { at: number; kind: string; subject: string; message: string };
       const page = await client.get<{ items: Event[] }>('/v1/events', { limit: options.limit, service });
       if (globals(command).json) printJson(page);
@@ -198,7 +210,9 @@ export function registerReadCommands(program: Command): void {
         command: Command,
       ) => {
         const client = await clientOf(command);
-        const service = options.service ? (await findService(client, options.service)).id : undefined;
+        const service = options.service
+          ? (await findService(client, options.service, { ended: true })).id
+          : undefined;
         type Usage = {
           veeId: string;
           tenantId: string;

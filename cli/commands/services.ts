@@ -17,6 +17,11 @@ async function readManifestFile(file: string): Promise<string> {
   }
 }
 
+function count(flag: string, given: string): number {
+  if (/^\d+$/.test(given)) return Number(given);
+  throw new CliError(`${flag} takes a whole number, not "${given}".`, EXIT.usage);
+}
+
 /** Commands that ask for operations on services and VEEs. */
 export function registerServiceCommands(program: Command): void {
   program
@@ -100,14 +105,13 @@ export function registerServiceCommands(program: Command): void {
         const [serviceName, component] = target.split('/');
         if (!serviceName || !component)
           throw new CliError(`"${target}" is not SERVICE/COMPONENT.`, EXIT.usage);
-        if (!/^\d+$/.test(instances)) throw new CliError(`"${instances}" is not a count.`, EXIT.usage);
         const client = await clientOf(command);
         const service = await findService(client, serviceName);
         const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
         await conclude(
           command,
           client,
-          await client.write('POST', path, { instances: Number(instances) }),
+          await client.write('POST', path, { instances: count('<instances>', instances) }),
           options.wait,
         );
       },
@@ -172,8 +176,8 @@ export function registerServiceCommands(program: Command): void {
       ) => {
         const client = await clientOf(command);
         const body = {
-          ...(options.cpuMillis ? { cpuMillis: Number(options.cpuMillis) } : {}),
-          ...(options.memoryMib ? { memoryMiB: Number(options.memoryMib) } : {}),
+          ...(options.cpuMillis ? { cpuMillis: count('--cpu-millis', options.cpuMillis) } : {}),
+          ...(options.memoryMib ? { memoryMiB: count('--memory-mib', options.memoryMib) } : {}),
         };
         const answer = await client.write('POST', `/v1/vees/${await findVee(client, target)}/resize`, body);
         await conclude(command, client, answer, options.wait);
@@ -190,6 +194,8 @@ export function registerServiceCommands(program: Command): void {
     .action(async (name: string, options: { dryRun: boolean; wait: boolean }, command: Command) => {
       const client = await clientOf(command);
       const service = await findService(client, name);
+      if (!globals(command).json)
+        console.log(`service ${service.name} of tenant ${service.tenantId} (${service.id})`);
       await conclude(
         command,
         client,

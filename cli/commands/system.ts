@@ -102,6 +102,15 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
+/** How many VEEs run; undefined when nobody can tell any more. */
+async function livingVees(command: Command): Promise<number | undefined> {
+  try {
+    return (await (await clientOf(command)).list('/v1/vees', { state: 'ACTIVE' })).length;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Ctrl-C, a signal, or the end of the process that this one is tied to. */
 function untilAskedToStop(): Promise<string> {
   return new Promise((resolve) => {
@@ -156,9 +165,14 @@ export function registerSystemCommands(program: Command): void {
       const { dataDir, json = false } = globals(command);
       const holder = await holderOf(dataDir);
       if (!holder) throw new CliError(`Nothing runs on ${dataDir}.`, EXIT.notFound);
+      const vees = await livingVees(command);
       await endProcess(holder, 60_000);
-      if (json) printJson({ stopped: holder.pid });
-      else console.log(`stopped process ${holder.pid}`);
+      if (json) return printJson({ stopped: holder.pid, veesRunning: vees });
+      console.log(`stopped process ${holder.pid}`);
+      if (vees)
+        console.log(
+          `${vees} VEEs keep running. The next \`sluice up\` adopts them; to end them, delete their services first.`,
+        );
     });
 
   program

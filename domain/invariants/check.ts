@@ -43,7 +43,7 @@ const START_GRACE_MILLIS = 60_000;
 type Check = (s: SystemState) => Omit<InvariantReport, 'number' | 'title'>;
 
 const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
-  { number: 1, title: 'A VEE runs on at most one host', check: runsOnce },
+  { number: 1, title: 'A VEE runs on at most one host, and where it is recorded', check: runsOnce },
   {
     number: 2,
     title: 'Reservations never exceed what a host offers, and each has its VEE',
@@ -86,7 +86,9 @@ function runsOnce({ hosts, vees }: SystemState) {
     const host = answering.get(v.hostId);
     if (!host || host.lastHeartbeatAt <= v.updatedAt) continue;
     if (!host.reported.some((r) => r.veeId === v.id && r.state === 'ACTIVE'))
-      violations.push(`${v.id} is recorded ACTIVE on ${v.hostId}, which does not run it`);
+      violations.push(
+        `${v.id} is recorded ACTIVE on ${v.hostId}, which does not run it: sluice restart ${v.id}`,
+      );
   }
   return { checked: vees.length, violations };
 }

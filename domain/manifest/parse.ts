@@ -65,9 +65,13 @@ function readYaml(text: string, lineCounter: LineCounter): Document {
   }
   const error = doc.errors[0];
   if (error)
-    throw new SluiceError('manifest-syntax', error.message.split('\n')[0] ?? 'unreadable YAML', {
-      cause: error,
-    });
+    throw new SluiceError(
+      'manifest-syntax',
+      error.message.split('\n')[0]?.replace(/:$/, '.') ?? 'unreadable YAML',
+      {
+        cause: error,
+      },
+    );
   let aliases = 0;
   try {
     visit(doc, {

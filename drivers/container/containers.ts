@@ -6,7 +6,7 @@ import type { VeeId } from '../../domain/ids';
 import type { DriverState, VeeSpec } from '../contract';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
 import { ociConfig } from './bundle';
-import type { OciRuntime } from './runtime';
+import { lastMessage, type OciRuntime } from './runtime';
 
 const STOP_POLL_MILLIS = 25;
 const MOST_LOG_BYTES = 10 * 1_048_576;
@@ -40,18 +40,29 @@ export class Containers {
       await this.runtime.command(['delete', '-f', veeId]);
       found = undefined;
     }
-    if (!found) {
-      const log = await open(this.logPath(veeId), 'a');
-      try {
-        await this.runtime.command(['create', '--bundle', this.records.folder(veeId), veeId], {
-          outputFd: log.fd,
-        });
-      } finally {
-        await log.close();
-      }
-    }
+    if (!found) await this.create(veeId);
     if (!found || found.status === 'created') await this.runtime.command(['start', veeId]);
     await this.records.put({ ...vee, state: 'ACTIVE' });
+  }
+
+  /** The runtime's own messages go where the container's output will go, so they are looked up there. */
+  private async create(veeId: VeeId): Promise<void> {
+    const log = await open(this.logPath(veeId), 'a');
+    try {
+      const { exitCode } = await this.runtime.try(['create', '--bundle', this.records.folder(veeId), veeId], {
+        outputFd: log.fd,
+      });
+      if (exitCode === 0) return;
+    } finally {
+      await log.close();
+    }
+    const said = lastMessage((await this.logTail(veeId, 3)).join('\n'));
+    const wrongCommand =
+      /executable file not found|no such file or directory|permission denied|not a directory/i.test(said);
+    throw new SluiceError(
+      wrongCommand ? 'driver-refused' : 'driver-failed',
+      `${this.runtime.name} create failed: ${said}`,
+    );
   }
 
   /** Ends the container and removes the runtime's trace of it. Fine when there is none. */

@@ -88,9 +88,13 @@ export class OciRuntime {
   async command(args: readonly string[], options?: RunOptions): Promise<RunResult> {
     const result = await run([...this.prefix, ...args], options);
     if (result.exitCode !== 0)
-      throw new SluiceError('driver-failed', `${this.name} ${args[0]} failed: ${lastLine(result.stderr)}`, {
-        cause: result.stderr,
-      });
+      throw new SluiceError(
+        'driver-failed',
+        `${this.name} ${args[0]} failed: ${lastMessage(result.stderr)}`,
+        {
+          cause: result.stderr,
+        },
+      );
     return result;
   }
 
@@ -100,9 +104,10 @@ export class OciRuntime {
   }
 }
 
-function lastLine(text: string): string {
+/** The message of the last line, which runc writes as `level=… msg="…"`. */
+export function lastMessage(text: string): string {
   const line = text.trim().split('\n').at(-1) ?? '';
-  return /msg="(.*)"/.exec(line)?.[1] ?? line;
+  return (/msg="(.*)"/.exec(line)?.[1] ?? line).replaceAll('\\"', '"');
 }
 
 export type CgroupLayout = 'v1' | 'v2' | 'hybrid' | 'none';

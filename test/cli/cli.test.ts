@@ -74,7 +74,7 @@ describe('the command line', () => {
       code: 0,
       out: expect.stringMatching(/shop\s+acme\s+operating\s+db=1 app=3/),
     });
-    expect((await run('get', 'vees')).out.match(/ACTIVE/g)).toHaveLength(4);
+    expect((await run('get', 'vees')).out.match(/ACTIVE\s+\S+\s+host-/g)).toHaveLength(4);
     expect(await run('explain', 'shop/app/0')).toMatchObject({
       code: 0,
       out: expect.stringMatching(/Placed on host-\d \(policy striping, greedy\)/),
@@ -120,13 +120,47 @@ describe('the command line', () => {
     ['an unknown resource', ['get', 'unicorns'], 2, /no resource "unicorns"/],
     ['an unknown service', ['scale', 'nope/app', '2'], 3, /no service "nope"/],
     ['an unknown operation', ['operation', 'watch', 'op-0'], 3, /Not found/],
-    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /not a count/],
+    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /takes a whole number, not "many"/],
     ['an unknown shell', ['completion', 'cmd'], 2, /No completion for "cmd"/],
   ])('answers %s', async (_, args, code, message) => {
     const result = await run(...(args as string[]));
     expect([result.code, result.out]).toEqual([code, '']);
     expect(result.err).toMatch(message as RegExp);
     expect(result.err).not.toMatch(/\bat .*\.js:\d+/);
+  });
+
+  it('answers errors as JSON too, whoever found them', async () => {
+    for (const [args, code] of [
+      [['frob'], 2],
+      [['get', 'unicorns'], 2],
+      [['apply', '-f', '/nowhere.yaml'], 2],
+      [['get', 'services', 'nope'], 3],
+      [['operation', 'watch', 'op-0'], 3],
+    ] as const) {
+      const result = await run(...args, '--json');
+      expect([args, result.code, JSON.parse(result.out).exitCode]).toEqual([args, code, code]);
+    }
+  });
+
+  it('says that the same manifest changes nothing, and plans nothing for it', async () => {
+    const same = join(folder, 'same.yaml');
+    await writeFile(same, JSON.stringify(manifestOf('same')));
+    expect((await run('apply', '-f', same, '--tenant', 'acme')).code).toBe(0);
+    expect(await run('apply', '-f', same, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^Unchanged: service\.provision/),
+    });
+    expect(await run('plan', '-f', same, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('nothing to do'),
+    });
+    await writeFile(same, JSON.stringify(manifestOf('same', { description: 'other' })));
+    for (const verb of ['plan', 'apply'])
+      expect((await run(verb, '-f', same, '--tenant', 'acme')).code).toBe(5);
+    expect((await run('delete', 'service', 'acme:same')).code).toBe(0);
+    expect((await run('usage', '--service', 'same')).out).toContain('app/0');
+    expect((await run('get', 'services')).out).not.toContain('same');
+    expect((await run('get', 'services', '--all')).out).toContain('same');
   });
 
   it('points at line and field of a manifest that is wrong', async () => {
