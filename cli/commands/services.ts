@@ -105,13 +105,14 @@ export function registerServiceCommands(program: Command): void {
         const [serviceName, component] = target.split('/');
         if (!serviceName || !component)
           throw new CliError(`"${target}" is not SERVICE/COMPONENT.`, EXIT.usage);
+        const wanted = count('<instances>', instances);
         const client = await clientOf(command);
         const service = await findService(client, serviceName);
         const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
         await conclude(
           command,
           client,
-          await client.write('POST', path, { instances: count('<instances>', instances) }),
+          await client.write('POST', path, { instances: wanted }),
           options.wait,
         );
       },
