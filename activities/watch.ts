@@ -34,7 +34,7 @@ export function createWatchActivities(deps: SiteDeps) {
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
       await handOver(operation);
     await tellExited(now);
-    lastLook = now;
+    lastLook = deps.now();
   }
 
   /** A VEE that ended by itself is told once for each time that it ran; what becomes of it, an operator decides. */
@@ -70,7 +70,8 @@ export function createWatchActivities(deps: SiteDeps) {
       // Another worker may have watched until now, or nobody.
       seeingSince = lastLook = deps.now();
       while (deps.now() < until && !context.cancellationSignal.aborted) {
-        await look();
+        // Nothing that one look meets may end the watch: the next look may fare better.
+        await look().catch((error) => log.warn('the site could not be looked at', { error }));
         await context.sleep(PERIOD_MILLIS);
       }
     },

@@ -43,19 +43,24 @@ export async function conclude(
     else console.log(`${started.kind} ${started.id} is under way: sluice operation watch ${started.id}`);
     return;
   }
-  if (started.endedAt !== undefined) {
+  if (started.endedAt !== undefined && started.state === 'completed') {
     // The very same was asked for before: its operation is the answer, and nothing runs again.
     if (json) printJson(started);
     else console.log(`Unchanged: ${describeEnd(started)}, ${ago(started.endedAt)} ago.`);
     return;
   }
+  await watchToEnd(command, client, started);
+}
+
+/** @throws CliError with the exit code of how the operation ended, unless it completed */
+export async function watchToEnd(command: Command, client: ApiClient, started: OperationView): Promise<void> {
+  const { json = false } = globals(command);
   const ended = await followAloud(client, started, json);
   if (json) printJson(ended);
   else console.log(describeEnd(ended));
-  if (ended.state !== 'completed') {
-    const infeasible = ended.error?.code === 'placement-infeasible';
-    throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
-  }
+  if (ended.state === 'completed') return;
+  const infeasible = ended.error?.code === 'placement-infeasible';
+  throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
 }
 
 const STILL_MILLIS = 5_000;

@@ -55,6 +55,8 @@ export interface HostRecord {
   readonly reservations: Readonly<Record<string, Reservation>>;
   readonly reserved: Capacity;
   readonly reported: readonly ReportedVee[];
+  /** When the driver was asked for `reported`: what was recorded later, it does not speak of. */
+  readonly reportedAt: number;
   readonly generation: number;
   readonly joinedAt: number;
 }

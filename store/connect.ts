@@ -29,7 +29,7 @@ export async function connectStore(uri: string, database: string): Promise<Store
   return { client, db: client.db(database), close: () => client.close() };
 }
 
-const AWAY_CODES = new Set([91, 189, 10107, 11600, 11602, 13435, 13436]);
+const AWAY_CODES = new Set([6, 7, 89, 91, 134, 262, 189, 10107, 11600, 11602, 13435, 13436]);
 
 /** Is this an engine that is away, as opposed to a bug or a broken rule? */
 export function isStoreAway(error: unknown): boolean {

@@ -35,7 +35,14 @@ export function hostRepository(db: Db) {
         { _id: id },
         {
           $set: { ...facts, liveness: 'up', lastHeartbeatAt: now },
-          $setOnInsert: { cordoned: false, reservations: {}, reserved: ZERO, reported: [], joinedAt: now },
+          $setOnInsert: {
+            cordoned: false,
+            reservations: {},
+            reserved: ZERO,
+            reported: [],
+            reportedAt: 0,
+            joinedAt: now,
+          },
           $inc: { generation: 1 },
         },
         { upsert: true },
@@ -48,10 +55,11 @@ export function hostRepository(db: Db) {
       agentId: AgentId,
       reported: readonly ReportedVee[],
       now: number,
+      collectedAt: number,
     ): Promise<boolean> {
       const result = await hosts.updateOne(
         { _id: id, agentId },
-        { $set: { lastHeartbeatAt: now, liveness: 'up', reported: [...reported] } },
+        { $set: { lastHeartbeatAt: now, reportedAt: collectedAt, liveness: 'up', reported: [...reported] } },
       );
       return result.matchedCount === 1;
     },

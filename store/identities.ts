@@ -52,6 +52,12 @@ export function identityRepository(db: Db) {
       await tokens.deleteMany({ agentId });
     },
 
+    async withdrawHosts(hostIds: readonly HostId[]): Promise<void> {
+      await tokens.updateMany({ hostIds: { $in: [...hostIds] } }, {
+        $pull: { hostIds: { $in: [...hostIds] } },
+      } as never);
+    },
+
     async createTenant(id: TenantId, now: number): Promise<TenantRecord> {
       const doc = await tenants.findOneAndUpdate(
         { _id: id },

@@ -45,7 +45,7 @@ async function findExited(
         vee.transition === null &&
         vee.hostId === host.id &&
         vee.epoch === report.epoch;
-      if (current && host.lastHeartbeatAt > vee.updatedAt) found.push({ vee, hostId: host.id });
+      if (current && host.reportedAt > vee.updatedAt) found.push({ vee, hostId: host.id });
     }
   return found;
 }

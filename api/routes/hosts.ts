@@ -52,7 +52,11 @@ const joinSchema = z.strictObject({
     .max(1_000),
 });
 
+/** A report is taken to be so much older than its agent says: it was on its way. */
+const TRANSIT_MILLIS = 100;
+
 const reportSchema = z.strictObject({
+  ageMillis: z.int().min(0).max(60_000).describe('How long ago the agent began to collect it'),
   hosts: z
     .array(
       z.strictObject({
@@ -75,11 +79,19 @@ export function hostRoutes(deps: ApiDeps): Route[] {
   const { store, siteId } = deps;
 
   /** A join token brings new hosts in, or takes over lost ones; it must not be a way to one that is served. */
-  async function mayServe(identity: Identity, id: HostId): Promise<void> {
-    const host = await store.hosts.get(id);
-    const own = identity.hostIds?.includes(id) === true;
-    const free = host === undefined || (identity.agentId === undefined && host.liveness === 'lost');
-    if (!own && !free) throw new SluiceError('conflict', `The host ${id} is served by ${host?.agentId}.`);
+  async function mayServe(identity: Identity, agentId: AgentId, hostIds: readonly HostId[]): Promise<void> {
+    const joining = identity.agentId === undefined;
+    for (const host of await store.hosts.all()) {
+      const lost = host.liveness === 'lost';
+      if (joining && host.agentId === agentId && !lost)
+        throw new SluiceError(
+          'conflict',
+          `The agent ${agentId} serves ${host.id}; another may take its name when that is lost.`,
+        );
+      const free = host.agentId === agentId || (joining && lost);
+      if (hostIds.includes(host.id) && !free)
+        throw new SluiceError('conflict', `The host ${host.id} is served by ${host.agentId}.`);
+    }
   }
 
   return [
@@ -178,7 +190,7 @@ export function hostRoutes(deps: ApiDeps): Route[] {
         if (returning && identity.agentId !== agentId)
           throw new SluiceError('forbidden', `The token is ${identity.agentId}’s, not ${agentId}’s.`);
         const hostIds = body.hosts.map((h) => h.id as HostId);
-        for (const id of hostIds) await mayServe(identity, id);
+        await mayServe(identity, agentId, hostIds);
         const now = Date.now();
         for (const { id, zone, labels, fingerprint } of body.hosts)
           await store.hosts.join({ id: id as HostId, siteId, agentId, zone, labels, fingerprint }, now);
@@ -187,8 +199,9 @@ export function hostRoutes(deps: ApiDeps): Route[] {
           return { status: 200, body: {} };
         }
         const token = makeToken('agent');
-        // Whoever spoke for these hosts before does so no longer.
+        // Whoever spoke for these hosts, or under this name, does so no longer.
         await store.identities.revokeAgent(agentId);
+        await store.identities.withdrawHosts(hostIds);
         await store.identities.grant(token, {
           role: 'agent',
           name: agentId,
@@ -211,10 +224,12 @@ export function hostRoutes(deps: ApiDeps): Route[] {
         const { agentId, hostIds = [] } = identity;
         if (!agentId) throw new SluiceError('forbidden', 'A join token can only join.');
         const now = Date.now();
-        for (const { hostId, vees } of body.hosts) {
-          if (!hostIds.includes(hostId as HostId))
-            throw new SluiceError('forbidden', `${hostId} is not ${agentId}’s.`);
-          const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now);
+        // A host that was taken over is no longer its to speak for; the others still are.
+        const own = body.hosts.filter((h) => hostIds.includes(h.hostId as HostId));
+        if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
+        const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
+        for (const { hostId, vees } of own) {
+          const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now, collectedAt);
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
         }
         return { status: 204 };

@@ -97,22 +97,24 @@ export function systemRoutes(deps: ApiDeps): Route[] {
         },
       },
       handler: async () => {
-        // Temporal first: an operation that ends in between is then seen as ended, not as lost.
+        const now = Date.now();
+        // Keys before the operations that they led to, and Temporal before the records: an operation that
+        // ends in between is then seen as ended, not as lost.
+        const idempotencyKeys = await store.idempotency.all();
         const openOperations = await deps.operations.open(deps.siteId);
         const hosts = await store.hosts.all();
-        const [vees, services, operations, ledger, idempotencyKeys] = await Promise.all([
+        const [vees, services, operations, ledger] = await Promise.all([
           store.vees.find(),
           store.services.all(),
           store.operations.all(),
           store.vees.ledgerEvents({}),
-          store.idempotency.all(),
         ]);
         const living = services.filter((s) => s.phase !== 'decommissioned');
         const manifests = await Promise.all(
           living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
         );
         const invariants = checkInvariants({
-          now: Date.now(),
+          now,
           hosts,
           snapshotHosts: hosts.map(toSnapshotHost),
           vees,

@@ -14,7 +14,7 @@ export interface DoctorFinding {
 
 const LEAST_NODE = 20;
 
-/** Looks at this machine and changes nothing. */
+/** Looks at this machine. That containers run is known when one has: the probe's is removed again. */
 export async function diagnose(): Promise<DoctorFinding[]> {
   return [node(), await engine(TEMPORAL), await engine(MONGODB), await containers(), await busybox()];
 }

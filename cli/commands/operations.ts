@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { OperationView } from '../client';
-import { clientOf, conclude, globals } from '../context';
+import { clientOf, conclude, globals, watchToEnd } from '../context';
 import { printJson } from '../output';
 
 /** Commands about operations, tenants and hosts. */
@@ -11,11 +11,10 @@ export function registerOperationCommands(program: Command): void {
     .description('follow an operation to its end')
     .action(async (id: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      await conclude(
+      await watchToEnd(
         command,
         client,
         await client.get<OperationView>(`/v1/operations/${encodeURIComponent(id)}`),
-        true,
       );
     });
   const verbs = {

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { readJson, writeJson } from '../../drivers/lib/atomic-file';
 import { DRIVER_NAMES } from '../../drivers/registry';
 import { EngineMissing } from '../../engines/engine';
 import { DataDirHeld, holderOf } from '../../supervisor/data-lock';
@@ -40,16 +42,14 @@ export async function systemOptions(
   options: UpOptions,
   dataDir: string,
   say: (line: string) => void,
-): Promise<SystemOptions> {
+): Promise<SystemOptions & KeptDriver> {
   const count = number('--hosts', options.hosts, 1, 50) ?? 3;
   if (options.driver !== undefined && !DRIVER_NAMES.includes(options.driver))
     throw new CliError(
       `There is no driver "${options.driver}": take one of ${DRIVER_NAMES.join(', ')}.`,
       EXIT.usage,
     );
-  const { agents, driver, obstacle } = await localAgents(count, options.driver);
-  if (obstacle) say(`Hosts are SIMULATED: real containers need ${obstacle.missing} (${obstacle.mend}).`);
-  else say(`Hosts use the driver "${driver}".`);
+  const { agents, driver } = await chooseAgents(count, options.driver, dataDir, say);
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
   return {
     dataDir,
@@ -62,7 +62,41 @@ export async function systemOptions(
       mongodb: port('--mongodb-port', options.mongodbPort),
     },
     onEvent: (event) => say(describe(event)),
+    driver,
   };
+}
+
+interface KeptDriver {
+  readonly driver: string;
+}
+const driverPath = (dataDir: string) => join(dataDir, 'driver.json');
+
+/**
+ * A data directory keeps the driver that it began with: another one would take over records of VEEs that it
+ * can neither see nor end.
+ */
+async function chooseAgents(
+  count: number,
+  asked: string | undefined,
+  dataDir: string,
+  say: (line: string) => void,
+) {
+  const kept = (await readJson<KeptDriver>(driverPath(dataDir)))?.driver;
+  if (kept && asked && kept !== asked)
+    throw new CliError(
+      `The hosts of ${dataDir} use the driver "${kept}". Take another --data-dir for "${asked}".`,
+      EXIT.usage,
+    );
+  const chosen = await localAgents(count, asked ?? (kept === 'simulator' ? kept : undefined));
+  if (kept === 'container' && chosen.obstacle)
+    throw new CliError(
+      `The hosts of ${dataDir} run containers, which need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`,
+      EXIT.unavailable,
+    );
+  if (chosen.obstacle)
+    say(`Hosts are SIMULATED: real containers need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`);
+  else say(`Hosts use the driver "${chosen.driver}".`);
+  return chosen;
 }
 
 function number(flag: string, value: string | undefined, least: number, most: number): number | undefined {
@@ -91,9 +125,11 @@ function describe(event: SystemEvent): string {
 }
 
 /** Starts a system; what keeps it from starting becomes one message and an exit code. */
-export async function startSystem(options: SystemOptions): Promise<System> {
+export async function startSystem(options: SystemOptions & KeptDriver): Promise<System> {
   try {
-    return await System.start(options);
+    const system = await System.start(options);
+    await writeJson(driverPath(options.dataDir), { driver: options.driver } satisfies KeptDriver);
+    return system;
   } catch (error) {
     if (error instanceof DataDirHeld || error instanceof PortTaken)
       throw new CliError(error.message, EXIT.usage);

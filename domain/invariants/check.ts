@@ -40,6 +40,9 @@ export interface InvariantReport {
 /** An operation may be recorded and not yet started for as long as a start may take. */
 const START_GRACE_MILLIS = 60_000;
 
+/** Records are read one after the other: what changed so shortly before may look torn. */
+const SETTLED_MILLIS = 2_000;
+
 type Check = (s: SystemState) => Omit<InvariantReport, 'number' | 'title'>;
 
 const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
@@ -68,7 +71,7 @@ function runsOnce({ hosts, vees }: SystemState) {
   const byId = new Map(vees.map((v) => [v.id as string, v]));
   const fresh = hosts.flatMap((h) =>
     h.reported
-      .filter((r) => r.state === 'ACTIVE' && h.lastHeartbeatAt > (byId.get(r.veeId)?.updatedAt ?? 0))
+      .filter((r) => r.state === 'ACTIVE' && h.reportedAt > (byId.get(r.veeId)?.updatedAt ?? 0))
       .map((r) => ({ veeId: r.veeId, hostId: h.id as string })),
   );
   const running = groupBy(fresh, (r) => r.veeId);
@@ -84,7 +87,7 @@ function runsOnce({ hosts, vees }: SystemState) {
   for (const v of vees) {
     if (v.state !== 'ACTIVE' || v.transition !== null) continue;
     const host = answering.get(v.hostId);
-    if (!host || host.lastHeartbeatAt <= v.updatedAt) continue;
+    if (!host || host.reportedAt <= v.updatedAt) continue;
     if (!host.reported.some((r) => r.veeId === v.id && r.state === 'ACTIVE'))
       violations.push(
         `${v.id} is recorded ACTIVE on ${v.hostId}, which does not run it: sluice restart ${v.id}`,
@@ -137,7 +140,11 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
     } else if (o.state === 'pending') {
       if (now - o.createdAt > START_GRACE_MILLIS)
         violations.push(`${o.id} was recorded ${now - o.createdAt} ms ago and never started`);
-    } else if (openOperations && !openOperations.has(o.id)) {
+    } else if (
+      openOperations &&
+      !openOperations.has(o.id) &&
+      now - (o.startedAt ?? o.createdAt) > SETTLED_MILLIS
+    ) {
       violations.push(`${o.id} is recorded ${o.state}, but no workflow carries it`);
     }
   }
@@ -162,7 +169,7 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
   return { checked: operations.length, violations };
 }
 
-function ledgerWhole({ ledger, vees }: SystemState) {
+function ledgerWhole({ ledger, vees, now }: SystemState) {
   const byVee = groupBy(ledger, (e) => e.veeId);
   const violations: string[] = [];
   for (const [veeId, events] of byVee) {
@@ -170,6 +177,8 @@ function ledgerWhole({ ledger, vees }: SystemState) {
     for (const fault of ledgerFaults(events)) violations.push(`${veeId}: ${fault}`);
   }
   for (const v of vees) {
+    // Its record and its ledger are read one after the other; a commit may have come in between.
+    if (v.updatedAt > now - SETTLED_MILLIS) continue;
     const last = byVee.get(v.id)?.at(-1);
     const closed = last === undefined || last.kind === 'destroyed';
     if (v.state === 'DESTROYED' && !closed) violations.push(`${v.id} is destroyed and still metered`);

@@ -115,8 +115,9 @@ export class Containers {
       () => 0,
     );
     if (size < MOST_LOG_BYTES) return;
-    await copyFile(path, `${path}.1`);
-    await truncate(path);
+    // A disk that is full must not make the host fall silent; emptying the log is what helps then.
+    await copyFile(path, `${path}.1`).catch(() => undefined);
+    await truncate(path).catch(() => undefined);
   }
 
   async isReady({ spec }: KeptVee): Promise<boolean> {

@@ -172,7 +172,7 @@ describe('every route under every role', () => {
   it('gives an agent no say over hosts that are not its own', async () => {
     const { body } = await site.send('POST', '/v1/agents/heartbeat', {
       token: tokens.agent,
-      body: { hosts: [{ hostId: 'host-1', vees: [] }] },
+      body: { ageMillis: 0, hosts: [{ hostId: 'host-1', vees: [] }] },
     });
     expect(body.code).toBe('forbidden');
     const { fingerprint } = (await site.get('/v1/hosts/host-1')).body;

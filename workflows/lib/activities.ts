@@ -21,15 +21,20 @@ export const site = proxyActivities<SiteActivities>({
 
 /**
  * Verbs on one host; `summary` is what Temporal's UI shows of them. An agent that is away is waited for up to `giveUpMillis`; a driver that answers and
- * fails gets a bounded number of tries.
+ * fails gets a bounded number of tries. A verb that stops a VEE may take its grace time on top.
  */
-export function onHost(agentQueue: string, timing: OperationTiming, summary: string): AgentActivities {
+export function onHost(
+  agentQueue: string,
+  timing: OperationTiming,
+  summary: string,
+  graceMillis = 0,
+): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
     summary,
     taskQueue: agentQueue,
-    startToCloseTimeout: timing.attemptMillis,
-    scheduleToCloseTimeout: timing.giveUpMillis,
+    startToCloseTimeout: timing.attemptMillis + graceMillis,
+    scheduleToCloseTimeout: timing.giveUpMillis + graceMillis,
     retry: { ...RETRY, maximumAttempts: 8 },
   });
 }

@@ -20,7 +20,7 @@ async function retireVee(operation: Operation, vee: LivingVee): Promise<void> {
   await operation.step({
     name: `destroy ${veeLabel(vee)}`,
     run: () =>
-      onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`).destroyVee({
+      onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`, stopGraceMillis).destroyVee({
         hostId,
         ref: { veeId, epoch },
         graceMillis: stopGraceMillis,

@@ -31,7 +31,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       { hostId: vee.hostId, ref: { veeId, epoch: vee.epoch } },
       { hostId: move.target.hostId, ref: { veeId, epoch: move.epoch } },
     ];
-    const source = (step: string) => onHost(vee.agentQueue, timing, step);
+    const source = (step: string) => onHost(vee.agentQueue, timing, step, vee.template.stopGraceMillis);
     const target = (step: string) => onHost(move.target.agentQueue, timing, step);
     const dropTarget = () =>
       onHostUndo(move.target.agentQueue, timing, 'drop target').cancelMigration({ ...to, side: 'target' });

@@ -13,8 +13,8 @@ export interface ReadLogsInput {
 export function readVeeLogs({ agentQueue, hostId, veeId, tailLines }: ReadLogsInput): Promise<string[]> {
   const { readLogs } = proxyActivities<Pick<AgentActivities, 'readLogs'>>({
     taskQueue: agentQueue,
-    startToCloseTimeout: '5s',
-    scheduleToCloseTimeout: '10s',
+    startToCloseTimeout: '3s',
+    scheduleToCloseTimeout: '4s',
     heartbeatTimeout: '3s',
   });
   return readLogs({ hostId, veeId, tailLines });

@@ -15,7 +15,10 @@ export function restartVee(input: OperationInput): Promise<OperationOutcome> {
       name: 'stop',
       undo: () => onHostUndo(agentQueue, timing, 'stop').startVee(call),
       run: () =>
-        onHost(agentQueue, timing, 'stop').stopVee({ ...call, graceMillis: template.stopGraceMillis }),
+        onHost(agentQueue, timing, 'stop', template.stopGraceMillis).stopVee({
+          ...call,
+          graceMillis: template.stopGraceMillis,
+        }),
     });
     await operation.step({ name: 'start', run: () => onHost(agentQueue, timing, 'start').startVee(call) });
     const { readiness } = template;
