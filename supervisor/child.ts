@@ -11,6 +11,8 @@ export interface ChildSpec {
   readonly name: string;
   readonly command: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where it listens, for those who are told that it is ready. */
+  readonly address?: string;
   /** Polled until true. A Node process of ours needs none: it tells by itself. */
   readonly answers?: () => Promise<boolean>;
   readonly readyMillis?: number;
@@ -21,6 +23,7 @@ export type ChildEvent =
       readonly kind: 'starting' | 'ready' | 'stopped';
       readonly name: string;
       readonly pid?: number;
+      readonly address?: string;
       readonly millis?: number;
     }
   | { readonly kind: 'died'; readonly name: string; readonly how: string; readonly restartInMillis: number };
@@ -83,6 +86,7 @@ export class Child {
       name: this.spec.name,
       millis: Date.now() - began,
       ...(this.pid ? { pid: this.pid } : {}),
+      ...(this.spec.address ? { address: this.spec.address } : {}),
     });
   }
 
@@ -172,6 +176,7 @@ export class Child {
           name: this.spec.name,
           millis: Date.now() - began,
           ...(this.pid ? { pid: this.pid } : {}),
+          ...(this.spec.address ? { address: this.spec.address } : {}),
         });
         return;
       }

@@ -62,6 +62,7 @@ export async function startEngines(
     starts.push(
       run({
         name: 'temporal',
+        address,
         command: [programs.temporal, ...args],
         answers: () => temporalAnswers(address, namespace),
       }),
@@ -75,6 +76,7 @@ export async function startEngines(
     starts.push(
       run({
         name: 'mongodb',
+        address: `127.0.0.1:${mongoPort}`,
         command: [programs.mongodb, ...mongodArguments(folder, mongoPort)],
         answers: () => mongodAnswers(mongoPort),
       }),

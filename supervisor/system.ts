@@ -120,6 +120,7 @@ export class System {
       this.run({ name: 'site', command: ENTRY('worker/site.js'), environment }),
       this.run({
         name: 'api',
+        address: apiUrl,
         command: ENTRY('api/main.js'),
         environment: {
           ...environment,

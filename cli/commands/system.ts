@@ -116,7 +116,7 @@ function describe(event: SystemEvent): string {
     case 'starting':
       return `${event.name} starts`;
     case 'ready':
-      return `${event.name} is ready (pid ${event.pid}, ${event.millis} ms)`;
+      return `${event.name} is ready${event.address ? ` at ${event.address}` : ''} (pid ${event.pid}, ${event.millis} ms)`;
     case 'died':
       return `${event.name} died (${event.how}); starting it again in ${event.restartInMillis} ms`;
     case 'stopped':

@@ -1,8 +1,6 @@
 import type { Scenario } from '../operations/every-step-suite';
+import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API
-type Json = any;
 
 const NOT_A_STEP = new Set(['watchSite', 'reportOperation']);
 

@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { containerObstacle } from '../../drivers/container/runtime';
+import type { Json } from '../support/json';
 import { RunningSite, sluice, stillThere } from '../support/sluice-process';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the command line
-type Json = any;
 
 const PORTS = ['--api-port', '--temporal-port', '--temporal-ui-port', '--mongodb-port'];
 

@@ -2,13 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseManifest } from '../../domain/manifest/parse';
 import { containerObstacle } from '../../drivers/container/runtime';
+import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
 
 const text = readFileSync(join(process.cwd(), 'examples', 'erp.yaml'), 'utf8');
 const OVF = join(process.cwd(), '..', 'shared', 'corpus', 'ovf', 'reservoir-sap-erp.ovf');
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API
-type Json = any;
 
 describe('the ERP service that RESERVOIR was demonstrated with', () => {
   let site: TestSite;

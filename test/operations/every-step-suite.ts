@@ -1,7 +1,5 @@
+import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API
-type Json = any;
 
 /** An operation under test: fresh parameters before each run, and what must hold whatever happened. */
 export interface Scenario {

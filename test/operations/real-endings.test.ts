@@ -1,8 +1,6 @@
 import { containerObstacle } from '../../drivers/container/runtime';
+import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API
-type Json = any;
 
 /** What really happens to processes: they end by themselves, or never begin. Only containers do that. */
 (containerObstacle() ? describe.skip : describe)('a VEE whose process', () => {

@@ -1,9 +1,7 @@
+import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import type { TestSite } from '../support/site';
 import type { Scenario } from './every-step-suite';
-
-// biome-ignore lint/suspicious/noExplicitAny: answers of the API
-type Json = any;
 
 export async function operating(
   site: TestSite,

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../../activities/fault-points';
 import type { HostId } from '../../domain/ids';
 import { type AgentPlan, System, type SystemEvent } from '../../supervisor/system';
+import type { Json } from './json';
 
 export interface TestSiteOptions {
   readonly hosts?: number;
@@ -20,9 +21,6 @@ export interface Reply<T = Record<string, never>> {
   readonly body: T;
   readonly headers: Headers;
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: tests read answers whose shape the API's own schemas state
-type Json = any;
 
 const BIG = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
 

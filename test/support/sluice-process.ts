@@ -3,11 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTimeOf } from '../../supervisor/process-identity';
+import type { Json } from './json';
 
 const SLUICE = join(process.cwd(), 'bin', 'sluice');
-
-// biome-ignore lint/suspicious/noExplicitAny: answers whose shape the command's own code states
-type Json = any;
 
 /** As on a user's machine: no engine in the environment, so that `up` starts its own. */
 const ENVIRONMENT = Object.fromEntries(
