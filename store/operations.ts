@@ -94,5 +94,3 @@ export function operationRepository(db: Db) {
     },
   };
 }
-
-export type OperationRepository = ReturnType<typeof operationRepository>;

@@ -117,5 +117,3 @@ export function serviceRepository(client: MongoClient, db: Db) {
     },
   };
 }
-
-export type ServiceRepository = ReturnType<typeof serviceRepository>;

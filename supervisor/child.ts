@@ -81,13 +81,7 @@ export class Child {
         );
       await Promise.race([delay(50), this.exited]);
     }
-    this.tell({
-      kind: 'ready',
-      name: this.spec.name,
-      millis: Date.now() - began,
-      ...(this.pid ? { pid: this.pid } : {}),
-      ...(this.spec.address ? { address: this.spec.address } : {}),
-    });
+    this.tellReady(began);
   }
 
   async stop(): Promise<void> {
@@ -171,17 +165,23 @@ export class Child {
   private async reportRecovery(began: number): Promise<void> {
     while (this.process && !this.stopping) {
       if (await this.isReady()) {
-        this.tell({
-          kind: 'ready',
-          name: this.spec.name,
-          millis: Date.now() - began,
-          ...(this.pid ? { pid: this.pid } : {}),
-          ...(this.spec.address ? { address: this.spec.address } : {}),
-        });
+        this.tellReady(began);
         return;
       }
       await Promise.race([delay(50), this.exited]);
     }
+  }
+
+  private tellReady(began: number): void {
+    const { name, address } = this.spec;
+    const { pid } = this;
+    this.tell({
+      kind: 'ready',
+      name,
+      millis: Date.now() - began,
+      ...(pid ? { pid } : {}),
+      ...(address ? { address } : {}),
+    });
   }
 
   private async isReady(): Promise<boolean> {

@@ -20,8 +20,9 @@ export const site = proxyActivities<SiteActivities>({
 });
 
 /**
- * Verbs on one host; `summary` is what Temporal's UI shows of them. An agent that is away is waited for up to `giveUpMillis`; a driver that answers and
- * fails gets a bounded number of tries. A verb that stops a VEE may take its grace time on top.
+ * Verbs on one host; `summary` is what Temporal's UI shows of them. An agent that is away is waited for up to
+ * `giveUpMillis`; a driver that answers and fails gets a bounded number of tries. A verb that stops a VEE may
+ * take its grace time on top.
  */
 export function onHost(
   agentQueue: string,
