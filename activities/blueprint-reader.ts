@@ -22,7 +22,7 @@ export class BlueprintReader {
 
   async service(operationId: OperationId): Promise<ServiceRecord> {
     const operation = await this.store.operations.get(operationId);
-    const service = operation && (await this.store.services.get(operation.serviceId));
+    const service = operation?.serviceId && (await this.store.services.get(operation.serviceId));
     if (!service) throw new SluiceError('not-found', `There is no operation ${operationId}.`);
     return service;
   }

@@ -13,4 +13,6 @@ export interface SiteDeps {
   readonly liveness: LivenessPolicy;
   /** Hands a recorded request to Temporal; repeating it is harmless. */
   readonly submit: (operation: OperationRecord) => Promise<void>;
+  /** @throws SluiceError `not-cancellable` when it is past its point of no return, or over */
+  readonly cancel: (operation: OperationRecord) => Promise<void>;
 }

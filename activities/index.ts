@@ -1,4 +1,5 @@
 import type { SiteDeps } from './deps';
+import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
 import { createReservationActivities } from './reservations';
 import { createServiceRecordActivities } from './service-records';
@@ -9,6 +10,7 @@ import { createWatchActivities } from './watch';
 /** Everything that a site worker's queue offers. */
 export function createSiteActivities(deps: SiteDeps) {
   return {
+    ...createOperationActivities(deps),
     ...createPlanningActivities(deps),
     ...createReservationActivities(deps),
     ...createServiceRecordActivities(deps),

@@ -19,7 +19,7 @@ import { freshOperationId, onceOnly } from './idempotency';
 import { openApiDocument } from './openapi';
 import { problemHandler } from './problem';
 import { keepRawBody } from './raw-body';
-import { resume } from './request-operation';
+import { hand } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { hostRoutes } from './routes/hosts';
@@ -188,7 +188,7 @@ function handle(deps: ApiDeps, route: Route): RequestHandler {
       });
     const answer =
       route.write && !dryRun
-        ? await onceOnly(deps.store, req, identity, act, (begun) => resume(deps, identity, begun))
+        ? await onceOnly(deps.store, req, identity, act, (begun) => hand(deps, identity, begun))
         : await act(freshOperationId());
     if (answer) send(res, answer);
   };

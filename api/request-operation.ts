@@ -1,5 +1,5 @@
 import { SluiceError } from '../domain/errors';
-import type { VeeId } from '../domain/ids';
+import type { HostId, SiteId, VeeId } from '../domain/ids';
 import type { OperationKind, OperationParams, OperationRecord } from '../domain/operation/operation';
 import type { ServiceRecord } from '../domain/service/service';
 import type { Identity } from '../store/identities';
@@ -9,8 +9,10 @@ import { operationView } from './views';
 
 interface Asked {
   readonly kind: OperationKind;
-  readonly service: ServiceRecord;
+  readonly service?: ServiceRecord;
   readonly veeId?: VeeId;
+  /** For an operation on a host; without a service and a host it is about the site. */
+  readonly hostId?: HostId;
   readonly params?: OperationParams;
 }
 
@@ -18,17 +20,18 @@ type Asking = Pick<Context, 'operationId' | 'identity' | 'requestId'>;
 
 /** The record of an operation that was asked for and has not begun. */
 export function pendingOperation(
+  siteId: SiteId,
   { operationId, identity, requestId }: Asking,
   asked: Asked,
 ): OperationRecord {
-  const { kind, service, veeId, params = {} } = asked;
+  const { kind, service, veeId, hostId, params = {} } = asked;
   return {
     id: operationId,
     kind,
-    siteId: service.siteId,
-    tenantId: service.tenantId,
-    serviceId: service.id,
+    siteId,
+    ...(service ? { tenantId: service.tenantId, serviceId: service.id } : {}),
     ...(veeId ? { veeId } : {}),
+    ...(hostId ? { hostId } : {}),
     params,
     state: 'pending',
     steps: [],
@@ -47,20 +50,15 @@ export function pendingOperation(
  * pending record, which the site's watch hands over. Answers 202 with the operation.
  */
 export async function requestOperation(deps: ApiDeps, asking: Asking, asked: Asked): Promise<Answer> {
-  const record = await deps.store.operations.create(pendingOperation(asking, asked));
-  return hand(deps, asking.identity, record, asked.service.name);
+  const record = await deps.store.operations.create(pendingOperation(deps.siteId, asking, asked));
+  return hand(deps, asking.identity, record);
 }
 
 /** Hands a recorded operation over; also for one that an earlier request recorded. */
-export async function hand(
-  deps: ApiDeps,
-  identity: Identity,
-  record: OperationRecord,
-  serviceName: string,
-): Promise<Answer> {
+export async function hand(deps: ApiDeps, identity: Identity, record: OperationRecord): Promise<Answer> {
   if (record.state === 'pending') {
     try {
-      await deps.operations.submit(record, serviceName);
+      await deps.operations.submit(record, await subjectName(deps, record));
     } catch (error) {
       // Refused before it began: it never was an operation. A fault says nothing, so the record stays.
       if (error instanceof SluiceError && !error.retryable) await deps.store.operations.forget(record.id);
@@ -70,10 +68,12 @@ export async function hand(
   return accepted(deps, identity, await current(deps, record));
 }
 
-/** What a request that is repeated under its key is answered with: the operation that it made. */
-export async function resume(deps: ApiDeps, identity: Identity, begun: OperationRecord): Promise<Answer> {
-  const service = await deps.store.services.get(begun.serviceId);
-  return hand(deps, identity, begun, service?.name ?? begun.serviceId);
+async function subjectName(
+  { store, siteId }: ApiDeps,
+  { serviceId, hostId }: OperationRecord,
+): Promise<string> {
+  if (!serviceId) return hostId ?? siteId;
+  return (await store.services.get(serviceId))?.name ?? serviceId;
 }
 
 async function current(deps: ApiDeps, record: OperationRecord): Promise<OperationRecord> {

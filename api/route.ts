@@ -116,11 +116,12 @@ export function scopeOf(identity: Identity): { tenantId?: TenantId } {
 }
 
 /** To a tenant, another's resource does not exist: the answer must not tell that it does. */
-export function mayRead(identity: Identity, owner: { readonly tenantId: string }): boolean {
-  return identity.role === 'operator' || (identity.role === 'tenant' && identity.tenantId === owner.tenantId);
+export function mayRead(identity: Identity, owner: { readonly tenantId?: string }): boolean {
+  if (identity.role === 'operator') return true;
+  return identity.role === 'tenant' && owner.tenantId !== undefined && identity.tenantId === owner.tenantId;
 }
 
-export function found<T extends { readonly tenantId: string }>(
+export function found<T extends { readonly tenantId?: string }>(
   identity: Identity,
   what: string,
   record: T | undefined,

@@ -42,9 +42,12 @@ export const operationSchema = z
     id: z.string(),
     kind: z.enum(OPERATION_KINDS),
     state: z.enum(OPERATION_STATES),
-    tenantId: z.string(),
-    serviceId: z.string(),
+    tenantId: z.string().optional().describe('Absent for operations on hosts and on the site'),
+    serviceId: z.string().optional(),
     veeId: z.string().optional(),
+    hostId: z.string().optional(),
+    parentId: z.string().optional().describe('The operation that asked for this one'),
+    behind: z.array(z.string()).optional().describe('What it was queued behind'),
     params: z.record(z.string(), z.unknown()),
     steps: z.array(
       z.object({
@@ -69,7 +72,9 @@ export const operationSchema = z
     links: z.object({
       self: z.string(),
       events: z.string(),
-      service: z.string(),
+      service: z.string().optional(),
+      host: z.string().optional(),
+      children: z.string(),
       temporal: z.string().optional(),
     }),
   })

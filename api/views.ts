@@ -15,7 +15,8 @@ export function operationView(
   identity: Identity,
   temporalUi: string | undefined,
 ): Record<string, unknown> {
-  const { id, kind, state, tenantId, serviceId, veeId, params, done, total, cancellable, stuck } = o;
+  const { id, kind, state, tenantId, serviceId, veeId, hostId, parentId, behind, params } = o;
+  const { done, total, cancellable, stuck } = o;
   const operator = identity.role === 'operator';
   const told = (e: ErrorSummary) => (operator ? e : withoutHosts(e));
   const steps = o.steps.map((s) => (s.error ? { ...s, error: told(s.error) } : s));
@@ -28,6 +29,9 @@ export function operationView(
     tenantId,
     serviceId,
     veeId,
+    hostId,
+    parentId,
+    behind: operator ? behind : undefined,
     params,
     steps,
     progress: { done, total },
@@ -42,7 +46,9 @@ export function operationView(
     links: {
       self: `/v1/operations/${id}`,
       events: `/v1/operations/${id}/events`,
-      service: `/v1/services/${serviceId}`,
+      service: serviceId && `/v1/services/${serviceId}`,
+      host: operator && hostId ? `/v1/hosts/${hostId}` : undefined,
+      children: `/v1/operations?parent=${id}`,
       temporal:
         operator && temporalUi
           ? `${temporalUi}/workflows/${encodeURIComponent(operationWorkflowId(id))}`

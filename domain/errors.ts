@@ -131,6 +131,12 @@ export const ERRORS = {
     false,
     'Stay within the bounds that `detail` names; wider ones need a service of another name.',
   ),
+  superseded: entry(
+    409,
+    'A later request took its place',
+    false,
+    'Nothing: it had not begun, and the later request that `detail` names says what is wanted now.',
+  ),
   conflict: entry(409, 'The record changed underneath', false, 'Read it again, then decide.'),
   // Placement
   'placement-infeasible': entry(
@@ -182,6 +188,12 @@ export const ERRORS = {
     'The host’s agent does not answer',
     true,
     'Check the agent; the operation goes on when it is back.',
+  ),
+  'host-lost': entry(
+    504,
+    'The host is lost and fenced',
+    false,
+    'Its VEEs are recovered on other hosts: sluice events --subject HOST.',
   ),
   // Service as a whole
   cancelled: entry(409, 'The operation was cancelled', false, 'Nothing: what it had done was undone.'),

@@ -1,4 +1,4 @@
-import type { AgentId, HostId, SiteId } from './ids';
+import type { AgentId, HostId, OperationId, ServiceId, SiteId, VeeId } from './ids';
 import type { Capacity } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
@@ -42,6 +42,29 @@ export interface ReportedVee {
 
 export type HostLiveness = 'up' | 'suspect' | 'lost';
 
+/** That a host which fell silent was kept from running anything of ours on, and how. */
+export interface Fencing {
+  readonly at: number;
+  /** `command`: the plug-in cut it off; `operator`: a person vouched for it; `epoch`: only what it does late is refused. */
+  readonly by: 'command' | 'operator' | 'epoch';
+  readonly operationId: OperationId;
+}
+
+/** That a host is being emptied, or has been, for maintenance; and what left it for that, to be brought back. */
+export interface Maintenance {
+  readonly operationId: OperationId;
+  readonly since: number;
+  readonly drained: boolean;
+  readonly left: readonly DepartedVee[];
+}
+
+export interface DepartedVee {
+  readonly veeId: VeeId;
+  readonly serviceId: ServiceId;
+  /** The epoch that it left for: a VEE that has moved again since has another. */
+  readonly epoch: number;
+}
+
 export interface HostRecord {
   readonly id: HostId;
   readonly siteId: SiteId;
@@ -51,6 +74,8 @@ export interface HostRecord {
   readonly fingerprint: HostFingerprint;
   readonly liveness: HostLiveness;
   readonly cordoned: boolean;
+  readonly fenced?: Fencing | null;
+  readonly maintenance?: Maintenance | null;
   readonly lastHeartbeatAt: number;
   readonly reservations: Readonly<Record<string, Reservation>>;
   readonly reserved: Capacity;

@@ -42,6 +42,18 @@ export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** The workflow that owns a service's whole life. Its id is the service's lock. */
 export const serviceWorkflowId = (id: ServiceId) => `service/${id}`;
+export const hostWorkflowId = (site: SiteId, id: HostId) => `host/${site}/${id}`;
+export const siteWorkflowId = (id: SiteId) => `site/${id}`;
+
+/** The entity that admits operations on this subject: its workflow id is the subject's lock. */
+export function entityWorkflowId(subject: {
+  readonly siteId: SiteId;
+  readonly serviceId?: ServiceId;
+  readonly hostId?: HostId;
+}): string {
+  if (subject.serviceId) return serviceWorkflowId(subject.serviceId);
+  return subject.hostId ? hostWorkflowId(subject.siteId, subject.hostId) : siteWorkflowId(subject.siteId);
+}
 export const operationWorkflowId = (id: OperationId) => `operation/${id}`;
 export const siteTaskQueue = (id: SiteId) => `site:${id}`;
 export const agentTaskQueue = (site: SiteId, id: AgentId) => `agent:${site}:${id}`;

@@ -1,6 +1,6 @@
 import type { Db } from 'mongodb';
 import type { ErrorSummary } from '../domain/errors';
-import type { OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
+import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type {
   OperationKind,
   OperationProgress,
@@ -13,6 +13,8 @@ import { findPage, fromStored, type PageRequest, type Stored, toStored } from '.
 export interface OperationFilter {
   readonly tenantId?: TenantId | undefined;
   readonly serviceId?: ServiceId | undefined;
+  readonly hostId?: HostId | undefined;
+  readonly parentId?: OperationId | undefined;
   readonly veeId?: VeeId | undefined;
   readonly kind?: OperationKind | undefined;
   readonly state?: OperationState | undefined;
@@ -66,10 +68,15 @@ export function operationRepository(db: Db) {
       await operations.deleteOne({ _id: id, state: 'pending' });
     },
 
-    /** Ends a request that was recorded and turned out to be impossible: it had no effect. */
+    /** It waits for others to end; its entity keeps it, so nobody need hand it over again. */
+    async queue(id: OperationId, behind: readonly OperationId[]): Promise<void> {
+      await operations.updateOne({ _id: id, state: 'pending' }, { $set: { state: 'queued', behind } });
+    },
+
+    /** Ends a request that never began: it was impossible, or nobody wants it any more. It had no effect. */
     async refuse(id: OperationId, error: ErrorSummary, now: number): Promise<void> {
       await operations.updateOne(
-        { _id: id, state: 'pending' },
+        { _id: id, state: { $in: ['pending', 'queued'] } },
         { $set: { state: 'undone', error, endedAt: now, cancellable: false } },
       );
     },

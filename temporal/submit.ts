@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
   WithStartWorkflowOperation,
@@ -10,28 +11,35 @@ import {
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
 import { isErrorCode, SluiceError } from '../domain/errors';
 import {
+  entityWorkflowId,
+  type HostId,
   type OperationId,
   operationWorkflowId,
   type SiteId,
-  serviceWorkflowId,
   siteTaskQueue,
 } from '../domain/ids';
 import type { OperationInput, OperationRecord, OperationTiming } from '../domain/operation/operation';
 import {
   type Accepted,
   CANCEL_UPDATE,
+  type EntityInput,
+  FENCED_SIGNAL,
   RESOLVE_UPDATE,
   type Resolution,
-  type ServiceEntityInput,
+  WITHDRAW_UPDATE,
 } from '../domain/service/messages';
 import { entityAttributes } from '../workflows/lib/attributes';
 import type { ReadLogsInput } from '../workflows/vee/read-logs';
+import { CallersPerEntity } from './callers-per-entity';
 import { isTemporalAway, REQUEST_DEADLINE_MILLIS } from './connection';
+
+const MOST_ATTEMPTS = 20;
 
 /** How the API and the site's watch talk to workflows. Each call is safe to repeat. */
 export class Operations {
   private readonly client: Client;
   private readonly timing: OperationTiming;
+  private readonly callers = new CallersPerEntity();
 
   constructor(client: Client, timing: OperationTiming) {
     this.client = client;
@@ -39,36 +47,65 @@ export class Operations {
   }
 
   /**
-   * Hands a recorded request to its service's entity. The Update carries the operation's id, so a second
+   * Hands a recorded request to the entity of its service, host or site. The Update carries the operation's id, so a second
    * submission is the first one.
    * @throws SluiceError `operation-in-progress`, `transition-illegal`, `unavailable`
    */
-  async submit(record: OperationRecord, serviceName: string): Promise<void> {
-    const { id: operationId, kind, siteId, tenantId, serviceId, veeId, params, requestId } = record;
+  async submit(record: OperationRecord, name: string): Promise<void> {
+    const { id: operationId, kind, siteId, tenantId, serviceId, veeId, hostId, parentId } = record;
     const input: OperationInput = {
       operationId,
       kind,
       siteId,
-      tenantId,
-      serviceId,
-      params,
-      requestId,
+      params: record.params,
+      requestId: record.requestId,
       timing: this.timing,
+      ...(tenantId ? { tenantId } : {}),
+      ...(serviceId ? { serviceId } : {}),
       ...(veeId ? { veeId } : {}),
+      ...(hostId ? { hostId } : {}),
+      ...(parentId ? { parentId } : {}),
     };
-    await this.guarded(async () => {
-      if (kind === 'service.provision') await this.submitWithStart(input, serviceName);
-      else
-        await this.client.workflow
-          .getHandle(serviceWorkflowId(serviceId))
-          .executeUpdate<Accepted, [OperationInput]>(kind, { updateId: operationId, args: [input] });
-    });
+    const entity = entityWorkflowId(input);
+    await this.callers.one(entity, () =>
+      this.untilTaken(async () => {
+        // A service begins with its provisioning; hosts and the site have their entity whenever it is first needed.
+        if (kind === 'service.provision' || !serviceId) await this.submitWithStart(input, name);
+        else
+          await this.client.workflow
+            .getHandle(entity)
+            .executeUpdate<Accepted, [OperationInput]>(kind, { updateId: operationId, args: [input] });
+      }),
+    );
   }
 
-  async cancel(id: OperationId): Promise<void> {
+  /** Cancels an operation that runs, or withdraws one that still waits. */
+  async cancel(record: OperationRecord): Promise<void> {
+    if (record.state === 'queued')
+      try {
+        return await this.guarded(() =>
+          this.client.workflow
+            .getHandle(entityWorkflowId(record))
+            .executeUpdate<void, [OperationId]>(WITHDRAW_UPDATE, { args: [record.id] }),
+        );
+      } catch (error) {
+        // It has begun meanwhile.
+        if (!(error instanceof SluiceError) || error.code !== 'not-cancellable') throw error;
+      }
     await this.guarded(() =>
-      this.client.workflow.getHandle(operationWorkflowId(id)).executeUpdate<void, []>(CANCEL_UPDATE),
+      this.client.workflow.getHandle(operationWorkflowId(record.id)).executeUpdate<void, []>(CANCEL_UPDATE),
     );
+  }
+
+  /** Tells an operation that a host it may be waiting for is fenced. One that is over need not know. */
+  async tellFenced(id: OperationId, hostId: HostId): Promise<void> {
+    await this.guarded(async () => {
+      try {
+        await this.client.workflow.getHandle(operationWorkflowId(id)).signal(FENCED_SIGNAL, hostId);
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    });
   }
 
   async resolve(id: OperationId, resolution: Resolution): Promise<void> {
@@ -105,23 +142,44 @@ export class Operations {
     return ids;
   }
 
+  /** An entity that is between two runs, or has enough to do, says so: ask again shortly. */
+  private async untilTaken(call: () => Promise<unknown>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.guarded(call);
+      } catch (error) {
+        const busy =
+          error instanceof SluiceError && error.code === 'unavailable' && !isTemporalAway(error.cause);
+        if (!busy || attempt === MOST_ATTEMPTS) throw error;
+        await delay(attempt * 50);
+      }
+    }
+  }
+
   private async submitWithStart(input: OperationInput, name: string): Promise<void> {
-    const { siteId, tenantId, serviceId, operationId } = input;
-    const entity: ServiceEntityInput = { siteId, tenantId, serviceId, name };
-    const start = new WithStartWorkflowOperation('service', {
-      workflowId: serviceWorkflowId(serviceId),
+    const { siteId, tenantId, serviceId, hostId, operationId } = input;
+    const entity: EntityInput = {
+      siteId,
+      name,
+      ...(tenantId ? { tenantId } : {}),
+      ...(serviceId ? { serviceId } : {}),
+      ...(hostId && !serviceId ? { hostId } : {}),
+    };
+    const type = serviceId ? 'service' : hostId ? 'hostEntity' : 'siteEntity';
+    const start = new WithStartWorkflowOperation(type, {
+      workflowId: entityWorkflowId(input),
       taskQueue: siteTaskQueue(siteId),
       args: [entity],
       workflowIdConflictPolicy: 'USE_EXISTING',
       // A service that ended stays ended, whoever repeats its first request.
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdReusePolicy: serviceId ? 'REJECT_DUPLICATE' : 'ALLOW_DUPLICATE',
       workflowTaskTimeout: '3s',
       typedSearchAttributes: entityAttributes(entity),
-      staticSummary: `service ${name} of ${tenantId}`,
+      staticSummary: serviceId ? `service ${name} of ${tenantId}` : hostId ? `host ${name}` : `site ${name}`,
     });
     try {
       await this.client.workflow.executeUpdateWithStart<
-        (entity: ServiceEntityInput) => Promise<void>,
+        (entity: EntityInput) => Promise<void>,
         Accepted,
         [OperationInput]
       >(input.kind, {

@@ -37,9 +37,11 @@ async function main(log: Logger): Promise<void> {
     placementPolicy: settings.placementPolicy,
     liveness: settings.liveness,
     submit: async (record) => {
-      const service = await store.services.get(record.serviceId);
-      await operations.submit(record, service?.name ?? record.serviceId);
+      const { serviceId, hostId } = record;
+      const service = serviceId && (await store.services.get(serviceId));
+      await operations.submit(record, service ? service.name : (hostId ?? siteId));
     },
+    cancel: (record) => operations.cancel(record),
   });
   const worker = await Worker.create({
     connection: native.connection,

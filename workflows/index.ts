@@ -1,4 +1,5 @@
 /** Every workflow of a site worker. The names are the workflow types. */
+export { hostEntity } from './host/entity';
 export { watch } from './host/watch';
 export { decommissionService } from './service/decommission';
 export { service } from './service/entity';
@@ -6,6 +7,7 @@ export { provisionService } from './service/provision';
 export { resumeService } from './service/resume';
 export { scaleService } from './service/scale';
 export { suspendService } from './service/suspend';
+export { siteEntity } from './site/entity';
 export { migrateVee } from './vee/migrate';
 export { pauseVee } from './vee/pause';
 export { readVeeLogs } from './vee/read-logs';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
-import type { OperationId, ServiceId, VeeId } from '../../domain/ids';
+import type { HostId, OperationId, ServiceId, VeeId } from '../../domain/ids';
 import {
   hasEnded,
   OPERATION_KINDS,
@@ -21,7 +21,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
   const { store, operations, temporalUi } = deps;
 
   const load = async (context: Context<unknown>, id: string): Promise<OperationRecord> =>
-    found(context.identity, 'operation', await store.operations.get(id as OperationId));
+    found<OperationRecord>(context.identity, 'operation', await store.operations.get(id as OperationId));
 
   return [
     route({
@@ -33,15 +33,19 @@ export function operationRoutes(deps: ApiDeps): Route[] {
       query: pageQuery.extend({
         service: z.string().max(64).optional(),
         vee: z.string().max(64).optional(),
+        host: z.string().max(63).optional(),
+        parent: z.string().max(64).optional().describe('Those that this operation asked for'),
         kind: z.enum(OPERATION_KINDS).optional(),
         state: z.enum(OPERATION_STATES).optional(),
       }),
       responses: { 200: { description: 'A page', schema: pageOf(operationSchema) } },
-      handler: async ({ identity, query: { service, vee, kind, state, ...page } }) => {
+      handler: async ({ identity, query: { service, vee, host, parent, kind, state, ...page } }) => {
         const filter = {
           ...scopeOf(identity),
           serviceId: service as ServiceId | undefined,
           veeId: vee as VeeId | undefined,
+          hostId: host as HostId | undefined,
+          parentId: parent as OperationId | undefined,
           kind,
           state,
         };
@@ -93,7 +97,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
         const operation = await load(context, context.params.id);
         if (hasEnded(operation))
           throw new SluiceError('not-cancellable', `It is ${operation.state} already.`);
-        await operations.cancel(operation.id);
+        await operations.cancel(operation);
         return accepted(deps, context.identity, await load(context, context.params.id));
       },
     }),

@@ -298,11 +298,11 @@ async function apply(
     createdAt: now,
     updatedAt: now,
   };
-  const provisioning = pendingOperation(context, { kind: 'service.provision', service: asked });
+  const provisioning = pendingOperation(siteId, context, { kind: 'service.provision', service: asked });
   const holder = await store.services.create(asked, provisioning);
   if (holder.manifestDigest !== digest) throw alreadyThere(holder);
   const operation = await store.operations.get(holder.provisionOperationId);
-  return hand(deps, context.identity, operation ?? provisioning, holder.name);
+  return hand(deps, context.identity, operation ?? provisioning);
 }
 
 const digestOf = (manifest: Manifest) => createHash('sha256').update(JSON.stringify(manifest)).digest('hex');

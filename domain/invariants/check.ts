@@ -137,6 +137,10 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
   for (const o of operations) {
     if (hasEnded(o)) {
       if (o.state === 'stuck' && !o.stuck) violations.push(`${o.id} is stuck without a reason`);
+    } else if (o.state === 'queued') {
+      const waited = o.behind?.map((id) => byId.get(id)).filter((b) => b && !hasEnded(b)) ?? [];
+      if (waited.length === 0 && now - o.createdAt > START_GRACE_MILLIS)
+        violations.push(`${o.id} is queued behind nothing that runs`);
     } else if (o.state === 'pending') {
       if (now - o.createdAt > START_GRACE_MILLIS)
         violations.push(`${o.id} was recorded ${now - o.createdAt} ms ago and never started`);
@@ -207,9 +211,10 @@ function keysOnce({ idempotencyKeys, operations }: SystemState) {
 
 function tenantsApart({ services, vees, operations }: SystemState) {
   const owner = new Map(services.map((s) => [s.id as string, s.tenantId]));
-  const violations = [...vees, ...operations]
-    .filter((r) => owner.has(r.serviceId) && owner.get(r.serviceId) !== r.tenantId)
-    .map((r) => `${r.id} of ${r.tenantId} belongs to a service of ${owner.get(r.serviceId)}`);
+  const violations = [...vees, ...operations].flatMap((r) => {
+    const mine = r.serviceId && owner.get(r.serviceId);
+    return mine && mine !== r.tenantId ? [`${r.id} of ${r.tenantId} belongs to a service of ${mine}`] : [];
+  });
   return { checked: vees.length + operations.length, violations };
 }
 

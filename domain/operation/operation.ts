@@ -1,5 +1,5 @@
 import type { ErrorSummary } from '../errors';
-import type { OperationId, ServiceId, SiteId, TenantId, VeeId } from '../ids';
+import type { HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from '../ids';
 
 export const SERVICE_OPERATION_KINDS = [
   'service.provision',
@@ -7,6 +7,8 @@ export const SERVICE_OPERATION_KINDS = [
   'service.suspend',
   'service.resume',
   'service.decommission',
+  'service.migrate',
+  'service.relocate',
 ] as const;
 export const VEE_OPERATION_KINDS = [
   'vee.migrate',
@@ -17,13 +19,33 @@ export const VEE_OPERATION_KINDS = [
   'vee.restart',
   'vee.resize',
 ] as const;
-export const OPERATION_KINDS = [...SERVICE_OPERATION_KINDS, ...VEE_OPERATION_KINDS] as const;
+export const HOST_OPERATION_KINDS = ['host.drain', 'host.restore', 'host.recover'] as const;
+export const SITE_OPERATION_KINDS = ['site.shutdown', 'site.power-up'] as const;
+export const OPERATION_KINDS = [
+  ...SERVICE_OPERATION_KINDS,
+  ...VEE_OPERATION_KINDS,
+  ...HOST_OPERATION_KINDS,
+  ...SITE_OPERATION_KINDS,
+] as const;
 export type ServiceOperationKind = (typeof SERVICE_OPERATION_KINDS)[number];
 export type VeeOperationKind = (typeof VEE_OPERATION_KINDS)[number];
+export type HostOperationKind = (typeof HOST_OPERATION_KINDS)[number];
+export type SiteOperationKind = (typeof SITE_OPERATION_KINDS)[number];
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
-/** `completed`, `undone` and `stuck` after an abort are final; `stuck` before it waits for a person. */
-export const OPERATION_STATES = ['pending', 'running', 'undoing', 'stuck', 'completed', 'undone'] as const;
+/**
+ * `completed`, `undone` and `stuck` after an abort are final; `stuck` before it waits for a person. `queued` waits
+ * for the operations that it may not run beside (`conflicts.ts`).
+ */
+export const OPERATION_STATES = [
+  'pending',
+  'queued',
+  'running',
+  'undoing',
+  'stuck',
+  'completed',
+  'undone',
+] as const;
 export type OperationState = (typeof OPERATION_STATES)[number];
 
 export type StepState = 'running' | 'done' | 'failed' | 'undoing' | 'undone' | 'stuck' | 'abandoned';
@@ -55,13 +77,22 @@ export interface OperationProgress {
   readonly error?: ErrorSummary;
 }
 
-export interface OperationRecord extends OperationProgress {
+/** What an operation is about: a service or one of its VEEs, a host, or the whole site when it names none of them. */
+export interface OperationSubject {
+  readonly siteId: SiteId;
+  readonly tenantId?: TenantId;
+  readonly serviceId?: ServiceId;
+  readonly veeId?: VeeId;
+  readonly hostId?: HostId;
+}
+
+export interface OperationRecord extends OperationProgress, OperationSubject {
   readonly id: OperationId;
   readonly kind: OperationKind;
-  readonly siteId: SiteId;
-  readonly tenantId: TenantId;
-  readonly serviceId: ServiceId;
-  readonly veeId?: VeeId;
+  /** The operation that asked for this one, as a drain asks for migrations. */
+  readonly parentId?: OperationId;
+  /** What it was queued behind, when it was. */
+  readonly behind?: readonly OperationId[];
   readonly params: OperationParams;
   readonly requestedBy: string;
   readonly requestId: string;
@@ -78,6 +109,18 @@ export interface OperationParams {
   readonly instances?: number;
   readonly toHostId?: string;
   readonly capacity?: Readonly<Partial<Record<'cpuMillis' | 'memoryMiB', number>>>;
+  /** Of a migration or relocation of several VEEs: those on this host, or these; all when neither is given. */
+  readonly fromHostId?: string;
+  readonly veeIds?: readonly string[];
+  /** Those that no host can take stay where they are, and are named; otherwise all move or none. */
+  readonly partial?: boolean;
+  readonly deadlineMillis?: number;
+  /** What becomes of a deadline that can't be met: the plan is refused, or VEEs are stilled to move faster. */
+  readonly onDeadline?: 'refuse' | 'escalate';
+  /** Why VEEs are made anew elsewhere: their host is lost, or they can't move and the operator insists. */
+  readonly cause?: 'host-lost' | 'forced';
+  /** What a drain does with VEEs that can't move: wait for the operator's word, restart them elsewhere, or leave them. */
+  readonly immovable?: 'ask' | 'restart' | 'ignore';
 }
 
 /** How long an operation waits for things, set by the site and carried in its input so that replay agrees. */
@@ -96,17 +139,22 @@ export const DEFAULT_TIMING: OperationTiming = {
   undoGiveUpMillis: 180_000,
 };
 
-export interface OperationInput {
+export interface OperationInput extends OperationSubject {
   readonly operationId: OperationId;
   readonly kind: OperationKind;
-  readonly siteId: SiteId;
-  readonly tenantId: TenantId;
-  readonly serviceId: ServiceId;
-  readonly veeId?: VeeId;
+  readonly parentId?: OperationId;
   readonly params: OperationParams;
   readonly requestId: string;
   readonly timing: OperationTiming;
 }
+
+/** Of an operation on a service or one of its VEEs. */
+export type ServiceOperationInput = OperationInput & {
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+};
+
+export type HostOperationInput = OperationInput & { readonly hostId: HostId };
 
 export interface OperationOutcome {
   readonly operationId: OperationId;

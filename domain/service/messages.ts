@@ -1,12 +1,23 @@
-import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
-import type { OperationKind } from '../operation/operation';
+import type { OperationId, ServiceId, TenantId } from '../ids';
+import type { OperationInput, OperationKind, OperationSubject } from '../operation/operation';
 
-/** What the service's entity workflow starts with, and hands on when it continues as new. */
-export interface ServiceEntityInput {
-  readonly siteId: SiteId;
-  readonly tenantId: TenantId;
-  readonly serviceId: ServiceId;
+/**
+ * What the workflow of a long-lived entity (a service, a host, the site) starts with, and hands on when it
+ * continues as new.
+ */
+export interface EntityInput extends OperationSubject {
   readonly name: string;
+  readonly carried?: CarriedOver;
+}
+
+export type ServiceEntityInput = EntityInput & { readonly tenantId: TenantId; readonly serviceId: ServiceId };
+
+/** What a run must not forget: a repeated request has to find what became of the first. */
+export interface CarriedOver {
+  readonly running: readonly OperationInput[];
+  readonly queued: readonly OperationInput[];
+  /** Ended without a workflow of their own: superseded or withdrawn while they waited. */
+  readonly dropped: readonly OperationId[];
 }
 
 /** The entity's answer to a request: its operation has started, or had already. */
@@ -18,7 +29,11 @@ export interface Accepted {
 export const CANCEL_UPDATE = 'cancel';
 export const RESOLVE_UPDATE = 'resolve';
 export const PROGRESS_QUERY = 'progress';
-/** From an operation to its service's entity, just before its record says that it has ended. */
+/** To an entity: an operation that still waits is not to begin. */
+export const WITHDRAW_UPDATE = 'withdraw';
+/** To an operation: a host that it may be waiting for is fenced, so waiting is over. */
+export const FENCED_SIGNAL = 'fenced';
+/** From an operation to its entity, just before its record says that it has ended. */
 export const FINISHED_SIGNAL = 'finished';
 
 /** Of the entity: what holds the service now. */
@@ -27,6 +42,7 @@ export interface EntityStatus {
   readonly name: string;
   readonly ended: boolean;
   readonly running: readonly { readonly operationId: OperationId; readonly kind: OperationKind }[];
+  readonly queued: readonly { readonly operationId: OperationId; readonly kind: OperationKind }[];
 }
 
 export type Resolution = 'retry' | 'abort';

@@ -44,7 +44,10 @@ describe('writes', () => {
   it('lets one operation at a time act on a service, and names the one that does', async () => {
     const { serviceId } = await site.done(await site.apply(manifestOf('busy')));
     const path = `/v1/services/${serviceId}/components/app/scale`;
-    const replies = await Promise.all([site.post(path, { instances: 4 }), site.post(path, { instances: 5 })]);
+    const replies = await Promise.all([
+      site.post(path, { instances: 4 }),
+      site.post(`/v1/services/${serviceId}/suspend`),
+    ]);
     const [won, lost] = replies[0]?.status === 202 ? replies : [...replies].reverse();
     expect([won?.status, lost?.status, lost?.body.code]).toEqual([202, 409, 'operation-in-progress']);
     expect(lost?.body.detail).toContain(won?.body.id);
@@ -52,7 +55,37 @@ describe('writes', () => {
     await site.done(won as never);
     // What was refused left no trace.
     const operations = (await site.get(`/v1/operations?service=${serviceId}`)).body.items;
-    expect(operations.map((o: { kind: string }) => o.kind)).toEqual(['service.scale', 'service.provision']);
+    expect(operations.map((o: { kind: string }) => o.kind)).toEqual([won?.body.kind, 'service.provision']);
+  });
+
+  it('lets scalings of one array wait for each other; of those that wait the latest counts', async () => {
+    const { serviceId } = await site.done(await site.apply(manifestOf('intent')));
+    const scale = (instances: number) =>
+      site.post(`/v1/services/${serviceId}/components/app/scale`, { instances });
+    const first = await scale(9);
+    const [second, third] = [await scale(2), await scale(5)];
+    expect([first.status, second.status, third.status]).toEqual([202, 202, 202]);
+    expect(third.body).toMatchObject({ state: 'queued', behind: [first.body.id] });
+    expect(await site.ended(second.body.id)).toMatchObject({
+      state: 'undone',
+      error: { code: 'superseded', detail: expect.stringContaining(third.body.id) },
+    });
+    await site.done(first as never);
+    await site.done(third as never);
+    expect((await site.get(`/v1/services/${serviceId}`)).body.instances.app).toBe(5);
+    expect(await site.vees(serviceId)).toHaveLength(6);
+  });
+
+  it('withdraws what still waits when it is cancelled', async () => {
+    const { serviceId } = await site.done(await site.apply(manifestOf('withdrawn')));
+    const scale = (instances: number) =>
+      site.post(`/v1/services/${serviceId}/components/app/scale`, { instances });
+    const first = await scale(12);
+    const second = await scale(1);
+    expect((await site.post(`/v1/operations/${second.body.id}/cancel`)).status).toBe(202);
+    expect(await site.ended(second.body.id)).toMatchObject({ state: 'undone', error: { code: 'cancelled' } });
+    await site.done(first as never);
+    expect(await site.vees(serviceId)).toHaveLength(13);
   });
 
   it('plans without changing anything', async () => {

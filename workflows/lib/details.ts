@@ -2,9 +2,15 @@ import type { OperationInput, OperationProgress } from '../../domain/operation/o
 
 /** What Temporal's UI shows of a running operation: what it is, whose, how far, and why it waits. */
 export function describeProgress(input: OperationInput, progress: OperationProgress): string {
-  const target = input.veeId ? `VEE \`${input.veeId}\` of service` : 'service';
+  const { veeId, serviceId, tenantId, hostId, siteId } = input;
+  const vee = veeId ? `VEE \`${veeId}\` of ` : '';
+  const target = serviceId
+    ? `${vee}service \`${serviceId}\` for tenant \`${tenantId}\``
+    : hostId
+      ? `host \`${hostId}\``
+      : `site \`${siteId}\``;
   const lines = [
-    `**${input.kind}** of ${target} \`${input.serviceId}\` for tenant \`${input.tenantId}\``,
+    `**${input.kind}** of ${target}`,
     `State **${progress.state}**, step ${progress.done} of ${progress.total}.`,
   ];
   const current = progress.steps.filter((s) => s.state === 'running' || s.state === 'undoing').slice(0, 5);

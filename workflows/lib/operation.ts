@@ -4,6 +4,7 @@ import {
   CancellationScope,
   condition,
   defineQuery,
+  defineSignal,
   defineUpdate,
   getExternalWorkflowHandle,
   log,
@@ -11,7 +12,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import type { ErrorSummary } from '../../domain/errors';
-import { serviceWorkflowId } from '../../domain/ids';
+import { entityWorkflowId, type HostId } from '../../domain/ids';
 import type {
   OperationInput,
   OperationOutcome,
@@ -22,6 +23,7 @@ import type {
 } from '../../domain/operation/operation';
 import {
   CANCEL_UPDATE,
+  FENCED_SIGNAL,
   FINISHED_SIGNAL,
   PROGRESS_QUERY,
   RESOLVE_UPDATE,
@@ -30,6 +32,7 @@ import {
 import { now } from './clock';
 import { describeProgress } from './details';
 import { Aborted, CancelledByRequest, summarise } from './failure';
+import { Fences } from './fences';
 import { Journal } from './journal';
 import { tagState } from './search-attributes';
 
@@ -41,6 +44,16 @@ export interface Step<T> {
   readonly undo?: () => Promise<void>;
   /** Nothing is lost by leaving it half-way: a cancel need not wait for it. */
   readonly interruptible?: boolean;
+  /** Whose answer `run` and `undo` wait for. Once that host is fenced there is nothing to wait for any more. */
+  readonly host?: HostId;
+  /** Fencing the host does as well what this would have done on it: the step then counts as done. */
+  readonly mootWhenFenced?: boolean;
+}
+
+interface Undo {
+  readonly name: string;
+  readonly undo: () => Promise<void>;
+  readonly host: HostId | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -67,7 +80,8 @@ export async function runOperation(
 export class Operation {
   readonly input: OperationInput;
   private readonly steps: Mutable<StepRecord>[] = [];
-  private readonly undos: { name: string; undo: () => Promise<void> }[] = [];
+  private readonly undos: Undo[] = [];
+  private readonly fences = new Fences();
   private readonly journal: Journal;
   private readonly interrupts = new Set<CancellationScope>();
   private state: OperationState = 'running';
@@ -91,6 +105,7 @@ export class Operation {
           );
       },
     });
+    setHandler(defineSignal<[HostId]>(FENCED_SIGNAL), (hostId) => this.fences.raise(hostId));
     setHandler(defineUpdate<void, [Resolution]>(RESOLVE_UPDATE), (action) => this.resolve(action), {
       validator: (_action: Resolution) => {
         if (!this.stuck) throw ApplicationFailure.nonRetryable(`It is ${this.state}.`, 'not-stuck');
@@ -112,24 +127,29 @@ export class Operation {
     this.changed();
   }
 
-  async step<T>({ name, run, undo, interruptible }: Step<T>): Promise<T> {
+  async step<T>({ name, run, undo, interruptible, host, mootWhenFenced }: Step<T>): Promise<T> {
     if (!this.committed) this.throwIfCancelled();
-    if (undo && !this.committed) this.undos.push({ name, undo });
+    if (undo && !this.committed) this.undos.push({ name, undo, host });
     const record: Mutable<StepRecord> = { name, state: 'running', startedAt: now() };
     this.steps.push(record);
     this.changed();
+    const guarded = () => this.fences.guard(host, run);
     for (;;) {
       try {
-        const result = interruptible ? await this.interruptibly(run) : await run();
+        const result = interruptible ? await this.interruptibly(guarded) : await guarded();
         this.settle(record, 'done');
         return result;
       } catch (error) {
         const summary = summarise(error);
+        if (mootWhenFenced && (await this.fences.excuse(host, summary))) {
+          this.settle(record, 'done');
+          return undefined as T;
+        }
         if (!this.committed) {
           this.settle(record, 'failed', summary);
           throw error;
         }
-        await this.waitForOperator(record, 'forward', summary);
+        await this.waitForOperator(record, 'forward', summary, mootWhenFenced ? host : undefined);
       }
     }
   }
@@ -158,19 +178,24 @@ export class Operation {
 
   private async goBack(): Promise<OperationOutcome> {
     this.setState('undoing');
-    for (const { name, undo } of this.undos.reverse()) {
+    for (const { name, undo, host } of this.undos.reverse()) {
       const record = this.steps.findLast((s) => s.name === name);
       if (!record) continue;
       record.state = 'undoing';
       this.changed();
       for (;;) {
         try {
-          await undo();
+          await this.fences.guard(host, undo);
           this.settle(record, 'undone', record.error);
           break;
         } catch (error) {
+          const summary = summarise(error);
+          if (await this.fences.excuse(host, summary)) {
+            this.settle(record, 'undone', record.error);
+            break;
+          }
           try {
-            await this.waitForOperator(record, 'undo', summarise(error));
+            await this.waitForOperator(record, 'undo', summary, host);
           } catch {
             // The undos that would follow rely on this one: to run on the source while the target's copy may
             // still be there would be the worst of all ends. They are left, and the record says so.
@@ -182,11 +207,15 @@ export class Operation {
     return this.finish('undone');
   }
 
-  /** @throws Aborted when the operator gives the step up */
+  /**
+   * @param host whose fencing would make the step moot: then it is tried again by itself
+   * @throws Aborted when the operator gives the step up
+   */
   private async waitForOperator(
     record: Mutable<StepRecord>,
     direction: StuckReason['direction'],
     error: ErrorSummary,
+    host: HostId | undefined,
   ) {
     const { serial } = this.resolution;
     const before = this.state;
@@ -195,8 +224,8 @@ export class Operation {
     record.error = error;
     log.warn('operation is stuck', { step: record.name, direction, code: error.code, detail: error.detail });
     this.setState('stuck');
-    await condition(() => this.resolution.serial > serial);
-    if (this.resolution.action === 'abort') {
+    await condition(() => this.resolution.serial > serial || (host !== undefined && this.fences.knows(host)));
+    if (this.resolution.serial > serial && this.resolution.action === 'abort') {
       record.state = 'abandoned';
       throw new Aborted(error);
     }
@@ -223,21 +252,21 @@ export class Operation {
     this.setState(state);
     const { operationId } = this.input;
     const outcome = this.error ? { operationId, state, error: this.error } : { operationId, state };
-    await this.releaseService(outcome);
+    await this.releaseEntity(outcome);
     await this.journal.close(now());
     return outcome;
   }
 
   /**
-   * The service is free before anybody can read that the operation has ended: whoever asks for the next one
+   * Its subject is free before anybody can read that the operation has ended: whoever asks for the next one
    * on that news must not be refused. An entity that is gone needs no telling.
    */
-  private async releaseService(outcome: OperationOutcome): Promise<void> {
-    const entity = getExternalWorkflowHandle(serviceWorkflowId(this.input.serviceId));
+  private async releaseEntity(outcome: OperationOutcome): Promise<void> {
+    const entity = getExternalWorkflowHandle(entityWorkflowId(this.input));
     try {
       await entity.signal(FINISHED_SIGNAL, outcome);
     } catch (error) {
-      log.warn('the service’s entity could not be told', { error });
+      log.warn('the entity could not be told', { error });
     }
   }
 

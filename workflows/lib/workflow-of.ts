@@ -7,6 +7,8 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'service.suspend': 'suspendService',
   'service.resume': 'resumeService',
   'service.decommission': 'decommissionService',
+  'service.migrate': 'migrateService',
+  'service.relocate': 'relocateService',
   'vee.migrate': 'migrateVee',
   'vee.pause': 'pauseVee',
   'vee.resume': 'resumeVee',
@@ -14,4 +16,9 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'vee.restore': 'restoreVee',
   'vee.restart': 'restartVee',
   'vee.resize': 'resizeVee',
+  'host.drain': 'drainHost',
+  'host.restore': 'restoreHost',
+  'host.recover': 'recoverHost',
+  'site.shutdown': 'shutDownSite',
+  'site.power-up': 'powerUpSite',
 };

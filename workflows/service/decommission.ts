@@ -1,4 +1,4 @@
-import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { retireVees, STEPS_PER_RETIREMENT } from '../lib/retire';
@@ -8,7 +8,7 @@ import { retireVees, STEPS_PER_RETIREMENT } from '../lib/retire';
  * no way back from a destroyed VEE, so it is past its point of no return from the start: a step that can't
  * be made waits for the operator.
  */
-export function decommissionService(input: OperationInput): Promise<OperationOutcome> {
+export function decommissionService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
     operation.pointOfNoReturn();

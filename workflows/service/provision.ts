@@ -1,4 +1,4 @@
-import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
 import { deployVees, planAndReserve } from '../lib/deploy';
 import { runOperation } from '../lib/operation';
@@ -7,7 +7,7 @@ import { runOperation } from '../lib/operation';
  * A service from `requested` to `operating`: plan, reserve, then each VEE defined, started, ready and
  * metered, in start order. If any step fails all of it is undone and the service ends `decommissioned`.
  */
-export function provisionService(input: OperationInput): Promise<OperationOutcome> {
+export function provisionService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
     await operation.step({

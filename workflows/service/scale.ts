@@ -1,11 +1,11 @@
-import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
 import { deployVees, planAndReserve } from '../lib/deploy';
 import { runOperation } from '../lib/operation';
 import { retireVees, STEPS_PER_RETIREMENT } from '../lib/retire';
 
 /** Brings one elastic array to the count that was asked for: out is undone if it fails, in only goes forward. */
-export function scaleService(input: OperationInput): Promise<OperationOutcome> {
+export function scaleService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   const { component = '', instances = 0 } = input.params;
   return runOperation(input, async (operation) => {

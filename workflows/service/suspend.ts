@@ -1,4 +1,4 @@
-import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
@@ -6,7 +6,7 @@ import { inParallel } from '../lib/parallel';
 import { changeState } from '../lib/vee-transition';
 
 /** Stills every VEE, dependants first: to disk where its host can, else by pausing it. */
-export function suspendService(input: OperationInput): Promise<OperationOutcome> {
+export function suspendService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
     const groups = await operation.step({ name: 'list', run: () => site.listInStopOrder({ serviceId }) });

@@ -1,0 +1,119 @@
+import { Context } from '@temporalio/activity';
+import { derivedEntropy } from '../domain/derived-entropy';
+import { type ErrorSummary, SluiceError } from '../domain/errors';
+import { type HostId, makeOperationId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import {
+  hasEnded,
+  type OperationKind,
+  type OperationParams,
+  type OperationRecord,
+  type OperationState,
+} from '../domain/operation/operation';
+import type { SiteDeps } from './deps';
+import { serviceOf } from './planning';
+
+const POLL_MILLIS = 200;
+
+/** What one operation asks for as part of itself. `key` tells it from its siblings, so a repeat asks for the same one. */
+export interface ChildRequest {
+  readonly parentId: OperationId;
+  readonly key: string;
+  readonly kind: OperationKind;
+  readonly serviceId?: ServiceId;
+  readonly veeId?: VeeId;
+  readonly hostId?: HostId;
+  readonly params: OperationParams;
+}
+
+export interface OperationEnd {
+  readonly operationId: OperationId;
+  readonly state: OperationState;
+  readonly error?: ErrorSummary;
+}
+
+/** Activities about operations themselves: those that wait, those that others ask for, and how they ended. */
+export function createOperationActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  async function operationOf(id: OperationId): Promise<OperationRecord> {
+    const operation = await store.operations.get(id);
+    if (!operation) throw new SluiceError('not-found', `There is no operation ${id}.`);
+    return operation;
+  }
+
+  async function ended(id: OperationId): Promise<OperationEnd> {
+    const context = Context.current();
+    for (;;) {
+      const { state, error, endedAt } = await operationOf(id);
+      if (endedAt !== undefined) return { operationId: id, state, ...(error ? { error } : {}) };
+      await context.sleep(POLL_MILLIS);
+    }
+  }
+
+  return {
+    noteQueued: ({ operationId, behind }: { operationId: OperationId; behind: readonly OperationId[] }) =>
+      store.operations.queue(operationId, behind),
+
+    dropQueued: ({ operationId, error }: { operationId: OperationId; error: ErrorSummary }) =>
+      store.operations.refuse(operationId, error, deps.now()),
+
+    /**
+     * Asks for an operation as part of another. One that is refused is recorded as undone, with the reason: it
+     * is the asking operation's to decide what follows.
+     */
+    async requestOperation(call: ChildRequest): Promise<{ operationId: OperationId }> {
+      const { parentId, key, kind, serviceId, veeId, hostId, params } = call;
+      const parent = await operationOf(parentId);
+      const service = serviceId && (await serviceOf(store, serviceId));
+      const record = await store.operations.create({
+        id: makeOperationId(derivedEntropy(parentId, 'child', key)),
+        kind,
+        siteId: deps.siteId,
+        parentId,
+        ...(service ? { serviceId: service.id, tenantId: service.tenantId } : {}),
+        ...(veeId ? { veeId } : {}),
+        ...(hostId ? { hostId } : {}),
+        params,
+        state: 'pending',
+        steps: [],
+        done: 0,
+        total: 0,
+        cancellable: true,
+        requestedBy: parent.requestedBy,
+        requestId: parent.requestId,
+        revision: 0,
+        createdAt: deps.now(),
+      });
+      if (record.state === 'pending')
+        try {
+          await deps.submit(record);
+        } catch (error) {
+          if (!(error instanceof SluiceError) || error.retryable) throw error;
+          await store.operations.refuse(record.id, { code: error.code, detail: error.message }, deps.now());
+        }
+      return { operationId: record.id };
+    },
+
+    /** Waits for its end; one that is stuck has not ended. */
+    awaitOperation: ({ operationId }: { operationId: OperationId }) => ended(operationId),
+
+    /** Cancels it where it still can be, and waits for its end either way. */
+    async cancelOperation({ operationId }: { operationId: OperationId }): Promise<OperationEnd> {
+      const operation = await store.operations.get(operationId);
+      // It was never asked for.
+      if (!operation) return { operationId, state: 'undone' };
+      if (!hasEnded(operation))
+        try {
+          await deps.cancel(operation);
+        } catch (error) {
+          if (!(error instanceof SluiceError) || error.retryable) throw error;
+        }
+      return ended(operationId);
+    },
+
+    async isFenced({ hostId }: { hostId: HostId }): Promise<boolean> {
+      const host = await store.hosts.get(hostId);
+      return host?.liveness === 'lost' && host.fenced != null;
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { ErrorSummary } from '../../domain/errors';
+import type { HostId } from '../../domain/ids';
+import { site } from './activities';
+
+/**
+ * Which hosts an operation knows to be fenced, and what waits for an answer of theirs. A fenced host can't run
+ * anything of ours any more, so waiting for it is over, and an undo on it has nothing left to undo.
+ */
+export class Fences {
+  private readonly fenced = new Set<HostId>();
+  private readonly waiting = new Map<HostId, Set<CancellationScope>>();
+
+  raise(host: HostId): void {
+    this.fenced.add(host);
+    for (const scope of this.waiting.get(host) ?? []) scope.cancel();
+  }
+
+  knows(host: HostId): boolean {
+    return this.fenced.has(host);
+  }
+
+  /** @throws ApplicationFailure `host-lost` when the host is fenced before it answers */
+  async guard<T>(host: HostId | undefined, run: () => Promise<T>): Promise<T> {
+    if (host === undefined) return run();
+    const scope = new CancellationScope();
+    const scopes = this.waiting.get(host) ?? new Set();
+    this.waiting.set(host, scopes.add(scope));
+    try {
+      return await scope.run(run);
+    } catch (error) {
+      if (isCancellation(error) && this.fenced.has(host))
+        throw ApplicationFailure.nonRetryable(`${host} is lost and fenced.`, 'host-lost');
+      throw error;
+    } finally {
+      scopes.delete(scope);
+    }
+  }
+
+  /** Is the failure no more than the silence of a host that is fenced? */
+  async excuse(host: HostId | undefined, { code }: ErrorSummary): Promise<boolean> {
+    if (host === undefined || (code !== 'host-lost' && code !== 'host-unreachable')) return false;
+    if (!this.fenced.has(host) && (await site.isFenced({ hostId: host }))) this.fenced.add(host);
+    return this.fenced.has(host);
+  }
+}
