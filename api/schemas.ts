@@ -60,6 +60,10 @@ export const operationSchema = z
     ),
     progress: z.object({ done: z.int(), total: z.int() }),
     cancellable: z.boolean(),
+    notes: z
+      .array(z.object({ about: z.string(), veeId: z.string().optional(), error: errorSummary }))
+      .optional()
+      .describe('What it left as it was although it completed, and why'),
     stuck: z
       .object({ step: z.string(), direction: z.string(), error: errorSummary, choices: z.array(z.string()) })
       .optional(),

@@ -16,7 +16,7 @@ export function operationView(
   temporalUi: string | undefined,
 ): Record<string, unknown> {
   const { id, kind, state, tenantId, serviceId, veeId, hostId, parentId, behind, params } = o;
-  const { done, total, cancellable, stuck } = o;
+  const { done, total, cancellable, notes, stuck } = o;
   const operator = identity.role === 'operator';
   const told = (e: ErrorSummary) => (operator ? e : withoutHosts(e));
   const steps = o.steps.map((s) => (s.error ? { ...s, error: told(s.error) } : s));
@@ -36,6 +36,7 @@ export function operationView(
     steps,
     progress: { done, total },
     cancellable,
+    notes: notes?.map((n) => ({ ...n, error: told(n.error) })),
     stuck,
     error,
     requestedBy,

@@ -66,6 +66,14 @@ export interface StuckReason {
   readonly choices: readonly ['retry', 'abort'];
 }
 
+/** What an operation that completes has left as it was, and why: it was allowed to, or told to. */
+export interface OperationNote {
+  /** What it is about, as a person names it, such as `shop/app/3`. */
+  readonly about: string;
+  readonly veeId?: VeeId;
+  readonly error: ErrorSummary;
+}
+
 export interface OperationProgress {
   readonly state: OperationState;
   readonly steps: readonly StepRecord[];
@@ -73,6 +81,7 @@ export interface OperationProgress {
   /** How many steps are known of so far; it grows once the plan is made. */
   readonly total: number;
   readonly cancellable: boolean;
+  readonly notes?: readonly OperationNote[];
   readonly stuck?: StuckReason;
   readonly error?: ErrorSummary;
 }

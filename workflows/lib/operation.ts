@@ -15,10 +15,10 @@ import type { ErrorSummary } from '../../domain/errors';
 import { entityWorkflowId, type HostId } from '../../domain/ids';
 import type {
   OperationInput,
+  OperationNote,
   OperationOutcome,
   OperationProgress,
   OperationState,
-  StepRecord,
   StuckReason,
 } from '../../domain/operation/operation';
 import {
@@ -34,29 +34,11 @@ import { describeProgress } from './details';
 import { Aborted, CancelledByRequest, summarise } from './failure';
 import { Fences } from './fences';
 import { Journal } from './journal';
+import { type Bookkeeper, type OpenStep, Saga, type Step, type Steps } from './saga';
 import { tagState } from './search-attributes';
 
-export interface Step<T> {
-  /** Stable: logs and histories outlive code. */
-  readonly name: string;
-  readonly run: () => Promise<T>;
-  /** Registered *before* `run`, so that a run whose answer was lost is undone as well. Must be idempotent. */
-  readonly undo?: () => Promise<void>;
-  /** Nothing is lost by leaving it half-way: a cancel need not wait for it. */
-  readonly interruptible?: boolean;
-  /** Whose answer `run` and `undo` wait for. Once that host is fenced there is nothing to wait for any more. */
-  readonly host?: HostId;
-  /** Fencing the host does as well what this would have done on it: the step then counts as done. */
-  readonly mootWhenFenced?: boolean;
-}
-
-interface Undo {
-  readonly name: string;
-  readonly undo: () => Promise<void>;
-  readonly host: HostId | undefined;
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** A record holds so many of its steps: a drain may have thousands, and what matters is what is not done yet. */
+const MOST_NOTES = 100;
 
 /**
  * Runs one operation: steps forward, undo in reverse when a step fails or the operator cancels, and after
@@ -65,8 +47,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
  * The body is shielded from Temporal's own cancellation, which would abandon activities in mid-flight: a
  * cancel only keeps further steps from starting, and what is under way is awaited before it is undone.
  */
-export async function runOperation(
-  input: OperationInput,
+export async function runOperation<I extends OperationInput>(
+  input: I,
   body: (operation: Operation) => Promise<void>,
 ): Promise<OperationOutcome> {
   const operation = new Operation(input);
@@ -77,23 +59,28 @@ export async function runOperation(
   return outcome;
 }
 
-export class Operation {
+/** Where a saga goes when its operation goes back. */
+type GoingBack = 'running' | 'undoing';
+
+export class Operation implements Steps, Bookkeeper {
   readonly input: OperationInput;
-  private readonly steps: Mutable<StepRecord>[] = [];
-  private readonly undos: Undo[] = [];
-  private readonly fences = new Fences();
+  readonly fences = new Fences();
+  private readonly steps: OpenStep[] = [];
+  private readonly notes: OperationNote[] = [];
+  private readonly whole: Saga;
   private readonly journal: Journal;
   private readonly interrupts = new Set<CancellationScope>();
-  private state: OperationState = 'running';
+  private readonly stuck: StuckReason[] = [];
+  private direction: GoingBack = 'running';
+  private ended: OperationState | undefined;
   private error: ErrorSummary | undefined;
-  private stuck: StuckReason | undefined;
   private resolution: { action: Resolution; serial: number } = { action: 'retry', serial: 0 };
   private expected = 0;
-  private committed = false;
   private cancelled = false;
 
   constructor(input: OperationInput) {
     this.input = input;
+    this.whole = new Saga(this);
     this.journal = new Journal(input.operationId, now(), () => this.progress());
     setHandler(defineQuery<OperationProgress>(PROGRESS_QUERY), () => this.progress());
     setHandler(defineUpdate<void, []>(CANCEL_UPDATE), () => this.requestCancel(), {
@@ -108,7 +95,8 @@ export class Operation {
     setHandler(defineSignal<[HostId]>(FENCED_SIGNAL), (hostId) => this.fences.raise(hostId));
     setHandler(defineUpdate<void, [Resolution]>(RESOLVE_UPDATE), (action) => this.resolve(action), {
       validator: (_action: Resolution) => {
-        if (!this.stuck) throw ApplicationFailure.nonRetryable(`It is ${this.state}.`, 'not-stuck');
+        if (this.stuck.length === 0)
+          throw ApplicationFailure.nonRetryable(`It is ${this.state}.`, 'not-stuck');
       },
     });
   }
@@ -119,39 +107,37 @@ export class Operation {
     this.changed();
   }
 
-  /** From here on only forward: undos are dropped, and a step that fails waits for the operator. */
   pointOfNoReturn(): void {
-    this.throwIfCancelled();
-    this.committed = true;
-    this.undos.length = 0;
-    this.changed();
+    this.whole.pointOfNoReturn();
   }
 
-  async step<T>({ name, run, undo, interruptible, host, mootWhenFenced }: Step<T>): Promise<T> {
-    if (!this.committed) this.throwIfCancelled();
-    if (undo && !this.committed) this.undos.push({ name, undo, host });
-    const record: Mutable<StepRecord> = { name, state: 'running', startedAt: now() };
-    this.steps.push(record);
-    this.changed();
-    const guarded = () => this.fences.guard(host, run);
-    for (;;) {
-      try {
-        const result = interruptible ? await this.interruptibly(guarded) : await guarded();
-        this.settle(record, 'done');
-        return result;
-      } catch (error) {
-        const summary = summarise(error);
-        if (mootWhenFenced && (await this.fences.excuse(host, summary))) {
-          this.settle(record, 'done');
-          return undefined as T;
-        }
-        if (!this.committed) {
-          this.settle(record, 'failed', summary);
-          throw error;
-        }
-        await this.waitForOperator(record, 'forward', summary, mootWhenFenced ? host : undefined);
-      }
+  step<T>(step: Step<T>): Promise<T> {
+    return this.whole.step(step);
+  }
+
+  /** Registers what takes back a part of the operation as a whole, before that part begins. */
+  onUndo(name: string, undo: () => Promise<unknown>): void {
+    this.whole.onUndo(name, undo);
+  }
+
+  /**
+   * A part that goes back by itself when it fails, before the failure reaches the caller; who catches it lets the
+   * operation go on without that part.
+   */
+  async part<T>(body: (part: Saga) => Promise<T>): Promise<T> {
+    const part = new Saga(this);
+    try {
+      return await body(part);
+    } catch (error) {
+      if (!(error instanceof Aborted)) await part.goBack();
+      throw error;
     }
+  }
+
+  /** Says what the operation leaves undone although it completes, and why. */
+  note(note: OperationNote): void {
+    if (this.notes.length < MOST_NOTES) this.notes.push(note);
+    this.changed();
   }
 
   requestCancel(): void {
@@ -162,7 +148,7 @@ export class Operation {
   }
 
   async conduct(body: (operation: Operation) => Promise<void>): Promise<OperationOutcome> {
-    this.setState('running');
+    this.tagged();
     try {
       await body(this);
       return await this.finish('completed');
@@ -172,73 +158,34 @@ export class Operation {
       if (summary.code === 'internal') log.error('operation failed unexpectedly', { error });
       this.error = summary;
       if (error instanceof Aborted) return await this.finish('stuck');
-      return await this.goBack();
     }
-  }
-
-  private async goBack(): Promise<OperationOutcome> {
-    this.setState('undoing');
-    for (const { name, undo, host } of this.undos.reverse()) {
-      const record = this.steps.findLast((s) => s.name === name);
-      if (!record) continue;
-      record.state = 'undoing';
-      this.changed();
-      for (;;) {
-        try {
-          await this.fences.guard(host, undo);
-          this.settle(record, 'undone', record.error);
-          break;
-        } catch (error) {
-          const summary = summarise(error);
-          if (await this.fences.excuse(host, summary)) {
-            this.settle(record, 'undone', record.error);
-            break;
-          }
-          try {
-            await this.waitForOperator(record, 'undo', summary, host);
-          } catch {
-            // The undos that would follow rely on this one: to run on the source while the target's copy may
-            // still be there would be the worst of all ends. They are left, and the record says so.
-            return this.finish('stuck');
-          }
-        }
-      }
+    this.direction = 'undoing';
+    this.tagged();
+    try {
+      await this.whole.goBack(() => this.end('undone'));
+    } catch {
+      return await this.finish('stuck');
     }
-    return this.finish('undone');
+    return await this.finish('undone');
   }
 
-  /**
-   * @param host whose fencing would make the step moot: then it is tried again by itself
-   * @throws Aborted when the operator gives the step up
-   */
-  private async waitForOperator(
-    record: Mutable<StepRecord>,
-    direction: StuckReason['direction'],
-    error: ErrorSummary,
-    host: HostId | undefined,
-  ) {
-    const { serial } = this.resolution;
-    const before = this.state;
-    this.stuck = { step: record.name, direction, error, choices: ['retry', 'abort'] };
-    record.state = 'stuck';
-    record.error = error;
-    log.warn('operation is stuck', { step: record.name, direction, code: error.code, detail: error.detail });
-    this.setState('stuck');
-    await condition(() => this.resolution.serial > serial || (host !== undefined && this.fences.knows(host)));
-    if (this.resolution.serial > serial && this.resolution.action === 'abort') {
-      record.state = 'abandoned';
-      throw new Aborted(error);
-    }
-    this.stuck = undefined;
-    record.state = direction === 'undo' ? 'undoing' : 'running';
-    this.setState(before === 'stuck' ? 'running' : before);
+  // What its sagas need of it.
+
+  open(record: OpenStep): void {
+    this.steps.push(record);
+    this.changed();
   }
 
-  private resolve(action: Resolution): void {
-    this.resolution = { action, serial: this.resolution.serial + 1 };
+  changed(): void {
+    setCurrentDetails(describeProgress(this.input, this.progress()));
+    this.journal.changed();
   }
 
-  private async interruptibly<T>(run: () => Promise<T>): Promise<T> {
+  throwIfCancelled(): void {
+    if (this.cancelled) throw new CancelledByRequest();
+  }
+
+  async interruptibly<T>(run: () => Promise<T>): Promise<T> {
     const scope = new CancellationScope();
     this.interrupts.add(scope);
     try {
@@ -248,13 +195,47 @@ export class Operation {
     }
   }
 
+  /** @param host whose fencing would make the step moot: then it is tried again by itself */
+  async waitForOperator(
+    record: OpenStep,
+    direction: StuckReason['direction'],
+    error: ErrorSummary,
+    host: HostId | undefined,
+  ): Promise<void> {
+    const { serial } = this.resolution;
+    const reason: StuckReason = { step: record.name, direction, error, choices: ['retry', 'abort'] };
+    this.stuck.push(reason);
+    record.state = 'stuck';
+    record.error = error;
+    log.warn('operation is stuck', { step: record.name, direction, code: error.code, detail: error.detail });
+    this.tagged();
+    await condition(() => this.resolution.serial > serial || (host !== undefined && this.fences.knows(host)));
+    if (this.resolution.serial > serial && this.resolution.action === 'abort') {
+      record.state = 'abandoned';
+      throw new Aborted(error);
+    }
+    this.stuck.splice(this.stuck.indexOf(reason), 1);
+    record.state = direction === 'undo' ? 'undoing' : 'running';
+    this.tagged();
+  }
+
+  private resolve(action: Resolution): void {
+    this.resolution = { action, serial: this.resolution.serial + 1 };
+  }
+
   private async finish(state: OperationState): Promise<OperationOutcome> {
-    this.setState(state);
+    this.end(state);
     const { operationId } = this.input;
     const outcome = this.error ? { operationId, state, error: this.error } : { operationId, state };
     await this.releaseEntity(outcome);
     await this.journal.close(now());
     return outcome;
+  }
+
+  private end(state: OperationState): void {
+    if (this.ended) return;
+    this.ended = state;
+    this.tagged();
   }
 
   /**
@@ -270,42 +251,30 @@ export class Operation {
     }
   }
 
+  private get state(): OperationState {
+    return this.ended ?? (this.stuck.length > 0 ? 'stuck' : this.direction);
+  }
+
   private get cancellable(): boolean {
-    return this.state === 'running' && !this.committed;
+    return this.state === 'running' && !this.whole.committed;
   }
 
-  private throwIfCancelled(): void {
-    if (this.cancelled) throw new CancelledByRequest();
-  }
-
-  private settle(record: Mutable<StepRecord>, state: StepRecord['state'], error?: ErrorSummary): void {
-    record.state = state;
-    record.endedAt = now();
-    if (error) record.error = error;
-    else delete record.error;
+  private tagged(): void {
+    tagState(this.state);
     this.changed();
-  }
-
-  private setState(state: OperationState): void {
-    this.state = state;
-    tagState(state);
-    this.changed();
-  }
-
-  private changed(): void {
-    setCurrentDetails(describeProgress(this.input, this.progress()));
-    this.journal.changed();
   }
 
   private progress(): OperationProgress {
     const done = this.steps.filter((s) => s.state === 'done' || s.state === 'undone').length;
+    const [stuck] = this.stuck;
     return {
       state: this.state,
       steps: this.steps.map((s) => ({ ...s })),
       done,
       total: Math.max(this.expected, this.steps.length),
       cancellable: this.cancellable && !this.cancelled,
-      ...(this.stuck ? { stuck: this.stuck } : {}),
+      ...(this.notes.length > 0 ? { notes: [...this.notes] } : {}),
+      ...(stuck ? { stuck } : {}),
       ...(this.error ? { error: this.error } : {}),
     };
   }

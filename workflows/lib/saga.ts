@@ -1,0 +1,156 @@
+import type { ErrorSummary } from '../../domain/errors';
+import type { HostId } from '../../domain/ids';
+import type { OperationInput, StepRecord, StuckReason } from '../../domain/operation/operation';
+import { now } from './clock';
+import { summarise } from './failure';
+import type { Fences } from './fences';
+
+export interface Step<T> {
+  /** Stable: logs and histories outlive code. */
+  readonly name: string;
+  readonly run: () => Promise<T>;
+  /** Registered *before* `run`, so that a run whose answer was lost is undone as well. Must be idempotent. */
+  readonly undo?: () => Promise<unknown>;
+  /** Nothing is lost by leaving it half-way: a cancel need not wait for it. */
+  readonly interruptible?: boolean;
+  /** Whose answer `run` and `undo` wait for. Once that host is fenced there is nothing to wait for any more. */
+  readonly host?: HostId;
+  /** Fencing the host does as well what this would have done on it: the step then counts as done. */
+  readonly mootWhenFenced?: boolean;
+}
+
+/** What makes steps: an operation, or a part of one. */
+export interface Steps {
+  readonly input: OperationInput;
+  step<T>(step: Step<T>): Promise<T>;
+  /** From here on only forward: undos are dropped, and a step that fails waits for the operator. */
+  pointOfNoReturn(): void;
+}
+
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+export type OpenStep = Mutable<StepRecord>;
+
+/** What a saga needs of the operation that it belongs to. */
+export interface Bookkeeper {
+  readonly input: OperationInput;
+  readonly fences: Fences;
+  open(record: OpenStep): void;
+  changed(): void;
+  /** @throws CancelledByRequest */
+  throwIfCancelled(): void;
+  interruptibly<T>(run: () => Promise<T>): Promise<T>;
+  /** @throws Aborted when the operator gives the step up */
+  waitForOperator(
+    record: OpenStep,
+    direction: StuckReason['direction'],
+    error: ErrorSummary,
+    host: HostId | undefined,
+  ): Promise<void>;
+}
+
+interface Undo {
+  readonly record: OpenStep;
+  readonly undo: () => Promise<unknown>;
+  readonly host: HostId | undefined;
+}
+
+/**
+ * Steps forward, undos in reverse, and a point after which there is no way back. No workflow writes this by hand. An
+ * operation is one saga, and may have others within: parts that go back, or past their own point, by themselves.
+ */
+export class Saga implements Steps {
+  readonly input: OperationInput;
+  private readonly keeper: Bookkeeper;
+  private readonly undos: Undo[] = [];
+  private past = false;
+
+  constructor(keeper: Bookkeeper) {
+    this.input = keeper.input;
+    this.keeper = keeper;
+  }
+
+  get committed(): boolean {
+    return this.past;
+  }
+
+  pointOfNoReturn(): void {
+    this.keeper.throwIfCancelled();
+    this.past = true;
+    this.undos.length = 0;
+    this.keeper.changed();
+  }
+
+  /** The same, for what has happened already: a cancel that came meanwhile comes too late for it. */
+  cannotReturn(): void {
+    this.past = true;
+    this.undos.length = 0;
+    this.keeper.changed();
+  }
+
+  /** For what is no step by itself: the undo of a part as a whole. Registered before the part begins. */
+  onUndo(name: string, undo: () => Promise<unknown>): void {
+    const record: OpenStep = { name, state: 'done', startedAt: now(), endedAt: now() };
+    this.undos.push({ record, undo, host: undefined });
+  }
+
+  async step<T>({ name, run, undo, interruptible, host, mootWhenFenced }: Step<T>): Promise<T> {
+    const { keeper } = this;
+    if (!this.past) keeper.throwIfCancelled();
+    const record: OpenStep = { name, state: 'running', startedAt: now() };
+    if (undo && !this.past) this.undos.push({ record, undo, host });
+    keeper.open(record);
+    const guarded = () => keeper.fences.guard(host, run);
+    for (;;) {
+      try {
+        const result = interruptible ? await keeper.interruptibly(guarded) : await guarded();
+        this.settle(record, 'done');
+        return result;
+      } catch (error) {
+        const summary = summarise(error);
+        if (mootWhenFenced && (await keeper.fences.excuse(host, summary))) {
+          this.settle(record, 'done');
+          return undefined as T;
+        }
+        if (!this.past) {
+          this.settle(record, 'failed', summary);
+          throw error;
+        }
+        await keeper.waitForOperator(record, 'forward', summary, mootWhenFenced ? host : undefined);
+      }
+    }
+  }
+
+  /**
+   * Undoes what was done, the latest first.
+   * @throws Aborted when the operator gives an undo up. The undos that would follow rely on it (to run on the
+   * source while the target's copy may still be there would be the worst of all ends), so they are left.
+   * @param over called in the same turn as the last undo is told, so that one report tells of both
+   */
+  async goBack(over?: () => void): Promise<void> {
+    for (let entry = this.undos.pop(); entry; entry = this.undos.pop()) {
+      const { record, undo, host } = entry;
+      record.state = 'undoing';
+      this.keeper.changed();
+      for (;;) {
+        try {
+          await this.keeper.fences.guard(host, undo);
+          break;
+        } catch (error) {
+          const summary = summarise(error);
+          if (await this.keeper.fences.excuse(host, summary)) break;
+          await this.keeper.waitForOperator(record, 'undo', summary, host);
+        }
+      }
+      this.settle(record, 'undone', record.error);
+    }
+    over?.();
+  }
+
+  private settle(record: OpenStep, state: StepRecord['state'], error?: ErrorSummary): void {
+    record.state = state;
+    record.endedAt = now();
+    if (error) record.error = error;
+    else delete record.error;
+    this.keeper.changed();
+  }
+}
