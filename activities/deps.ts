@@ -1,8 +1,10 @@
-import type { LivenessPolicy } from '../domain/host';
-import type { SiteId } from '../domain/ids';
+import type { LivenessPolicy, RecoveryMode } from '../domain/host';
+import type { HostId, OperationId, SiteId } from '../domain/ids';
+import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
 import type { Store } from '../store/store';
+import type { FencingPlugin } from './fencing';
 
 /** What site activities work with; the composition root makes it, tests may replace any part. */
 export interface SiteDeps {
@@ -10,9 +12,15 @@ export interface SiteDeps {
   readonly store: Store;
   readonly now: () => number;
   readonly placementPolicy: Policy;
+  readonly migrationBudget: MigrationBudget;
   readonly liveness: LivenessPolicy;
   /** Hands a recorded request to Temporal; repeating it is harmless. */
   readonly submit: (operation: OperationRecord) => Promise<void>;
   /** @throws SluiceError `not-cancellable` when it is past its point of no return, or over */
   readonly cancel: (operation: OperationRecord) => Promise<void>;
+  /** Tells an operation that a host which it may be waiting for is fenced. */
+  readonly tellFenced: (id: OperationId, hostId: HostId) => Promise<void>;
+  /** Absent where no fencing command is set. */
+  readonly fencing: FencingPlugin | undefined;
+  readonly recovery: RecoveryMode;
 }

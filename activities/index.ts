@@ -1,8 +1,11 @@
 import type { SiteDeps } from './deps';
+import { createHostActivities } from './hosts';
+import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
 import { createReservationActivities } from './reservations';
 import { createServiceRecordActivities } from './service-records';
+import { createSitePowerActivities } from './site-power';
 import { createVeeRecordActivities } from './vee-records';
 import type { createVeehActivities } from './veeh';
 import { createWatchActivities } from './watch';
@@ -10,10 +13,13 @@ import { createWatchActivities } from './watch';
 /** Everything that a site worker's queue offers. */
 export function createSiteActivities(deps: SiteDeps) {
   return {
+    ...createHostActivities(deps),
+    ...createMoveActivities(deps),
     ...createOperationActivities(deps),
     ...createPlanningActivities(deps),
     ...createReservationActivities(deps),
     ...createServiceRecordActivities(deps),
+    ...createSitePowerActivities(deps),
     ...createVeeRecordActivities(deps),
     ...createWatchActivities(deps),
   };

@@ -5,6 +5,7 @@ import { type HostId, makeOperationId, type OperationId, type ServiceId, type Ve
 import {
   hasEnded,
   type OperationKind,
+  type OperationNote,
   type OperationParams,
   type OperationRecord,
   type OperationState,
@@ -29,7 +30,11 @@ export interface OperationEnd {
   readonly operationId: OperationId;
   readonly state: OperationState;
   readonly error?: ErrorSummary;
+  readonly notes?: readonly OperationNote[];
 }
+
+export const childId = (parentId: OperationId, key: string): OperationId =>
+  makeOperationId(derivedEntropy(parentId, 'child', key));
 
 /** Activities about operations themselves: those that wait, those that others ask for, and how they ended. */
 export function createOperationActivities(deps: SiteDeps) {
@@ -44,8 +49,9 @@ export function createOperationActivities(deps: SiteDeps) {
   async function ended(id: OperationId): Promise<OperationEnd> {
     const context = Context.current();
     for (;;) {
-      const { state, error, endedAt } = await operationOf(id);
-      if (endedAt !== undefined) return { operationId: id, state, ...(error ? { error } : {}) };
+      const { state, error, notes, endedAt } = await operationOf(id);
+      if (endedAt !== undefined)
+        return { operationId: id, state, ...(error ? { error } : {}), ...(notes ? { notes } : {}) };
       await context.sleep(POLL_MILLIS);
     }
   }
@@ -66,7 +72,7 @@ export function createOperationActivities(deps: SiteDeps) {
       const parent = await operationOf(parentId);
       const service = serviceId && (await serviceOf(store, serviceId));
       const record = await store.operations.create({
-        id: makeOperationId(derivedEntropy(parentId, 'child', key)),
+        id: childId(parentId, key),
         kind,
         siteId: deps.siteId,
         parentId,
@@ -98,7 +104,8 @@ export function createOperationActivities(deps: SiteDeps) {
     awaitOperation: ({ operationId }: { operationId: OperationId }) => ended(operationId),
 
     /** Cancels it where it still can be, and waits for its end either way. */
-    async cancelOperation({ operationId }: { operationId: OperationId }): Promise<OperationEnd> {
+    async cancelChild({ parentId, key }: { parentId: OperationId; key: string }): Promise<OperationEnd> {
+      const operationId = childId(parentId, key);
       const operation = await store.operations.get(operationId);
       // It was never asked for.
       if (!operation) return { operationId, state: 'undone' };

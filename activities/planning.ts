@@ -3,6 +3,7 @@ import { SluiceError } from '../domain/errors';
 import { agentTaskQueue, makeBlueprintId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
+import { deadlineMode } from '../domain/migration/deadline';
 import type { Blueprint, PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
@@ -24,6 +25,8 @@ export const FIRST_EPOCH = 1;
 export interface MigrationPlan {
   readonly target: { readonly hostId: VeeRecord['hostId']; readonly agentQueue: string };
   readonly epoch: number;
+  /** Only so can the deadline be met. */
+  readonly stopAndCopy: boolean;
   readonly spec: VeeSpec;
 }
 
@@ -144,10 +147,13 @@ export function createPlanningActivities(deps: SiteDeps) {
       operationId: OperationId;
       veeId: VeeId;
       toHostId?: string;
+      deadlineMillis?: number;
+      onDeadline?: 'refuse' | 'escalate';
     }): Promise<MigrationPlan> {
       const { operationId, veeId, toHostId } = call;
       const vee = await store.vees.get(veeId);
       if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
+      const mode = deadlineMode(vee, await hostOf(store, vee.hostId), deps.migrationBudget, call);
       const held = (await store.hosts.all()).find((h) => h.reservations[veeId]?.operationId === operationId);
       const hostId = held?.id ?? (await reserveTarget(vee, operationId, toHostId));
       const target = await hostOf(store, hostId);
@@ -156,6 +162,7 @@ export function createPlanningActivities(deps: SiteDeps) {
       return {
         target: { hostId, agentQueue: agentTaskQueue(target.siteId, target.agentId) },
         epoch,
+        stopAndCopy: mode === 'stop-and-copy',
         spec: { veeId, epoch, tenantId, serviceId, component, index, template },
       };
     },

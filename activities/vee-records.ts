@@ -3,7 +3,7 @@ import { hasEnded } from '../domain/operation/operation';
 import type { LivingVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import { nextState, type VeeVerb } from '../domain/vee/state-machine';
-import type { VeeRecord, VeeTemplate } from '../domain/vee/vee';
+import type { VeeRecord } from '../domain/vee/vee';
 import { BlueprintReader } from './blueprint-reader';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
@@ -14,10 +14,22 @@ interface OnVee {
   readonly veeId: VeeId;
 }
 
+/** A VEE as an operation that holds its lock needs it. */
+export type LockedVee = LivingVee & Pick<VeeRecord, 'tenantId' | 'serviceId' | 'template'>;
+
 interface OnBlueprint {
   readonly operationId: OperationId;
   readonly blueprintId: BlueprintId;
 }
+
+/** How a VEE came to another host: by its operation's move, by the undo of it, or made anew. */
+export type MoveStep = 'move' | 'move back' | 'relocate';
+
+const MOVE_EVENTS: Readonly<Record<MoveStep, { kind: string; verb: string }>> = {
+  move: { kind: 'moved', verb: 'moved to' },
+  'move back': { kind: 'moved-back', verb: 'moved back to' },
+  relocate: { kind: 'relocated', verb: 'was made anew on' },
+};
 
 /** Activities that record what was done to a VEE, and meter it. Each may be repeated; none decides anything. */
 export function createVeeRecordActivities(deps: SiteDeps) {
@@ -109,14 +121,15 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       await told(vee, operationId, 'destroyed', `${vee.component}/${vee.index} ended on ${vee.hostId}`);
     },
 
-    async lockVee({
-      operationId,
-      veeId,
-      verb,
-    }: OnVee & { verb: VeeVerb }): Promise<LivingVee & { template: VeeTemplate }> {
+    async lockVee({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }): Promise<LockedVee> {
       const vee = await store.vees.beginTransition(veeId, verb, operationId, deps.now(), hasEndedById);
-      return { ...(await toLiving(store, vee)), template: vee.template };
+      const { tenantId, serviceId, template } = vee;
+      return { ...(await toLiving(store, vee)), tenantId, serviceId, template };
     },
+
+    /** From now on only a copy with this epoch counts, wherever another may still run. */
+    supersedeVee: ({ operationId, veeId, epoch }: OnVee & { epoch: number }) =>
+      store.vees.raiseEpoch(veeId, operationId, epoch, deps.now()),
 
     unlockVee: ({ operationId, veeId }: OnVee) =>
       store.vees.abandonTransition(veeId, operationId, deps.now()),
@@ -170,16 +183,22 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       veeId,
       toHostId,
       epoch,
-    }: OnVee & { toHostId: HostId; epoch: number }): Promise<void> {
+      step = 'move',
+    }: OnVee & { toHostId: HostId; epoch: number; step?: MoveStep }): Promise<void> {
       const vee = await store.vees.commit({
         veeId,
         operationId,
-        step: 'move',
-        change: { hostId: toHostId, epoch },
+        step,
+        change: { hostId: toHostId, epoch, ...(step === 'relocate' ? { state: 'ACTIVE' } : {}) },
         ledger: 'moved',
         now: deps.now(),
       });
-      await told(vee, operationId, 'moved', `${vee.component}/${vee.index} moved to ${toHostId}`);
+      await told(
+        vee,
+        operationId,
+        MOVE_EVENTS[step].kind,
+        `${vee.component}/${vee.index} ${MOVE_EVENTS[step].verb} ${toHostId}`,
+      );
     },
   };
 

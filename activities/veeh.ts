@@ -89,7 +89,13 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     },
 
     prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).prepareTarget(spec),
-    sendVee: ({ hostId, ref, offer }: OnHost & { offer: TransferOffer }) => on(hostId).send(ref, offer),
+    sendVee: ({
+      hostId,
+      ref,
+      offer,
+      stopAndCopy = false,
+    }: OnHost & { offer: TransferOffer; stopAndCopy?: boolean }) =>
+      on(hostId).send(ref, offer, { stopAndCopy }),
     switchOver: ({ hostId, ref }: OnHost) => on(hostId).switchOver(ref),
     finishMigration: ({ hostId, ref }: OnHost) => on(hostId).finish(ref),
 

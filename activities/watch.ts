@@ -1,5 +1,7 @@
 import { Context, log } from '@temporalio/activity';
+import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
+import { makeOperationId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { SiteDeps } from './deps';
 
@@ -31,10 +33,39 @@ export function createWatchActivities(deps: SiteDeps) {
         message: `${id} is ${liveness}: no heartbeat came`,
         subject: id,
       });
+    await recoverLost(now);
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))
       await handOver(operation);
     await tellExited(now);
     lastLook = deps.now();
+  }
+
+  /** A host that is lost with VEEs on it is recovered once for each time that it fell silent, where that is allowed. */
+  async function recoverLost(now: number): Promise<void> {
+    if (deps.recovery === 'manual' || (deps.recovery === 'fenced' && !deps.fencing)) return;
+    for (const host of await store.hosts.all()) {
+      if (host.liveness !== 'lost' || host.fenced) continue;
+      if ((await store.vees.find({ hostId: host.id, living: true })).length === 0) continue;
+      const id = makeOperationId(derivedEntropy('recover', host.id, host.lastHeartbeatAt));
+      await store.operations.create({
+        id,
+        kind: 'host.recover',
+        siteId: deps.siteId,
+        hostId: host.id,
+        params: {},
+        state: 'pending',
+        steps: [],
+        done: 0,
+        total: 0,
+        cancellable: false,
+        requestedBy: 'site',
+        requestId: `lost-${host.lastHeartbeatAt}`,
+        revision: 0,
+        createdAt: now,
+      });
+      const operation = await store.operations.get(id);
+      if (operation?.state === 'pending') await handOver(operation);
+    }
   }
 
   /** A VEE that ended by itself is told once for each time that it ran; what becomes of it, an operator decides. */

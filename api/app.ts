@@ -22,9 +22,11 @@ import { keepRawBody } from './raw-body';
 import { hand } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
+import { agentRoutes } from './routes/agents';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
 import { serviceRoutes } from './routes/services';
+import { siteRoutes } from './routes/site';
 import { systemRoutes } from './routes/system';
 import { veeRoutes } from './routes/vees';
 
@@ -33,9 +35,16 @@ const NO_QUERY = z.strictObject({});
 const ANONYMOUS: Identity = { id: 'anonymous', role: 'tenant', name: 'anonymous', createdAt: 0 };
 
 export function allRoutes(deps: ApiDeps): Route[] {
-  return [serviceRoutes, veeRoutes, hostRoutes, operationRoutes, accountRoutes, systemRoutes].flatMap(
-    (make) => make(deps),
-  );
+  return [
+    serviceRoutes,
+    veeRoutes,
+    hostRoutes,
+    agentRoutes,
+    operationRoutes,
+    accountRoutes,
+    siteRoutes,
+    systemRoutes,
+  ].flatMap((make) => make(deps));
 }
 
 /** The HTTP interface, without a socket: stateless, so any number of processes may serve it. */

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { SiteId } from '../domain/ids';
+import type { MigrationBudget } from '../domain/migration/estimate';
 import type { Policy } from '../domain/placement/model';
 import type { Logger } from '../process/log';
 import type { Store } from '../store/store';
@@ -11,6 +12,9 @@ export interface ApiDeps {
   readonly operations: Operations;
   readonly temporal: Client;
   readonly placementPolicy: Policy;
+  readonly migrationBudget: MigrationBudget;
+  /** Is there a command that cuts a lost host off? */
+  readonly canFence: boolean;
   readonly log: Logger;
   /** Are indexes and first tokens in place? Before that nobody can be told apart. */
   readonly started: () => boolean;

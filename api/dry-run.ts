@@ -1,6 +1,8 @@
 import { derivedEntropy } from '../domain/derived-entropy';
 import { makeBlueprintId, type OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import { deadlineMode } from '../domain/migration/deadline';
+import type { OperationParams } from '../domain/operation/operation';
 import type { PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
@@ -91,12 +93,13 @@ export async function planMigration(
   vee: VeeRecord,
   operationId: OperationId,
   toHostId: string | undefined,
+  deadline: Pick<OperationParams, 'deadlineMillis' | 'onDeadline'>,
 ): Promise<Answer> {
   const manifest = await deps.store.services.manifest(service.manifestDigest);
   const source = await deps.store.hosts.get(vee.hostId);
   if (!source)
     return { status: 200, body: { dryRun: true, operation: 'vee.migrate', feasible: false, steps: [] } };
-  const kind = source.fingerprint.capabilities.migration;
+  const kind = deadlineMode(vee, source, deps.migrationBudget, deadline);
   return decide(
     deps,
     identity,

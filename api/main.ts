@@ -38,6 +38,8 @@ async function main(log: Logger): Promise<void> {
     operations: new Operations(client, settings.timing),
     temporal: client,
     placementPolicy: settings.placementPolicy,
+    migrationBudget: settings.migrationBudget,
+    canFence: settings.fencing !== undefined,
     log,
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
     started: () => started,

@@ -131,6 +131,19 @@ export const hostSchema = z
     labels: z.record(z.string(), z.string()),
     liveness: z.enum(['up', 'suspect', 'lost']),
     cordoned: z.boolean(),
+    maintenance: z
+      .object({
+        operationId: z.string(),
+        since: millis,
+        drained: z.boolean(),
+        cordonedBefore: z.boolean(),
+        left: z.array(z.object({ veeId: z.string(), serviceId: z.string(), epoch: z.int() })),
+      })
+      .optional()
+      .describe('While it is emptied, and until it is restored: what left it'),
+    fenced: z
+      .object({ at: millis, by: z.enum(['command', 'operator', 'epoch']), operationId: z.string() })
+      .optional(),
     lastHeartbeatAt: millis,
     fingerprint: z.record(z.string(), z.unknown()),
     reserved: capacitySchema,

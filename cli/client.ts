@@ -21,6 +21,7 @@ export interface OperationView {
     readonly error?: { readonly code: string; readonly detail: string };
   }[];
   readonly progress: { readonly done: number; readonly total: number };
+  readonly notes?: readonly { readonly about: string; readonly error: { readonly detail: string } }[];
   readonly stuck?: {
     readonly step: string;
     readonly direction: string;

@@ -31,6 +31,7 @@ export async function conclude(
           ...(answer.steps.length > 0 || !answer.feasible
             ? answer.steps.map((s) => `  ${s}`)
             : ['  nothing to do']),
+          ...(answer.estimatedMillis ? [`  takes at most ${answer.estimatedMillis} ms`] : []),
           ...(answer.why ? [`  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
@@ -57,11 +58,13 @@ export async function watchToEnd(command: Command, client: ApiClient, started: O
   const { json = false } = globals(command);
   const ended = await followAloud(client, started, json);
   if (json) printJson(ended);
-  else console.log(describeEnd(ended));
+  else console.log([describeEnd(ended), ...notesOf(ended)].join('\n'));
   if (ended.state === 'completed') return;
   const infeasible = ended.error?.code === 'placement-infeasible';
   throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
 }
+
+const notesOf = ({ notes = [] }: OperationView) => notes.map((n) => `  left: ${n.about}: ${n.error.detail}`);
 
 const STILL_MILLIS = 5_000;
 
@@ -105,6 +108,7 @@ interface Plan {
   readonly feasible: boolean;
   readonly steps: readonly string[];
   readonly why?: string;
+  readonly estimatedMillis?: number;
 }
 
 function isPlan(answer: unknown): answer is Plan {

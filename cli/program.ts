@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerReadCommands } from './commands/reads';
 import { registerServiceCommands } from './commands/services';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     );
   registerSystemCommands(program);
   registerServiceCommands(program);
+  registerMaintenanceCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);

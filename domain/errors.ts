@@ -151,6 +151,12 @@ export const ERRORS = {
     true,
     'Try again: the snapshot was out of date several times in a row.',
   ),
+  'deadline-unmeetable': entry(
+    422,
+    'It can’t be done by then',
+    false,
+    'Allow more time, move fewer VEEs, or let them be stilled: onDeadline "escalate".',
+  ),
   // Hosts and drivers
   'epoch-fenced': entry(
     409,
@@ -188,6 +194,24 @@ export const ERRORS = {
     'The host’s agent does not answer',
     true,
     'Check the agent; the operation goes on when it is back.',
+  ),
+  'drain-incomplete': entry(
+    409,
+    'The host is not empty',
+    false,
+    'Move or stop what `detail` names and retry; or drain with --force-restart or --ignore.',
+  ),
+  'fencing-unconfirmed': entry(
+    422,
+    'Nobody vouches that the host is off',
+    false,
+    'See that it is off and say so (--confirm-down), or set SLUICE_FENCE_COMMAND.',
+  ),
+  'fencing-failed': entry(
+    502,
+    'The lost host could not be fenced',
+    false,
+    'Mend the fencing command, or make sure that the host is off; then retry.',
   ),
   'host-lost': entry(
     504,

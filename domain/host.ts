@@ -55,6 +55,8 @@ export interface Maintenance {
   readonly operationId: OperationId;
   readonly since: number;
   readonly drained: boolean;
+  /** Was it cordoned before, or has somebody asked for that since? A drain that is cancelled leaves it so. */
+  readonly cordonedBefore: boolean;
   readonly left: readonly DepartedVee[];
 }
 
@@ -91,6 +93,13 @@ export interface LivenessPolicy {
   readonly suspectAfterMillis: number;
   readonly lostAfterMillis: number;
 }
+
+/**
+ * Whether VEEs of a lost host are made anew elsewhere without being asked: `fenced` only where a fencing command sees
+ * to it that they can't run twice, `always` also where only epochs do, `manual` never.
+ */
+export const RECOVERY_MODES = ['fenced', 'always', 'manual'] as const;
+export type RecoveryMode = (typeof RECOVERY_MODES)[number];
 
 /** Does the driver offer what a verb on a running VEE needs? */
 export function canDo(capabilities: DriverCapabilities, verb: VeeVerb): boolean {

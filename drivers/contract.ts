@@ -42,7 +42,7 @@ export interface Driver {
   /** Migration, in phases. Up to `switchOver` the source can go on; `cancel` on both sides makes it so. */
   prepareTarget(spec: VeeSpec): Promise<TransferOffer>;
   /** Moves the VEE's state; when it returns the source copy no longer runs. */
-  send(ref: VeeRef, offer: TransferOffer): Promise<void>;
+  send(ref: VeeRef, offer: TransferOffer, how?: SendOptions): Promise<void>;
   switchOver(ref: VeeRef): Promise<void>;
   /** On the source: `epoch` is the target's, so whatever is left here is superseded and removed. */
   finish(ref: VeeRef): Promise<void>;
@@ -81,6 +81,11 @@ export interface VeeStatus extends VeeRef {
 export interface ExecResult {
   readonly exitCode: number;
   readonly stdout: string;
+}
+
+export interface SendOptions {
+  /** Still it before anything is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */
+  readonly stopAndCopy?: boolean;
 }
 
 /** Where the target waits for the state. Its meaning is the driver's; it is small and holds no secret for long. */

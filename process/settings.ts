@@ -1,10 +1,13 @@
 import { z } from 'zod';
-import type { LivenessPolicy } from '../domain/host';
+import { type LivenessPolicy, RECOVERY_MODES, type RecoveryMode } from '../domain/host';
 import { NAME_PATTERN, type SiteId } from '../domain/ids';
+import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migration/estimate';
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
 import { POLICY_NAMES, type Policy } from '../domain/placement/model';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
+
+const kbps = (fallback: number) => z.coerce.number().int().min(1).max(400_000_000).default(fallback);
 
 /** What every process of a site reads from its environment. Temporal's own variables: see `temporal/connection.ts`. */
 const siteSchema = z.object({
@@ -15,9 +18,14 @@ const siteSchema = z.object({
     .regex(/^[A-Za-z0-9_-]{1,38}$/)
     .default('sluice'),
   SLUICE_PLACEMENT_POLICY: z.enum(POLICY_NAMES).default('striping'),
+  SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
+  SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
+  SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
+  SLUICE_MIGRATION_LINK_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.linkKbps),
+  SLUICE_MIGRATION_STREAM_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.streamKbps),
   SLUICE_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.giveUpMillis),
   SLUICE_UNDO_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.undoGiveUpMillis),
 });
@@ -27,7 +35,10 @@ export interface SiteSettings {
   readonly mongoUri: string;
   readonly database: string;
   readonly placementPolicy: Policy;
+  readonly migrationBudget: MigrationBudget;
   readonly liveness: LivenessPolicy;
+  readonly recovery: RecoveryMode;
+  readonly fencing: { readonly command: string; readonly timeoutMillis: number } | undefined;
   readonly timing: OperationTiming;
 }
 
@@ -39,7 +50,16 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
     mongoUri: env.MONGODB_URI,
     database: env.SLUICE_DATABASE,
     placementPolicy: { name: env.SLUICE_PLACEMENT_POLICY },
+    migrationBudget: {
+      linkKbps: env.SLUICE_MIGRATION_LINK_KBPS,
+      streamKbps: env.SLUICE_MIGRATION_STREAM_KBPS,
+    },
     liveness: { suspectAfterMillis: env.SLUICE_SUSPECT_MILLIS, lostAfterMillis: env.SLUICE_LOST_MILLIS },
+    recovery: env.SLUICE_RECOVERY,
+    fencing:
+      env.SLUICE_FENCE_COMMAND === undefined
+        ? undefined
+        : { command: env.SLUICE_FENCE_COMMAND, timeoutMillis: env.SLUICE_FENCE_TIMEOUT_MILLIS },
     timing: {
       attemptMillis: env.SLUICE_ATTEMPT_MILLIS,
       giveUpMillis: env.SLUICE_GIVE_UP_MILLIS,

@@ -1,5 +1,14 @@
 import type { Db, Document } from 'mongodb';
-import type { HostFingerprint, HostLiveness, HostRecord, LivenessPolicy, ReportedVee } from '../domain/host';
+import { SluiceError } from '../domain/errors';
+import type {
+  DepartedVee,
+  Fencing,
+  HostFingerprint,
+  HostLiveness,
+  HostRecord,
+  LivenessPolicy,
+  ReportedVee,
+} from '../domain/host';
 import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
 import { type Capacity, DIMENSIONS, sum, ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
@@ -64,15 +73,104 @@ export function hostRepository(db: Db) {
       return result.matchedCount === 1;
     },
 
+    /**
+     * Begins to empty a host: nothing new comes to it. Repeating it under the same operation changes nothing.
+     * @throws SluiceError `conflict` when another operation has it in maintenance
+     */
+    async beginMaintenance(id: HostId, operationId: OperationId, now: number): Promise<void> {
+      const host = await this.get(id);
+      if (!host) throw new SluiceError('not-found', `There is no host ${id}.`);
+      const { maintenance, cordoned } = host;
+      if (maintenance?.operationId === operationId) return;
+      // Drained before and drained again: what left it then is still to be brought back.
+      const kept = maintenance?.left ?? [];
+      const result = await hosts.updateOne(
+        { _id: id, generation: host.generation },
+        {
+          $set: {
+            cordoned: true,
+            maintenance: {
+              operationId,
+              since: now,
+              drained: false,
+              cordonedBefore: maintenance?.cordonedBefore ?? cordoned,
+              left: kept,
+            },
+          },
+          $inc: { generation: 1 },
+        },
+      );
+      if (result.modifiedCount === 0)
+        throw new SluiceError('unavailable', `${id} changed meanwhile; trying again.`);
+    },
+
+    /** Undo of `beginMaintenance`: as open as it was, or as somebody has asked for since. */
+    async abandonMaintenance(id: HostId, operationId: OperationId): Promise<void> {
+      const host = await this.get(id);
+      if (host?.maintenance?.operationId !== operationId) return;
+      await hosts.updateOne(
+        { _id: id, 'maintenance.operationId': operationId },
+        { $set: { cordoned: host.maintenance.cordonedBefore, maintenance: null }, $inc: { generation: 1 } },
+      );
+    },
+
+    /** Notes what has left a host that is being emptied; noting one again changes its epoch only. */
+    async noteDeparted(
+      id: HostId,
+      operationId: OperationId,
+      departed: readonly DepartedVee[],
+    ): Promise<void> {
+      const host = await this.get(id);
+      if (host?.maintenance?.operationId !== operationId) return;
+      const left = new Map([...host.maintenance.left, ...departed].map((d) => [d.veeId, d]));
+      await hosts.updateOne(
+        { _id: id, 'maintenance.operationId': operationId },
+        { $set: { 'maintenance.left': [...left.values()] } },
+      );
+    },
+
+    async setDrained(id: HostId, operationId: OperationId): Promise<void> {
+      await hosts.updateOne(
+        { _id: id, 'maintenance.operationId': operationId },
+        { $set: { 'maintenance.drained': true } },
+      );
+    },
+
+    /** Ends the maintenance of a host; it is open again. */
+    async endMaintenance(id: HostId): Promise<void> {
+      await hosts.updateOne(
+        { _id: id, maintenance: { $ne: null } },
+        { $set: { maintenance: null }, $inc: { generation: 1 } },
+      );
+    },
+
+    /** @returns false when the host has come back meanwhile: then there is nothing to fence */
+    async fence(id: HostId, fencing: Fencing): Promise<boolean> {
+      const result = await hosts.updateOne({ _id: id, liveness: 'lost' }, { $set: { fenced: fencing } });
+      return result.matchedCount === 1;
+    },
+
+    /** A host that came back holds nothing that was superseded any more. @returns true when it was fenced until now */
+    async liftFence(id: HostId): Promise<boolean> {
+      const result = await hosts.updateOne(
+        { _id: id, liveness: 'up', fenced: { $ne: null } },
+        { $set: { fenced: null } },
+      );
+      return result.modifiedCount === 1;
+    },
+
     /** @returns the host, or undefined when it isn't there or its generation moved on */
     async setCordoned(
       id: HostId,
       cordoned: boolean,
       generation: number | undefined,
     ): Promise<HostRecord | undefined> {
+      // During a drain it stays closed; what is asked for now holds once that is cancelled.
+      const draining = (await this.get(id))?.maintenance?.drained === false;
+      const $set = draining ? { 'maintenance.cordonedBefore': cordoned } : { cordoned };
       const doc = await hosts.findOneAndUpdate(
         { _id: id, ...(generation === undefined ? {} : { generation }) },
-        { $set: { cordoned }, $inc: { generation: 1 } },
+        { $set, $inc: { generation: 1 } },
         { returnDocument: 'after' },
       );
       return doc ? fromStored<HostRecord>(doc) : undefined;
@@ -137,7 +235,7 @@ export function hostRepository(db: Db) {
      * Gives back what one VEE holds on a host. With `operationId` only if that operation took it: an undo
      * must not free what somebody else holds. The condition on the entry makes it happen once.
      */
-    async release(id: HostId, veeId: string, operationId?: OperationId): Promise<void> {
+    async release(id: HostId, veeId: string, operationId?: string): Promise<void> {
       const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
       if (!held || (operationId !== undefined && held.operationId !== operationId)) return;
       await hosts.updateOne(

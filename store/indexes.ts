@@ -15,10 +15,13 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   // The idempotency key of a ledger event is its `_id`; this one serves usage by period.
   ['usage', { tenantId: 1, serviceId: 1, veeId: 1, seq: 1 }],
   ['usage', { veeId: 1, seq: 1 }],
+  ['usage', { operationId: 1 }],
   ['operations', { createdAt: -1, _id: -1 }],
   ['operations', { tenantId: 1, createdAt: -1, _id: -1 }],
   ['operations', { serviceId: 1, createdAt: -1 }],
   ['operations', { state: 1, createdAt: 1 }],
+  ['operations', { parentId: 1, createdAt: -1 }],
+  ['operations', { hostId: 1, createdAt: -1 }],
   ['events', { at: -1, _id: -1 }],
   ['events', { tenantId: 1, at: -1, _id: -1 }],
   ['events', { serviceId: 1, at: -1 }],

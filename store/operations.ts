@@ -46,6 +46,11 @@ export function operationRepository(db: Db) {
       return (await operations.find().toArray()).map((d) => fromStored<OperationRecord>(d));
     },
 
+    async underWay(): Promise<OperationRecord[]> {
+      const docs = await operations.find({ endedAt: { $exists: false } }).toArray();
+      return docs.map((d) => fromStored<OperationRecord>(d));
+    },
+
     /** Recorded, and perhaps never handed to Temporal: a process died between the two. */
     async pendingSince(before: number): Promise<OperationRecord[]> {
       const docs = await operations.find({ state: 'pending', createdAt: { $lte: before } }).toArray();

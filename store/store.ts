@@ -6,6 +6,7 @@ import { identityRepository } from './identities';
 import { operationRepository } from './operations';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
+import { siteRepository } from './site';
 import { type VeeRepository, veeRepository } from './vees';
 
 /** One repository a collection, and what needs several of them. */
@@ -18,6 +19,7 @@ export function createStore({ client, db }: StoreConnection) {
     exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
     operations: operationRepository(db),
+    site: siteRepository(db),
     blueprints: blueprintRepository(db),
     events: eventRepository(db),
     idempotency: idempotencyRepository(db),

@@ -13,7 +13,7 @@ interface VeeBookkeeping {
   ledgerAt: number;
   lastCommit: string | null;
   /** The newest epoch handed out, and to which operation. */
-  epochs: { last: number; operationId: OperationId | null };
+  epochs: { last: number; operationId: string | null };
 }
 type StoredVee = Stored<VeeRecord> & VeeBookkeeping;
 
@@ -24,6 +24,9 @@ export interface VeeFilter {
   readonly hostId?: HostId | undefined;
   readonly state?: VeeState | undefined;
 }
+
+/** What decides whether a copy of a VEE that is found somewhere counts. */
+export type Standing = Pick<VeeRecord, 'epoch' | 'state' | 'hostId' | 'updatedAt'>;
 
 export interface VeeChange {
   readonly state?: VeeState;
@@ -115,17 +118,42 @@ export function veeRepository(client: MongoClient, db: Db) {
 
     /**
      * The epoch for a VEE's next activation: never handed out before, also not to an attempt that failed, and
-     * the same for a repeat by the same operation.
+     * the same for a repeat of the same claim: an operation, or its way back.
      */
-    async nextEpoch(id: VeeId, operationId: OperationId): Promise<number> {
+    async nextEpoch(id: VeeId, claim: string): Promise<number> {
       await vees.updateOne(
-        { _id: id, 'epochs.operationId': { $ne: operationId } },
-        { $inc: { 'epochs.last': 1 }, $set: { 'epochs.operationId': operationId } },
+        { _id: id, 'epochs.operationId': { $ne: claim } },
+        { $inc: { 'epochs.last': 1 }, $set: { 'epochs.operationId': claim } },
       );
       const doc = await vees.findOne({ _id: id });
-      if (doc?.epochs.operationId !== operationId)
+      if (doc?.epochs.operationId !== claim)
         throw new SluiceError('conflict', `${id} is being moved by another operation.`);
       return doc.epochs.last;
+    },
+
+    /** Raises the recorded epoch of a VEE that this operation holds; one that is newer already stays. */
+    async raiseEpoch(id: VeeId, operationId: OperationId, epoch: number, now: number): Promise<void> {
+      const result = await vees.updateOne(
+        { _id: id, 'transition.operationId': operationId, epoch: { $lt: epoch } },
+        { $set: { epoch, updatedAt: now }, $inc: { generation: 1 } },
+      );
+      if (result.matchedCount === 1) return;
+      const current = await vees.findOne({ _id: id });
+      if (current?.transition?.operationId !== operationId)
+        throw new SluiceError('conflict', `${id} is not held by ${operationId}.`);
+    },
+
+    /** The recorded epoch and state of those among these ids that are recorded. */
+    async standing(ids: readonly VeeId[]): Promise<Map<VeeId, Standing>> {
+      const docs = await vees
+        .find({ _id: { $in: [...ids] } }, { projection: { epoch: 1, state: 1, hostId: 1, updatedAt: 1 } })
+        .toArray();
+      return new Map(
+        docs.map(({ _id, epoch, state, hostId, updatedAt }) => [
+          _id as VeeId,
+          { epoch, state, hostId, updatedAt },
+        ]),
+      );
     },
 
     /** Gives the lock back without a change; does nothing if this operation does not hold it. */
@@ -210,6 +238,12 @@ export function veeRepository(client: MongoClient, db: Db) {
           return plain(updated);
         }),
       );
+    },
+
+    /** VEEs that an operation has moved, as they are now. */
+    async movedBy(operationId: OperationId): Promise<VeeRecord[]> {
+      const ids = await ledger.distinct('veeId', { operationId, kind: 'moved' });
+      return (await vees.find({ _id: { $in: ids as string[] } }).toArray()).map(plain);
     },
 
     async ledgerEvents(

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReportedVee } from '../domain/host';
-import type { HostId } from '../domain/ids';
+import type { HostId, VeeId } from '../domain/ids';
 import type { Driver, DriverState } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { Logger } from '../process/log';
@@ -9,6 +9,13 @@ import type { AgentSettings } from './agent-settings';
 
 const RETRY_MILLIS = 500;
 const REQUEST_MILLIS = 5_000;
+
+interface SupersededCopy {
+  readonly hostId: HostId;
+  readonly veeId: VeeId;
+  /** Of the copy, which may be followed by a newer one on the same host. */
+  readonly epoch: number;
+}
 
 interface Credential {
   readonly token: string;
@@ -70,6 +77,7 @@ export class AgentLink {
   async beat(): Promise<void> {
     while (!this.stopped) {
       const response = await this.post('/v1/agents/heartbeat', this.token, await this.reports());
+      if (response?.ok) await this.endSuperseded(response);
       if (response?.status === 401 || response?.status === 404) {
         this.log.warn(
           { status: response.status },
@@ -78,6 +86,22 @@ export class AgentLink {
         await this.join();
       }
       await this.pause(this.settings.heartbeatMillis);
+    }
+  }
+
+  /** Copies that were made anew elsewhere while this host could not be reached, or ended: they must not run on. */
+  private async endSuperseded(response: Response): Promise<void> {
+    const answer = (await response.json().catch(() => ({}))) as { superseded?: readonly SupersededCopy[] };
+    for (const { hostId, veeId, epoch } of answer.superseded ?? []) {
+      try {
+        const copy = await this.driver(hostId).inspect(veeId);
+        if (copy?.epoch !== epoch) continue;
+        await this.driver(hostId).destroy({ veeId, epoch });
+        this.log.warn({ hostId, veeId, epoch }, 'ended a copy that was superseded while this host was away');
+      } catch (error) {
+        // The next heartbeat will tell of it again.
+        this.log.error({ err: error, hostId, veeId }, 'a superseded copy could not be ended');
+      }
     }
   }
 

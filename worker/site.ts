@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createSiteActivities } from '../activities';
 import { FaultPoints } from '../activities/fault-points';
+import { commandFencing } from '../activities/fencing';
 import { activityInterceptor } from '../activities/interceptor';
 import { siteTaskQueue } from '../domain/ids';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
@@ -35,6 +36,7 @@ async function main(log: Logger): Promise<void> {
     store,
     now: Date.now,
     placementPolicy: settings.placementPolicy,
+    migrationBudget: settings.migrationBudget,
     liveness: settings.liveness,
     submit: async (record) => {
       const { serviceId, hostId } = record;
@@ -42,6 +44,9 @@ async function main(log: Logger): Promise<void> {
       await operations.submit(record, service ? service.name : (hostId ?? siteId));
     },
     cancel: (record) => operations.cancel(record),
+    tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
+    recovery: settings.recovery,
+    fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const worker = await Worker.create({
     connection: native.connection,

@@ -1,13 +1,20 @@
 /** Every workflow of a site worker. The names are the workflow types. */
+export { drainHost } from './host/drain';
 export { hostEntity } from './host/entity';
+export { recoverHost } from './host/recover';
+export { restoreHost } from './host/restore';
 export { watch } from './host/watch';
 export { decommissionService } from './service/decommission';
 export { service } from './service/entity';
+export { migrateService } from './service/migrate';
 export { provisionService } from './service/provision';
+export { relocateService } from './service/relocate';
 export { resumeService } from './service/resume';
 export { scaleService } from './service/scale';
 export { suspendService } from './service/suspend';
 export { siteEntity } from './site/entity';
+export { powerUpSite } from './site/power-up';
+export { shutDownSite } from './site/shutdown';
 export { migrateVee } from './vee/migrate';
 export { pauseVee } from './vee/pause';
 export { readVeeLogs } from './vee/read-logs';

@@ -6,10 +6,13 @@ import { makeServiceId, type ServiceId, type TenantId } from '../../domain/ids';
 import { componentNamed, initialInstances } from '../../domain/manifest/components';
 import { checkManifest, parseManifest } from '../../domain/manifest/parse';
 import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
+import { MOST_MOVES } from '../../domain/migration/plan-moves';
 import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
+import { deadlineShape, setOnly } from '../migration-request';
+import { planServiceMoves } from '../plan-maintenance';
 import { hand, pendingOperation, requestOperation } from '../request-operation';
 import {
   type Answer,
@@ -204,6 +207,41 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
           service,
           params: { component: component.name, instances },
         });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/services/{id}/migrate',
+      tag: 'services',
+      summary: 'Move several of its VEEs to other hosts, together',
+      roles: ['operator'],
+      params: byId,
+      query: dryRunQuery,
+      body: json(
+        z.strictObject({
+          fromHost: z.string().max(63).optional().describe('Those on this host; all when left out'),
+          vees: z.array(z.string().max(64)).min(1).max(MOST_MOVES).optional().describe('These and no others'),
+          toHost: z.string().max(63).optional(),
+          partial: z.boolean().default(false).describe('Move what can be moved; else all or none'),
+          ...deadlineShape,
+        }),
+      ),
+      responses: started,
+      write: true,
+      dryRun: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        checkMatch(context.ifMatch, service);
+        requirePhase(service, 'migrate', ['operating']);
+        const { fromHost, toHost, vees, partial, ...deadline } = context.body;
+        const params = {
+          partial,
+          ...setOnly({ fromHostId: fromHost, toHostId: toHost, veeIds: vees }),
+          ...setOnly(deadline),
+        };
+        if (context.dryRun) return planServiceMoves(deps, service, context.operationId, params);
+        return requestOperation(deps, context, { kind: 'service.migrate', service, params });
       },
     }),
     ...(['suspend', 'resume'] as const).map((verb) =>

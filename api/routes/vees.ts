@@ -8,6 +8,7 @@ import type { VeeRecord } from '../../domain/vee/vee';
 import { illegalTransition } from '../../store/vees';
 import type { ApiDeps } from '../deps';
 import { planForOne, planMigration } from '../dry-run';
+import { deadlineShape, setOnly } from '../migration-request';
 import { requestOperation } from '../request-operation';
 import {
   byId,
@@ -222,23 +223,31 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       roles: ['operator'],
       params: byId,
       query: dryRunQuery,
-      body: json(z.strictObject({ toHost: z.string().max(63).optional() })),
+      body: json(z.strictObject({ toHost: z.string().max(63).optional(), ...deadlineShape })),
       responses: started,
       write: true,
       dryRun: true,
       ifMatch: true,
       handler: async (context) => {
         const { vee, service } = await ready(context, 'migrate');
-        const { toHost } = context.body;
+        const { toHost, ...deadline } = context.body;
         if (toHost !== undefined && !(await store.hosts.get(toHost as HostId)))
           throw new SluiceError('not-found', `There is no host "${toHost}".`, { pointer: '/toHost' });
         if (context.dryRun)
-          return planMigration(deps, context.identity, service, vee, context.operationId, toHost);
+          return planMigration(
+            deps,
+            context.identity,
+            service,
+            vee,
+            context.operationId,
+            toHost,
+            setOnly(deadline),
+          );
         return requestOperation(deps, context, {
           kind: 'vee.migrate',
           service,
           veeId: vee.id,
-          params: toHost ? { toHostId: toHost } : {},
+          params: { ...(toHost ? { toHostId: toHost } : {}), ...setOnly(deadline) },
         });
       },
     }),

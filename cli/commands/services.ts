@@ -17,7 +17,7 @@ async function readManifestFile(file: string): Promise<string> {
   }
 }
 
-function count(flag: string, given: string): number {
+export function count(flag: string, given: string): number {
   if (/^\d+$/.test(given)) return Number(given);
   throw new CliError(`${flag} takes a whole number, not "${given}".`, EXIT.usage);
 }
@@ -113,26 +113,6 @@ export function registerServiceCommands(program: Command): void {
           command,
           client,
           await client.write('POST', path, { instances: wanted }),
-          options.wait,
-        );
-      },
-    );
-
-  program
-    .command('migrate <vee>')
-    .description('move a VEE (id or SERVICE/COMPONENT/INDEX) to another host')
-    .option('--to <host>', 'this host and no other')
-    .option('--dry-run', 'plan only', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)')
-    .action(
-      async (target: string, options: { to?: string; dryRun: boolean; wait: boolean }, command: Command) => {
-        const client = await clientOf(command);
-        const path = `/v1/vees/${await findVee(client, target)}/migrate?dryRun=${options.dryRun}`;
-        await conclude(
-          command,
-          client,
-          await client.write('POST', path, options.to ? { toHost: options.to } : {}),
           options.wait,
         );
       },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../ids';
+import { SLA_CLASSES } from './sla-class';
 
 /**
  * The service definition manifest, version 1, with all eight parts of RESERVOIR's (seed 000 §2):
@@ -153,6 +154,10 @@ export const manifestSchema = z
     kind: z.literal('Service'),
     name,
     description: z.string().max(2_000).optional(),
+    slaClass: z
+      .enum(SLA_CLASSES)
+      .optional()
+      .describe('Who comes first when a lost host leaves too little room for all; bronze when left out'),
     capacityScalePercent: z
       .int()
       .min(1)

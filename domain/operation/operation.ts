@@ -126,8 +126,10 @@ export interface OperationParams {
   readonly deadlineMillis?: number;
   /** What becomes of a deadline that can't be met: the plan is refused, or VEEs are stilled to move faster. */
   readonly onDeadline?: 'refuse' | 'escalate';
-  /** Why VEEs are made anew elsewhere: their host is lost, or they can't move and the operator insists. */
-  readonly cause?: 'host-lost' | 'forced';
+  /** Why VEEs are made anew: their host is lost, they can't move and the operator insists, or they are not there. */
+  readonly cause?: 'host-lost' | 'forced' | 'missing';
+  /** Of a recovery: the operator vouches that the host is off. */
+  readonly confirmed?: boolean;
   /** What a drain does with VEEs that can't move: wait for the operator's word, restart them elsewhere, or leave them. */
   readonly immovable?: 'ask' | 'restart' | 'ignore';
 }

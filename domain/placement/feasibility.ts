@@ -38,15 +38,16 @@ export class Board {
   readonly hosts: readonly SnapshotHost[];
   private readonly request: PlacementRequest;
   private readonly free: Map<HostId, Capacity>;
+  /** Those that move are at their old place until they have left it: constraints hold on the way too. */
   private readonly placed: PlacedVee[];
+  private readonly moving: ReadonlySet<string>;
 
   constructor(snapshot: Snapshot, request: PlacementRequest) {
     this.request = request;
     this.hosts = snapshot.hosts;
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
-    // A migrating VEE must not be held against its own move.
-    const moving = new Set(request.migration ? request.vees.map((v) => v.id) : []);
-    this.placed = snapshot.vees.filter((v) => !moving.has(v.id));
+    this.placed = [...snapshot.vees];
+    this.moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
   }
 
   freeOn(host: SnapshotHost): Capacity {
@@ -76,9 +77,9 @@ export class Board {
     const found: Refusal[] = [];
     if (host.liveness !== 'up') found.push({ reason: 'not-up', liveness: host.liveness });
     if (host.cordoned) found.push({ reason: 'cordoned' });
-    const { migration } = this.request;
-    if (migration?.from === host.id) found.push({ reason: 'source-host' });
-    if (migration && migration.driver !== host.driver)
+    if (unit.vees.some((v) => v.moving?.away && v.moving.from === host.id))
+      found.push({ reason: 'source-host' });
+    if (unit.vees.some((v) => v.moving?.driver !== undefined && v.moving.driver !== host.driver))
       found.push({ reason: 'other-driver', driver: host.driver });
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
@@ -100,9 +101,11 @@ export class Board {
       if (twin)
         return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
       for (const other of this.placed) {
+        if (other.id === v.id) continue;
         if (other.hostId === host.id && conflict(c, v, other))
           return `${other.component} (${other.id}) is there`;
-        if (other.hostId !== host.id && bound(c, v, other))
+        // Whatever it must be together with moves along, as one unit.
+        if (other.hostId !== host.id && !this.moving.has(other.id) && bound(c, v, other))
           return `${other.component} (${other.id}) is on ${other.hostId}`;
       }
     }

@@ -38,6 +38,8 @@ export interface RequestedVee {
   readonly index: number;
   readonly need: Capacity;
   readonly image: string;
+  /** Set when it lives already: where, must it go away from there, and which driver can take it over, if one must. */
+  readonly moving?: { readonly from: HostId; readonly away: boolean; readonly driver?: string };
 }
 
 /**
@@ -65,8 +67,6 @@ export type Constraint =
 export interface PlacementRequest {
   readonly vees: readonly RequestedVee[];
   readonly constraints: readonly Constraint[];
-  /** Set for a migration: where it runs now (not a target), and which driver can take it over. */
-  readonly migration?: { readonly from: HostId; readonly driver: string };
 }
 
 export const POLICY_NAMES = ['packing', 'striping'] as const;
@@ -118,6 +118,8 @@ export interface Blueprint {
   readonly seed: string;
   readonly algorithm: 'greedy' | 'exact';
   readonly assignments: readonly Assignment[];
+  /** Of a plan that may leave some where they are: those, and why. */
+  readonly left?: readonly { readonly veeId: VeeId; readonly because: string }[];
 }
 
 /** The other answer of a plan: nothing fits, with the reason of every host for every VEE left over. */

@@ -1,13 +1,13 @@
 import { derivedEntropy } from '../derived-entropy';
 import { SluiceError } from '../errors';
 import type { HostRecord } from '../host';
-import { makeVeeId, type OperationId } from '../ids';
+import { makeVeeId, type OperationId, type ServiceId } from '../ids';
 import { componentNamed, templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
 import { constraintsOf } from './constraints';
-import type { PlacementRequest, RequestedVee } from './model';
+import type { Constraint, PlacementRequest, RequestedVee } from './model';
 
 /** Members to add to one component, by their place in the array. */
 export interface Additions {
@@ -47,29 +47,52 @@ export function additionRequest(
   return { vees, constraints: constraintsOf(manifest, service.id) };
 }
 
-/** A new place for a VEE that runs; `toHostId` leaves one host to choose from, with its reasons if it can't. */
+/** New places for VEEs that live. A driver is named where only one of its kind can take the VEE over. */
+export function moveRequest(
+  manifest: Manifest,
+  serviceId: ServiceId,
+  vees: readonly { readonly vee: VeeRecord; readonly away: boolean; readonly driver?: string }[],
+  toHostId?: string,
+): PlacementRequest {
+  const components = [...new Set(vees.map(({ vee }) => vee.component))];
+  const chosen = (component: string): Constraint => ({
+    kind: 'assignment',
+    serviceId,
+    component,
+    labels: {},
+    allowHosts: toHostId ? [toHostId] : [],
+    denyHosts: [],
+  });
+  return {
+    vees: vees.map(({ vee, away, driver }) => {
+      const { id, tenantId, component, index, template } = vee;
+      const moving = { from: vee.hostId, away, ...(driver ? { driver } : {}) };
+      return {
+        id,
+        tenantId,
+        serviceId,
+        component,
+        index,
+        need: template.capacity,
+        image: template.image,
+        moving,
+      };
+    }),
+    constraints: [...constraintsOf(manifest, serviceId), ...(toHostId ? components.map(chosen) : [])],
+  };
+}
+
+/** A new place for one VEE that runs; `toHostId` leaves one host to choose from, with its reasons if it can't. */
 export function migrationRequest(
   manifest: Manifest,
   vee: VeeRecord,
   source: HostRecord,
   toHostId: string | undefined,
 ): PlacementRequest {
-  const { id, tenantId, serviceId, component, index, template } = vee;
-  const chosen = toHostId
-    ? [
-        {
-          kind: 'assignment' as const,
-          serviceId,
-          component,
-          labels: {},
-          allowHosts: [toHostId],
-          denyHosts: [],
-        },
-      ]
-    : [];
-  return {
-    vees: [{ id, tenantId, serviceId, component, index, need: template.capacity, image: template.image }],
-    constraints: [...constraintsOf(manifest, serviceId), ...chosen],
-    migration: { from: source.id, driver: source.fingerprint.driver },
-  };
+  return moveRequest(
+    manifest,
+    vee.serviceId,
+    [{ vee, away: true, driver: source.fingerprint.driver }],
+    toHostId,
+  );
 }

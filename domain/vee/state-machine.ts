@@ -16,6 +16,7 @@ export const VEE_VERBS = [
   'restart',
   'resize',
   'migrate',
+  'relocate',
   'destroy',
 ] as const;
 export type VeeVerb = (typeof VEE_VERBS)[number];
@@ -29,10 +30,11 @@ export const TRANSITIONS: Readonly<Record<VeeState, Partial<Readonly<Record<VeeV
     restart: 'ACTIVE',
     resize: 'ACTIVE',
     migrate: 'ACTIVE',
+    relocate: 'ACTIVE',
     destroy: 'DESTROYED',
   },
-  PAUSED: { resume: 'ACTIVE', destroy: 'DESTROYED' },
-  SUSPENDED: { restore: 'ACTIVE', destroy: 'DESTROYED' },
+  PAUSED: { resume: 'ACTIVE', relocate: 'ACTIVE', destroy: 'DESTROYED' },
+  SUSPENDED: { restore: 'ACTIVE', relocate: 'ACTIVE', destroy: 'DESTROYED' },
   DESTROYED: {},
 };
 
@@ -44,9 +46,11 @@ export function legalVerbs(from: VeeState): VeeVerb[] {
   return VEE_VERBS.filter((verb) => TRANSITIONS[from][verb] !== undefined);
 }
 
-/** Of those, what somebody may ask of one VEE: it is started and destroyed with its service, or by scaling. */
+/** What is not asked of one VEE: it is started and destroyed with its service, and made anew by recoveries. */
+const OF_THE_SYSTEM: readonly VeeVerb[] = ['start', 'destroy', 'relocate'];
+
 export function requestableVerbs(from: VeeState): VeeVerb[] {
-  return legalVerbs(from).filter((verb) => verb !== 'start' && verb !== 'destroy');
+  return legalVerbs(from).filter((verb) => !OF_THE_SYSTEM.includes(verb));
 }
 
 /** States in which a VEE holds a place on its host, and so a reservation. */

@@ -168,9 +168,8 @@ describe('plan', () => {
       vees: [{ id: 'vee-a-0' as VeeId, tenantId, serviceId, component: 'a', hostId: 'h1' as HostId }],
     };
     const request = {
-      vees: [vee('a', 0)],
+      vees: [{ ...vee('a', 0), moving: { from: 'h1' as HostId, away: true, driver: 'simulator' } }],
       constraints: [within('a')],
-      migration: { from: 'h1' as HostId, driver: 'simulator' },
     };
     expect(placed(snapshot, request)).toEqual({ 'a/0': 'h3' });
   });

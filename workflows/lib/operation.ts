@@ -76,6 +76,8 @@ export class Operation implements Steps, Bookkeeper {
   private error: ErrorSummary | undefined;
   private resolution: { action: Resolution; serial: number } = { action: 'retry', serial: 0 };
   private expected = 0;
+  /** Of the stuck steps, those that a cancel would end. */
+  private waitingForWord = 0;
   private cancelled = false;
 
   constructor(input: OperationInput) {
@@ -134,9 +136,20 @@ export class Operation implements Steps, Bookkeeper {
     }
   }
 
+  /** Is this failure the end of the whole: a cancel, or a step that was given up? */
+  isEnding(error: unknown): boolean {
+    return this.cancelled || error instanceof Aborted;
+  }
+
   /** Says what the operation leaves undone although it completes, and why. */
   note(note: OperationNote): void {
     if (this.notes.length < MOST_NOTES) this.notes.push(note);
+    this.changed();
+  }
+
+  /** The same, as it stands now: what was left a while ago may have gone since. */
+  replaceNotes(notes: readonly OperationNote[]): void {
+    this.notes.splice(0, this.notes.length, ...notes.slice(0, MOST_NOTES));
     this.changed();
   }
 
@@ -182,7 +195,7 @@ export class Operation implements Steps, Bookkeeper {
   }
 
   throwIfCancelled(): void {
-    if (this.cancelled) throw new CancelledByRequest();
+    if (this.cancelled && this.direction === 'running') throw new CancelledByRequest();
   }
 
   async interruptibly<T>(run: () => Promise<T>): Promise<T> {
@@ -201,20 +214,32 @@ export class Operation implements Steps, Bookkeeper {
     direction: StuckReason['direction'],
     error: ErrorSummary,
     host: HostId | undefined,
+    cancellable: boolean,
   ): Promise<void> {
     const { serial } = this.resolution;
     const reason: StuckReason = { step: record.name, direction, error, choices: ['retry', 'abort'] };
     this.stuck.push(reason);
+    if (cancellable) this.waitingForWord++;
     record.state = 'stuck';
     record.error = error;
     log.warn('operation is stuck', { step: record.name, direction, code: error.code, detail: error.detail });
     this.tagged();
-    await condition(() => this.resolution.serial > serial || (host !== undefined && this.fences.knows(host)));
+    await condition(
+      () =>
+        this.resolution.serial > serial ||
+        (host !== undefined && this.fences.knows(host)) ||
+        (cancellable && this.cancelled),
+    );
+    if (cancellable) this.waitingForWord--;
     if (this.resolution.serial > serial && this.resolution.action === 'abort') {
       record.state = 'abandoned';
       throw new Aborted(error);
     }
     this.stuck.splice(this.stuck.indexOf(reason), 1);
+    if (cancellable && this.cancelled) {
+      record.state = 'failed';
+      throw new CancelledByRequest();
+    }
     record.state = direction === 'undo' ? 'undoing' : 'running';
     this.tagged();
   }
@@ -256,7 +281,8 @@ export class Operation implements Steps, Bookkeeper {
   }
 
   private get cancellable(): boolean {
-    return this.state === 'running' && !this.whole.committed;
+    const waits = this.state === 'stuck' && this.direction === 'running' && this.waitingForWord > 0;
+    return (this.state === 'running' || waits) && !this.whole.committed;
   }
 
   private tagged(): void {

@@ -15,6 +15,8 @@ export interface Step<T> {
   readonly interruptible?: boolean;
   /** Whose answer `run` and `undo` wait for. Once that host is fenced there is nothing to wait for any more. */
   readonly host?: HostId;
+  /** A failure is put to the operator rather than undo everything; a cancel is still possible then. */
+  readonly patient?: boolean;
   /** Fencing the host does as well what this would have done on it: the step then counts as done. */
   readonly mootWhenFenced?: boolean;
 }
@@ -39,12 +41,17 @@ export interface Bookkeeper {
   /** @throws CancelledByRequest */
   throwIfCancelled(): void;
   interruptibly<T>(run: () => Promise<T>): Promise<T>;
-  /** @throws Aborted when the operator gives the step up */
+  /**
+   * @param cancellable may a cancel end the wait?
+   * @throws Aborted when the operator gives the step up
+   * @throws CancelledByRequest
+   */
   waitForOperator(
     record: OpenStep,
     direction: StuckReason['direction'],
     error: ErrorSummary,
     host: HostId | undefined,
+    cancellable: boolean,
   ): Promise<void>;
 }
 
@@ -93,7 +100,7 @@ export class Saga implements Steps {
     this.undos.push({ record, undo, host: undefined });
   }
 
-  async step<T>({ name, run, undo, interruptible, host, mootWhenFenced }: Step<T>): Promise<T> {
+  async step<T>({ name, run, undo, interruptible, patient, host, mootWhenFenced }: Step<T>): Promise<T> {
     const { keeper } = this;
     if (!this.past) keeper.throwIfCancelled();
     const record: OpenStep = { name, state: 'running', startedAt: now() };
@@ -111,11 +118,17 @@ export class Saga implements Steps {
           this.settle(record, 'done');
           return undefined as T;
         }
-        if (!this.past) {
+        if (!this.past && !(patient && summary.code !== 'cancelled')) {
           this.settle(record, 'failed', summary);
           throw error;
         }
-        await keeper.waitForOperator(record, 'forward', summary, mootWhenFenced ? host : undefined);
+        await keeper.waitForOperator(
+          record,
+          'forward',
+          summary,
+          mootWhenFenced ? host : undefined,
+          !this.past,
+        );
       }
     }
   }
@@ -138,7 +151,7 @@ export class Saga implements Steps {
         } catch (error) {
           const summary = summarise(error);
           if (await this.keeper.fences.excuse(host, summary)) break;
-          await this.keeper.waitForOperator(record, 'undo', summary, host);
+          await this.keeper.waitForOperator(record, 'undo', summary, host, false);
         }
       }
       this.settle(record, 'undone', record.error);

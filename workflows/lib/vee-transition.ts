@@ -2,7 +2,7 @@ import type { LivingVee } from '../../domain/service/deployment';
 import { veeLabel } from '../../domain/service/deployment';
 import type { VeeVerb } from '../../domain/vee/state-machine';
 import { onHost, onHostUndo, site } from './activities';
-import type { Operation } from './operation';
+import type { Steps } from './saga';
 import { tagHost } from './search-attributes';
 
 /** Verbs that are one call on a host, each with the one that takes it back. */
@@ -10,12 +10,7 @@ const INVERSE = { pause: 'resume', resume: 'pause', suspend: 'restore', restore:
 export type SimpleVerb = keyof typeof INVERSE;
 
 /** Takes the VEE's lock; the undo gives it back. Every operation on a VEE begins with it. */
-export async function lockVee(
-  operation: Operation,
-  veeId: LivingVee['veeId'],
-  verb: VeeVerb,
-  label?: string,
-) {
+export async function lockVee(operation: Steps, veeId: LivingVee['veeId'], verb: VeeVerb, label?: string) {
   const { operationId } = operation.input;
   const vee = await operation.step({
     name: label ? `lock ${label}` : 'lock',
@@ -28,7 +23,7 @@ export async function lockVee(
 
 /** Lock, act, commit, for one VEE and one of the simple verbs. */
 export async function changeState(
-  operation: Operation,
+  operation: Steps,
   veeId: LivingVee['veeId'],
   verb: SimpleVerb,
   label?: string,

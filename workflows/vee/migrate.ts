@@ -1,4 +1,4 @@
-import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import type { OperationInput, OperationOutcome, OperationParams } from '../../domain/operation/operation';
 import { onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { tagHost } from '../lib/search-attributes';
@@ -23,7 +23,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
         site.planMigration({
           operationId,
           veeId,
-          ...(input.params.toHostId ? { toHostId: input.params.toHostId } : {}),
+          ...onlySet(input.params),
         }),
     });
     tagHost(move.target.hostId);
@@ -44,7 +44,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
     await operation.step({
       name: 'send',
       undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
-      run: () => source('send').sendVee({ ...from, offer }),
+      run: () => source('send').sendVee({ ...from, offer, stopAndCopy: move.stopAndCopy }),
     });
     await operation.step({
       name: 'switch over',
@@ -65,4 +65,12 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       run: () => site.releaseReservation({ hostId: from.hostId, veeId }),
     });
   });
+}
+
+function onlySet({ toHostId, deadlineMillis, onDeadline }: OperationParams) {
+  return {
+    ...(toHostId ? { toHostId } : {}),
+    ...(deadlineMillis === undefined ? {} : { deadlineMillis }),
+    ...(onDeadline ? { onDeadline } : {}),
+  };
 }

@@ -1,0 +1,171 @@
+import { Context } from '@temporalio/activity';
+import { SluiceError } from '../domain/errors';
+import type { DepartedVee, Fencing } from '../domain/host';
+import type { HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
+import { planReturn, type Return } from '../domain/maintenance/plan';
+import { DEFAULT_SLA_CLASS, type SlaClass } from '../domain/manifest/sla-class';
+import { occupiesHost } from '../domain/vee/state-machine';
+import type { VeeRecord } from '../domain/vee/vee';
+import { hostOf } from '../store/snapshot';
+import type { SiteDeps } from './deps';
+import { childId } from './operations';
+import { serviceOf } from './planning';
+
+interface OnHost {
+  readonly operationId: OperationId;
+  readonly hostId: HostId;
+}
+
+/** A service that has VEEs on a host. */
+export interface Occupant {
+  readonly serviceId: ServiceId;
+  readonly name: string;
+  readonly slaClass: SlaClass;
+  readonly vees: number;
+}
+
+/** How long a drained host is given to report that it runs nothing. */
+const REPORT_MILLIS = 15_000;
+const POLL_MILLIS = 200;
+
+/** Activities about a host as a whole: emptying it, opening it again, and what becomes of one that is lost. */
+export function createHostActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  const livingOn = async (hostId: HostId) =>
+    (await store.vees.find({ hostId, living: true })).filter((v) => occupiesHost(v.state));
+
+  async function tell({ operationId, hostId }: OnHost, kind: string, message: string): Promise<void> {
+    await store.events.append({
+      id: `${operationId}/${hostId}/${kind}`,
+      at: deps.now(),
+      kind: `host.${kind}`,
+      message,
+      subject: hostId,
+      operationId,
+    });
+  }
+
+  return {
+    async beginMaintenance(call: OnHost): Promise<void> {
+      await store.hosts.beginMaintenance(call.hostId, call.operationId, deps.now());
+      await tell(call, 'draining', `${call.hostId} is being emptied`);
+    },
+
+    abandonMaintenance: ({ hostId, operationId }: OnHost) =>
+      store.hosts.abandonMaintenance(hostId, operationId),
+
+    /** Services that have VEEs there, those of the best class first. */
+    async listOccupants({ hostId }: { hostId: HostId }): Promise<Occupant[]> {
+      const count = new Map<ServiceId, number>();
+      for (const { serviceId } of await livingOn(hostId))
+        count.set(serviceId, (count.get(serviceId) ?? 0) + 1);
+      return Promise.all(
+        [...count].map(async ([serviceId, vees]) => {
+          const { name, manifestDigest } = await serviceOf(store, serviceId);
+          const { slaClass = DEFAULT_SLA_CLASS } = await store.services.manifest(manifestDigest);
+          return { serviceId, name, slaClass, vees };
+        }),
+      );
+    },
+
+    /** Keeps what an operation of this one moved away, so that it can be brought back; names what it left. */
+    async noteDeparted(
+      call: OnHost & { serviceId: ServiceId; key: string },
+    ): Promise<{ remaining: { veeId: VeeId; about: string }[] }> {
+      const { operationId, hostId, serviceId, key } = call;
+      const moved = await store.vees.movedBy(childId(operationId, key));
+      const departed: DepartedVee[] = moved
+        .filter((v) => v.hostId !== hostId)
+        .map(({ id, serviceId, epoch }) => ({ veeId: id, serviceId, epoch }));
+      await store.hosts.noteDeparted(hostId, operationId, departed);
+      const remaining = (await livingOn(hostId)).filter((v) => v.serviceId === serviceId);
+      return { remaining: remaining.map((v) => ({ veeId: v.id, about: `${v.component}/${v.index}` })) };
+    },
+
+    /**
+     * A host is drained when its records are empty and its driver, asked after that, says that it runs nothing.
+     * @param tolerated may VEEs that can't move be left on it?
+     * @throws SluiceError `drain-incomplete` naming what is still there
+     */
+    async verifyDrained(call: OnHost & { tolerated: boolean }): Promise<void> {
+      const { hostId, operationId, tolerated } = call;
+      const since = deps.now();
+      for (;;) {
+        const host = await hostOf(store, hostId);
+        const left = await livingOn(hostId);
+        const known = new Set(left.map((v) => v.id as string));
+        const running = host.reported.filter(
+          (r) => r.state === 'ACTIVE' && !(tolerated && known.has(r.veeId)),
+        );
+        const told = host.liveness !== 'up' || host.reportedAt > since;
+        if ((tolerated || left.length === 0) && told && (running.length === 0 || host.liveness !== 'up'))
+          break;
+        if (deps.now() - since > REPORT_MILLIS)
+          throw new SluiceError(
+            'drain-incomplete',
+            `${hostId} still has ${namesOf(left) || running.map((r) => r.veeId).join(', ') || 'not reported'}.`,
+          );
+        await Context.current().sleep(POLL_MILLIS);
+      }
+      await store.hosts.setDrained(hostId, operationId);
+      await tell(call, 'drained', `${hostId} runs nothing${tolerated ? ' but what may stay' : ''}`);
+    },
+
+    /** What may come back, by service; the reasons of the others. */
+    async planReturn({ hostId }: { hostId: HostId }): Promise<{
+      back: Return[];
+      staying: { veeId: VeeId; because: string }[];
+    }> {
+      const host = await hostOf(store, hostId);
+      const ids = host.maintenance?.left.map((d) => d.veeId) ?? [];
+      const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
+      const { back, staying } = planReturn(host, vees);
+      return {
+        back: [...back],
+        staying: staying.map(({ departed, because }) => ({ veeId: departed.veeId, because })),
+      };
+    },
+
+    async openHost({ hostId, cordoned }: { hostId: HostId; cordoned: boolean }): Promise<void> {
+      await store.hosts.setCordoned(hostId, cordoned, undefined);
+    },
+
+    async endMaintenance(call: OnHost): Promise<void> {
+      await store.hosts.endMaintenance(call.hostId);
+      await tell(call, 'restored', `${call.hostId} is in use again`);
+    },
+
+    /**
+     * Sees to it that a lost host runs nothing of ours any more, as far as that can be had: by the plug-in where one
+     * is set, else by the operator's word, else only by epoch, which refuses what the host does late.
+     * @returns false when the host has come back: then it is not lost
+     */
+    async fenceHost(call: OnHost & { confirmed: boolean }): Promise<boolean> {
+      const { hostId, operationId, confirmed } = call;
+      const host = await hostOf(store, hostId);
+      if (host.liveness !== 'lost') return false;
+      if (host.fenced?.operationId === operationId) return true;
+      const by: Fencing['by'] = deps.fencing ? 'command' : confirmed ? 'operator' : 'epoch';
+      if (deps.fencing) await deps.fencing.fence(host);
+      if (!(await store.hosts.fence(hostId, { at: deps.now(), by, operationId }))) return false;
+      await tell(call, 'fenced', `${hostId} is fenced by ${by}`);
+      return true;
+    },
+
+    /** What waits for the host's answer need wait no longer. */
+    async tellFenced({ hostId }: { hostId: HostId }): Promise<void> {
+      for (const { id, state } of await store.operations.underWay())
+        if (state !== 'pending' && state !== 'queued') await deps.tellFenced(id, hostId);
+    },
+
+    isLost: async ({ hostId }: { hostId: HostId }): Promise<boolean> =>
+      (await hostOf(store, hostId)).liveness === 'lost',
+  };
+}
+
+const namesOf = (vees: readonly VeeRecord[]) =>
+  vees
+    .slice(0, 10)
+    .map((v) => `${v.component}/${v.index} (${v.id})`)
+    .join(', ');

@@ -1,0 +1,157 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import {
+  agentTaskQueue,
+  type BlueprintId,
+  type HostId,
+  makeBlueprintId,
+  type OperationId,
+  type ServiceId,
+  type VeeId,
+} from '../domain/ids';
+import type { MigrationMode } from '../domain/migration/estimate';
+import { decideMoves, type LeftVee, type MoveQuestion } from '../domain/migration/plan-moves';
+import type { OperationParams } from '../domain/operation/operation';
+import type { PlannedVee } from '../domain/service/deployment';
+import type { Capacity } from '../domain/units';
+import { hostOf, takeSnapshot } from '../store/snapshot';
+import type { SiteDeps } from './deps';
+import { serviceOf } from './planning';
+
+/** A VEE that has been given a new place: `hostId` and `epoch` are the new ones. */
+export interface PlannedMove extends PlannedVee {
+  readonly fromHostId: HostId;
+  readonly fromEpoch: number;
+  readonly agentQueue: string;
+  readonly mode: MigrationMode;
+}
+
+export interface MovePlan {
+  readonly blueprintId: BlueprintId;
+  readonly moves: readonly PlannedMove[];
+  /** Indices of `moves`: those of a wave side by side, a later wave after it. */
+  readonly waves: readonly (readonly number[])[];
+  readonly left: readonly LeftVee[];
+}
+
+interface PlanMoves {
+  readonly operationId: OperationId;
+  readonly serviceId: ServiceId;
+  readonly verb: 'migrate' | 'relocate';
+  readonly params: OperationParams;
+  readonly attempt: number;
+}
+
+interface OnMoves {
+  readonly operationId: OperationId;
+  readonly blueprintId: BlueprintId;
+}
+
+/** Activities for operations that move several VEEs of a service to other hosts. */
+export function createMoveActivities(deps: SiteDeps) {
+  const { store } = deps;
+
+  async function toPlanned(operationId: OperationId, move: Pick<PlannedVee, 'veeId'> & { to: HostId }) {
+    const target = await hostOf(store, move.to);
+    return {
+      hostId: move.to,
+      epoch: await store.vees.nextEpoch(move.veeId, operationId),
+      agentQueue: agentTaskQueue(target.siteId, target.agentId),
+    };
+  }
+
+  /** What the blueprint's VEEs need, by the host that they go to. */
+  async function needsOf(blueprintId: BlueprintId): Promise<Map<HostId, Map<string, Capacity>>> {
+    const needs = new Map<HostId, Map<string, Capacity>>();
+    const blueprint = await store.blueprints.get(blueprintId);
+    // Nothing needs a new place: those that move are made anew where they are.
+    if (blueprint?.kind !== 'blueprint') return needs;
+    for (const { veeId, hostId } of blueprint.assignments) {
+      const vee = await store.vees.get(veeId);
+      // One that is made anew where it was has its place.
+      if (!vee || vee.hostId === hostId) continue;
+      needs.set(hostId, (needs.get(hostId) ?? new Map()).set(veeId, vee.template.capacity));
+    }
+    return needs;
+  }
+
+  return {
+    /** Plans once for each attempt: a repeat finds the blueprint, and so the same moves. */
+    async planMoves({ operationId, serviceId, verb, params, attempt }: PlanMoves): Promise<MovePlan> {
+      const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'moves', attempt));
+      const kept = await store.blueprints.get(blueprintId);
+      const now = deps.now();
+      const service = await serviceOf(store, serviceId);
+      const question: MoveQuestion = {
+        verb,
+        serviceId,
+        params,
+        manifest: await store.services.manifest(service.manifestDigest),
+        vees: await store.vees.find({ serviceId, living: true }),
+        hosts: await store.hosts.all(),
+        snapshot: await takeSnapshot(store, now),
+        policy: deps.placementPolicy,
+        budget: deps.migrationBudget,
+        context: { now, seed: operationId, blueprintId, operationId },
+      };
+      const decision = decideMoves(question, kept?.kind === 'blueprint' ? kept : undefined);
+      if (decision.kind === 'infeasible')
+        await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });
+      if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
+      if (decision.blueprint) await store.blueprints.put(decision.blueprint);
+      const moves: PlannedMove[] = [];
+      for (const { veeId, component, index, from, to, mode } of decision.moves) {
+        const fromEpoch = question.vees.find((v) => v.id === veeId)?.epoch ?? 0;
+        const target = await toPlanned(operationId, { veeId, to });
+        moves.push({ veeId, component, index, fromHostId: from, fromEpoch, mode, ...target });
+      }
+      return { blueprintId, moves, waves: decision.waves, left: decision.left };
+    },
+
+    /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
+    async reserveMoves({ operationId, blueprintId }: OnMoves): Promise<boolean> {
+      const needs = await needsOf(blueprintId);
+      for (const [hostId, need] of needs) {
+        if (await store.hosts.reserve(hostId, operationId, need, deps.now())) continue;
+        for (const [taken, of] of needs)
+          for (const veeId of of.keys()) await store.hosts.release(taken, veeId, operationId);
+        return false;
+      }
+      return true;
+    },
+
+    /**
+     * Gives back every place but the one where a VEE is recorded: the new one when it has not moved, the old one
+     * when it has. The operation has the service to itself, so no other holds a place for these.
+     */
+    async releaseStray({ blueprintId }: OnMoves): Promise<void> {
+      const blueprint = await store.blueprints.get(blueprintId);
+      if (blueprint?.kind !== 'blueprint') return;
+      const hosts = await store.hosts.all();
+      for (const { veeId } of blueprint.assignments) {
+        const vee = await store.vees.get(veeId);
+        for (const host of hosts)
+          if (host.reservations[veeId] && vee?.hostId !== host.id) await store.hosts.release(host.id, veeId);
+      }
+    },
+
+    /** The way back of a VEE that has moved; nothing when it has not, or is back already. */
+    async planMoveBack({
+      operationId,
+      veeId,
+      toHostId,
+    }: {
+      operationId: OperationId;
+      veeId: VeeId;
+      toHostId: HostId;
+    }): Promise<{ agentQueue: string; epoch: number } | undefined> {
+      const vee = await store.vees.get(veeId);
+      if (!vee || vee.hostId === toHostId) return undefined;
+      const target = await hostOf(store, toHostId);
+      return {
+        agentQueue: agentTaskQueue(target.siteId, target.agentId),
+        epoch: await store.vees.nextEpoch(veeId, `${operationId}/back`),
+      };
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+/** Of every request that migrates something. */
+export const deadlineShape = {
+  deadlineMillis: z
+    .int()
+    .min(1)
+    .max(86_400_000)
+    .optional()
+    .describe('All must be over so many milliseconds after it begins; refused when that can’t be'),
+  onDeadline: z
+    .enum(['refuse', 'escalate'])
+    .optional()
+    .describe('What then: refuse, or still VEEs while they are sent, which is quicker'),
+};
+
+type Set<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without what was not said. */
+export const setOnly = <T extends object>(given: T): Set<T> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Set<T>;

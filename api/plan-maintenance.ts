@@ -1,0 +1,207 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { groupBy } from '../domain/group-by';
+import type { HostRecord } from '../domain/host';
+import { makeBlueprintId, type OperationId, type ServiceId } from '../domain/ids';
+import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenance/plan';
+import { inClassOrder } from '../domain/maintenance/site-order';
+import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
+import type { OperationParams } from '../domain/operation/operation';
+import type { ServiceRecord } from '../domain/service/service';
+import { takeSnapshot } from '../store/snapshot';
+import type { ApiDeps } from './deps';
+import { planOf } from './dry-run';
+import type { Answer } from './route';
+
+/** Dry runs of what moves VEEs of several services. They ask the very functions that decide the operations' own moves. */
+interface Asked {
+  readonly service: ServiceRecord;
+  readonly verb: MoveQuestion['verb'];
+  readonly params: OperationParams;
+}
+
+type Question = Omit<MoveQuestion, 'snapshot'>;
+
+async function question(
+  deps: ApiDeps,
+  operationId: OperationId,
+  asked: Asked,
+  hosts: readonly HostRecord[],
+): Promise<Question> {
+  const { store, placementPolicy: policy, migrationBudget: budget } = deps;
+  const { service, verb, params } = asked;
+  const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'moves', service.id));
+  return {
+    verb,
+    serviceId: service.id,
+    params,
+    manifest: await store.services.manifest(service.manifestDigest),
+    vees: await store.vees.find({ serviceId: service.id, living: true }),
+    hosts,
+    policy,
+    budget,
+    context: { now: Date.now(), seed: operationId, blueprintId, operationId },
+  };
+}
+
+async function decide(
+  deps: ApiDeps,
+  operationId: OperationId,
+  asked: readonly Asked[],
+  /** A host that the operation opens before anything moves. */
+  opened?: HostRecord['id'],
+): Promise<{ steps: string[]; blocked: BlockedVee[]; totalMillis: number }> {
+  const open = <H extends { readonly id: HostRecord['id']; readonly cordoned: boolean }>(host: H): H =>
+    host.id === opened ? { ...host, cordoned: false } : host;
+  const hosts = (await deps.store.hosts.all()).map(open);
+  const snapshot = await takeSnapshot(deps.store, Date.now());
+  const questions = await Promise.all(asked.map((a) => question(deps, operationId, a, hosts)));
+  const names = new Map(asked.map((a) => [a.service.id, a.service.name]));
+  const decided = decideInTurn(questions, { ...snapshot, hosts: snapshot.hosts.map(open) });
+  return {
+    steps: decided.flatMap((d, i) =>
+      lines(d, names.get(d.serviceId) ?? d.serviceId, asked[i]?.verb ?? 'migrate'),
+    ),
+    blocked: decided.flatMap(({ serviceId, left }) =>
+      left.map((l) => ({ ...l, service: names.get(serviceId) ?? serviceId })),
+    ),
+    totalMillis: decided.reduce((most, d) => Math.max(most, d.totalMillis), 0),
+  };
+}
+
+const lines = ({ moves }: ServiceMoves, name: string, verb: string): string[] =>
+  moves.map(
+    (m) =>
+      `${verb === 'migrate' ? `migrate (${m.mode})` : 'make anew'} ${name}/${m.component}/${m.index} from ${m.from} to ${m.to}`,
+  );
+
+export interface BlockedVee extends LeftVee {
+  readonly service: string;
+}
+
+const blockedLine = (b: BlockedVee) => `${b.service}/${b.component}/${b.index}: ${b.error.detail}`;
+
+export function blockedOf(host: HostRecord, blocked: readonly BlockedVee[]): SluiceError {
+  const some = blocked.slice(0, 10).map(blockedLine).join(' ');
+  return new SluiceError(
+    'drain-incomplete',
+    `${blocked.length} VEEs can't be moved off ${host.id}: ${some}`,
+    { members: { blocked: blocked.slice(0, 200) } },
+  );
+}
+
+async function occupantsOf(deps: ApiDeps, host: HostRecord): Promise<ServiceRecord[]> {
+  const vees = await deps.store.vees.find({ hostId: host.id, living: true });
+  const ids = [...new Set(vees.map((v) => v.serviceId))];
+  return (await Promise.all(ids.map((id) => deps.store.services.get(id)))).filter((s) => s !== undefined);
+}
+
+export async function planDrain(
+  deps: ApiDeps,
+  host: HostRecord,
+  operationId: OperationId,
+  immovable: 'ask' | 'restart' | 'ignore',
+): Promise<{ answer: Answer; blocked: readonly BlockedVee[] }> {
+  const params = { fromHostId: host.id, partial: true };
+  const services = await occupantsOf(deps, host);
+  const moves = await decide(
+    deps,
+    operationId,
+    services.map((service) => ({ service, verb: 'migrate', params })),
+  );
+  const then = {
+    ask: (b: BlockedVee) => `can't move ${blockedLine(b)} (say --force-restart or --ignore)`,
+    restart: (b: BlockedVee) => `restart elsewhere ${blockedLine(b)}`,
+    ignore: (b: BlockedVee) => `leave ${blockedLine(b)}`,
+  }[immovable];
+  const { blocked, totalMillis } = moves;
+  const steps = [`close ${host.id}`, ...moves.steps, ...blocked.map(then), 'verify that it runs nothing'];
+  return { answer: planOf('host.drain', steps, { blocked, estimatedMillis: totalMillis }), blocked };
+}
+
+export async function planRestore(
+  deps: ApiDeps,
+  host: HostRecord,
+  operationId: OperationId,
+): Promise<Answer> {
+  const { store } = deps;
+  const ids = host.maintenance?.left.map((d) => d.veeId) ?? [];
+  const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
+  const { back, staying } = planReturn(host, vees);
+  const services = [...groupBy(back, (r) => r.serviceId)];
+  const asked = await Promise.all(
+    services.map(async ([id, of]): Promise<Asked | undefined> => {
+      const service = await store.services.get(id as ServiceId);
+      const params = { veeIds: of.map((r) => r.veeId), toHostId: host.id, partial: true };
+      return service && { service, verb: 'migrate', params };
+    }),
+  );
+  const moves = await decide(
+    deps,
+    operationId,
+    asked.filter((a) => a !== undefined),
+    host.id,
+  );
+  return planOf(
+    'host.restore',
+    [
+      `open ${host.id}`,
+      ...moves.steps,
+      ...moves.blocked.map((b) => `leave ${blockedLine(b)}`),
+      ...staying.map(({ departed, because }) => `leave ${departed.veeId}: ${because}`),
+    ],
+    { estimatedMillis: moves.totalMillis },
+  );
+}
+
+export async function planRecovery(
+  deps: ApiDeps,
+  host: HostRecord,
+  operationId: OperationId,
+): Promise<Answer> {
+  const services = await occupantsOf(deps, host);
+  const classed = await Promise.all(
+    services.map(async (service) => {
+      const { slaClass } = await deps.store.services.manifest(service.manifestDigest);
+      return { service, slaClass };
+    }),
+  );
+  const params = { fromHostId: host.id, partial: true, cause: 'host-lost' as const };
+  const ordered = inClassOrder(classed).flat();
+  const moves = await decide(
+    deps,
+    operationId,
+    ordered.map(({ service }) => ({ service, verb: 'relocate', params })),
+  );
+  const fence = deps.canFence
+    ? `fence ${host.id} by command`
+    : `fence ${host.id} by your word that it is off`;
+  return planOf(
+    'host.recover',
+    [fence, ...moves.steps, ...moves.blocked.map((b) => `no room for ${blockedLine(b)}`)],
+    { blocked: moves.blocked },
+  );
+}
+
+/** Of one service: a migration of several of its VEEs. */
+export async function planServiceMoves(
+  deps: ApiDeps,
+  service: ServiceRecord,
+  operationId: OperationId,
+  params: OperationParams,
+): Promise<Answer> {
+  const asked: Asked = { service, verb: 'migrate', params };
+  const moves = await decide(deps, operationId, [asked]);
+  const feasible = params.partial === true || moves.blocked.length === 0;
+  return {
+    status: 200,
+    body: {
+      dryRun: true,
+      operation: 'service.migrate',
+      feasible,
+      steps: [...moves.steps, ...moves.blocked.map((b) => `leave ${blockedLine(b)}`)],
+      estimatedMillis: moves.totalMillis,
+      ...(feasible ? {} : { why: moves.blocked.map(blockedLine).join(' ') }),
+    },
+  };
+}

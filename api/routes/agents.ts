@@ -1,0 +1,219 @@
+import { z } from 'zod';
+import { SluiceError } from '../../domain/errors';
+import type { HostFingerprint } from '../../domain/host';
+import { type AgentId, type HostId, NAME_PATTERN, type VeeId } from '../../domain/ids';
+import { type Identity, makeToken } from '../../store/identities';
+import type { Standing } from '../../store/vees';
+import type { ApiDeps } from '../deps';
+import { json, type Route, route } from '../route';
+
+const name = z.string().regex(NAME_PATTERN);
+const amount = z.int().min(0);
+const capacity = z.strictObject({
+  cpuMillis: amount,
+  memoryMiB: amount,
+  diskMiB: amount,
+  bandwidthKbps: amount,
+});
+
+const fingerprintSchema: z.ZodType<HostFingerprint> = z.strictObject({
+  driver: name,
+  description: z.string().max(200),
+  real: z.boolean(),
+  capabilities: z.strictObject({
+    pause: z.boolean(),
+    suspend: z.boolean(),
+    liveResize: z.boolean(),
+    migration: z.enum(['live', 'cold', 'none']),
+    exec: z.boolean(),
+    logs: z.boolean(),
+    enforces: z.strictObject({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
+  }),
+  capacity,
+  images: z.array(z.string().max(128)).max(1_000),
+  attributes: z.record(z.string().max(63), z.string().max(200)),
+});
+
+const joinSchema = z.strictObject({
+  agentId: name,
+  hosts: z
+    .array(
+      z.strictObject({
+        id: name,
+        zone: name,
+        labels: z.record(z.string().max(63), z.string().max(63)),
+        fingerprint: fingerprintSchema,
+      }),
+    )
+    .min(1)
+    .max(1_000),
+});
+
+/** A report is taken to be so much older than its agent says: it was on its way. */
+const TRANSIT_MILLIS = 100;
+
+const reportSchema = z.strictObject({
+  ageMillis: z.int().min(0).max(60_000).describe('How long ago the agent began to collect it'),
+  hosts: z
+    .array(
+      z.strictObject({
+        hostId: name,
+        vees: z
+          .array(
+            z.strictObject({
+              veeId: z.string().max(64),
+              epoch: z.int(),
+              state: z.enum(['DEFINED', 'ACTIVE', 'PAUSED', 'SUSPENDED', 'DESTROYED', 'EXITED']),
+            }),
+          )
+          .max(10_000),
+      }),
+    )
+    .max(1_000),
+});
+
+/** How agents join a site, and what they tell it. */
+export function agentRoutes(deps: ApiDeps): Route[] {
+  const { store, siteId } = deps;
+
+  /** A join token brings new hosts in, or takes over lost ones; it must not be a way to one that is served. */
+  async function mayServe(identity: Identity, agentId: AgentId, hostIds: readonly HostId[]): Promise<void> {
+    const joining = identity.agentId === undefined;
+    for (const host of await store.hosts.all()) {
+      const lost = host.liveness === 'lost';
+      if (joining && host.agentId === agentId && !lost)
+        throw new SluiceError(
+          'conflict',
+          `The agent ${agentId} serves ${host.id}; another may take its name when that is lost.`,
+        );
+      const free = host.agentId === agentId || (joining && lost);
+      if (hostIds.includes(host.id) && !free)
+        throw new SluiceError('conflict', `The host ${host.id} is served by ${host.agentId}.`);
+    }
+  }
+
+  /**
+   * Copies that a host still has of VEEs which have since been made anew or ended: it must end them. A report that
+   * is older than the record says nothing. Named is the copy, by its own epoch: a newer one that has come to the
+   * same host meanwhile is not meant.
+   */
+  async function findSuperseded(
+    reports: readonly { hostId: string; vees: readonly { veeId: string; epoch: number }[] }[],
+    collectedAt: number,
+  ): Promise<{ hostId: string; veeId: string; epoch: number }[]> {
+    const ids = [...new Set(reports.flatMap((r) => r.vees.map((v) => v.veeId as VeeId)))];
+    const standing = ids.length > 0 ? await store.vees.standing(ids) : new Map<VeeId, Standing>();
+    return reports.flatMap(({ hostId, vees }) =>
+      vees.flatMap(({ veeId, epoch }) => {
+        const record = standing.get(veeId as VeeId);
+        if (!record || record.updatedAt >= collectedAt) return [];
+        const over = record.epoch > epoch || (record.state === 'DESTROYED' && record.epoch >= epoch);
+        return over ? [{ hostId, veeId, epoch }] : [];
+      }),
+    );
+  }
+
+  return [
+    route({
+      method: 'post',
+      path: '/v1/join-tokens',
+      tag: 'hosts',
+      summary: 'Make a token that lets agents join the site',
+      roles: ['operator'],
+      body: json(z.strictObject({ ttlMillis: z.int().min(1_000).max(604_800_000).default(3_600_000) })),
+      responses: {
+        201: {
+          description: 'The token; it is shown once',
+          schema: z.object({ token: z.string(), expiresAt: z.int() }),
+        },
+      },
+      handler: async ({ body }) => {
+        const token = makeToken('join');
+        const expiresAt = Date.now() + body.ttlMillis;
+        await store.identities.putJoinToken(token, expiresAt);
+        return { status: 201, body: { token, expiresAt } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents/join',
+      tag: 'agents',
+      summary: 'An agent announces its hosts and gets a token of its own',
+      roles: ['agent'],
+      body: json(joinSchema),
+      responses: {
+        200: {
+          description: 'The agent’s token',
+          schema: z.object({ token: z.string().optional().describe('Absent when it came with its own') }),
+        },
+      },
+      handler: async ({ identity, body }) => {
+        const agentId = body.agentId as AgentId;
+        const returning = identity.agentId !== undefined;
+        if (returning && identity.agentId !== agentId)
+          throw new SluiceError('forbidden', `The token is ${identity.agentId}’s, not ${agentId}’s.`);
+        const hostIds = body.hosts.map((h) => h.id as HostId);
+        await mayServe(identity, agentId, hostIds);
+        const now = Date.now();
+        for (const { id, zone, labels, fingerprint } of body.hosts)
+          await store.hosts.join({ id: id as HostId, siteId, agentId, zone, labels, fingerprint }, now);
+        if (returning) {
+          await store.identities.setHosts(identity.id, hostIds);
+          return { status: 200, body: {} };
+        }
+        const token = makeToken('agent');
+        // Whoever spoke for these hosts, or under this name, does so no longer.
+        await store.identities.revokeAgent(agentId);
+        await store.identities.withdrawHosts(hostIds);
+        await store.identities.grant(token, {
+          role: 'agent',
+          name: agentId,
+          agentId,
+          hostIds,
+          createdAt: now,
+        });
+        return { status: 200, body: { token } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/agents/heartbeat',
+      tag: 'agents',
+      summary: 'An agent reports that it lives, and what its hosts run',
+      roles: ['agent'],
+      body: json(reportSchema),
+      responses: {
+        200: {
+          description: 'Noted; and which of the copies that were reported no longer count',
+          schema: z.object({
+            superseded: z.array(z.object({ hostId: z.string(), veeId: z.string(), epoch: z.int() })),
+          }),
+        },
+      },
+      handler: async ({ identity, body }) => {
+        const { agentId, hostIds = [] } = identity;
+        if (!agentId) throw new SluiceError('forbidden', 'A join token can only join.');
+        const now = Date.now();
+        // A host that was taken over is no longer its to speak for; the others still are.
+        const own = body.hosts.filter((h) => hostIds.includes(h.hostId as HostId));
+        if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
+        const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
+        for (const { hostId, vees } of own) {
+          const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now, collectedAt);
+          if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
+        }
+        const superseded = await findSuperseded(own, collectedAt);
+        for (const { hostId } of own)
+          if (!superseded.some((s) => s.hostId === hostId) && (await store.hosts.liftFence(hostId as HostId)))
+            await store.events.append({
+              id: `${hostId}/returned/${now}`,
+              at: now,
+              kind: 'host.returned',
+              message: `${hostId} has come back, and holds nothing that was made anew elsewhere`,
+              subject: hostId,
+            });
+        return { status: 200, body: { superseded } };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,17 @@
+import type { ServiceId } from '../ids';
+import { DEFAULT_SLA_CLASS, SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
+
+export interface OrderedService {
+  readonly serviceId: ServiceId;
+  readonly name: string;
+  readonly slaClass: SlaClass;
+}
+
+/** In groups, the best class first: the order in which a site comes up. It goes down in the opposite one. */
+export function inClassOrder<T extends { readonly slaClass?: SlaClass | undefined }>(
+  services: readonly T[],
+): T[][] {
+  return SLA_CLASSES.map((c) => services.filter((s) => (s.slaClass ?? DEFAULT_SLA_CLASS) === c)).filter(
+    (group) => group.length > 0,
+  );
+}

@@ -1,0 +1,96 @@
+import type { HostId } from '../ids';
+import type { Capacity } from '../units';
+import { estimateMigration, type MigrationBudget, type MigrationMode } from './estimate';
+
+/** One VEE's way from one host to another. */
+export interface Move {
+  readonly veeId: string;
+  readonly from: HostId;
+  readonly to: HostId;
+  readonly capacity: Capacity;
+  readonly stopGraceMillis: number;
+  readonly mode: MigrationMode;
+}
+
+export interface Schedule {
+  /** Indices of the moves: those of a wave run side by side, a later wave only after it. */
+  readonly waves: readonly (readonly number[])[];
+  readonly totalMillis: number;
+}
+
+/**
+ * Puts moves into waves so that no host's link carries more of them at once than leave each its share, keeping
+ * their order. The time of a wave is that of its slowest move at the rate that is left to it.
+ */
+export function scheduleMoves(moves: readonly Move[], budget: MigrationBudget): Schedule {
+  const most = Math.max(1, Math.floor(budget.linkKbps / budget.streamKbps));
+  const waves: number[][] = [];
+  const loads: Map<HostId, number>[] = [];
+  const room = (wave: number, host: HostId) => (loads[wave]?.get(host) ?? 0) < most;
+  moves.forEach(({ from, to }, index) => {
+    let wave = waves.findIndex((_, w) => room(w, from) && room(w, to));
+    if (wave < 0) {
+      wave = waves.push([]) - 1;
+      loads.push(new Map());
+    }
+    waves[wave]?.push(index);
+    for (const host of [from, to]) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
+  });
+  return {
+    waves,
+    totalMillis: waves.reduce((sum, wave, w) => sum + waveMillis(moves, wave, loads[w], budget), 0),
+  };
+}
+
+function waveMillis(
+  moves: readonly Move[],
+  wave: readonly number[],
+  load: ReadonlyMap<HostId, number> | undefined,
+  budget: MigrationBudget,
+): number {
+  return Math.max(
+    0,
+    ...wave.map((index) => {
+      const move = moves[index];
+      if (!move) return 0;
+      const sharing = Math.max(load?.get(move.from) ?? 1, load?.get(move.to) ?? 1);
+      const kbps = Math.floor(budget.linkKbps / sharing);
+      return estimateMigration(move.capacity, move.mode, kbps, move.stopGraceMillis).totalMillis;
+    }),
+  );
+}
+
+export type DeadlineVerdict =
+  | { readonly kind: 'met'; readonly schedule: Schedule; readonly moves: readonly Move[] }
+  | { readonly kind: 'escalated'; readonly schedule: Schedule; readonly moves: readonly Move[] }
+  | { readonly kind: 'unmeetable'; readonly needMillis: number; readonly quickestMillis: number };
+
+/** What can't be met, in words. */
+export function describeUnmeetable(
+  count: number,
+  { needMillis, quickestMillis }: Extract<DeadlineVerdict, { kind: 'unmeetable' }>,
+  deadlineMillis: number | undefined,
+): string {
+  const what = count === 1 ? 'It needs' : `All ${count} need`;
+  return `${what} ${needMillis} ms, ${quickestMillis} ms when stilled meanwhile; the deadline is ${deadlineMillis} ms.`;
+}
+
+/**
+ * Can all be over within the deadline? If not as usual, then perhaps by stilling the VEEs that run while they are
+ * sent; whether that may be done is the asking party's to say.
+ */
+export function meetDeadline(
+  moves: readonly Move[],
+  budget: MigrationBudget,
+  deadlineMillis: number | undefined,
+  onDeadline: 'refuse' | 'escalate',
+): DeadlineVerdict {
+  const schedule = scheduleMoves(moves, budget);
+  if (deadlineMillis === undefined || schedule.totalMillis <= deadlineMillis)
+    return { kind: 'met', schedule, moves };
+  const stilled = moves.map((m): Move => (m.mode === 'pre-copy' ? { ...m, mode: 'stop-and-copy' } : m));
+  const quicker = scheduleMoves(stilled, budget);
+  if (onDeadline === 'escalate' && quicker.totalMillis <= deadlineMillis)
+    return { kind: 'escalated', schedule: quicker, moves: stilled };
+  return { kind: 'unmeetable', needMillis: schedule.totalMillis, quickestMillis: quicker.totalMillis };
+}

@@ -1,0 +1,30 @@
+import type { Blueprint, Infeasible, PlacementRequest, PlanContext, Policy, Snapshot } from './model';
+import { plan } from './plan';
+
+export interface PartialPlan {
+  /** For as many as can be placed; absent when that is none. */
+  readonly blueprint?: Blueprint;
+  readonly left: Infeasible['unplaced'];
+}
+
+/**
+ * Places what can be placed and says of the rest why it can't: for when leaving one where it is beats moving none.
+ * VEEs are given up in the order in which the planner fails them, until those that remain all have a place.
+ */
+export function planPartially(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  policy: Policy,
+  context: PlanContext,
+): PartialPlan {
+  let wanted = request.vees;
+  const left: Infeasible['unplaced'][number][] = [];
+  while (wanted.length > 0) {
+    const answer = plan(snapshot, { ...request, vees: wanted }, policy, context);
+    if (answer.kind === 'blueprint') return { blueprint: answer, left };
+    const given = new Set(answer.unplaced.map((u) => u.veeId));
+    left.push(...answer.unplaced);
+    wanted = wanted.filter((v) => !given.has(v.id));
+  }
+  return { left };
+}
