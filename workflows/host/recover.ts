@@ -1,9 +1,17 @@
-import { ApplicationFailure } from '@temporalio/workflow';
+import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
+import type { SiteActivities } from '../../activities';
 import { SLA_CLASSES } from '../../domain/manifest/sla-class';
 import type { HostOperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
 import { type Operation, runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
+
+/** A fencing command has its own time limit and its own repeats, so the activity's must lie beyond them. */
+const fencing = proxyActivities<Pick<SiteActivities, 'fenceHost'>>({
+  startToCloseTimeout: '1h',
+  heartbeatTimeout: '3s',
+  retry: { initialInterval: '200ms', maximumInterval: '2s' },
+});
 
 /**
  * A host is lost: that is a fact, so this is never undone, only retried. It is fenced first; then what ran there is
@@ -16,7 +24,7 @@ export function recoverHost(input: HostOperationInput): Promise<OperationOutcome
     operation.pointOfNoReturn();
     const fenced = await operation.step({
       name: 'fence',
-      run: () => site.fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
+      run: () => fencing.fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
     });
     if (!fenced) {
       operation.note({

@@ -66,6 +66,7 @@ async function deployVee(operation: Operation, deployment: Deployment, vee: Plan
 
   await operation.step({
     name: `define ${label}`,
+    host: hostId,
     undo: () => onHostUndo(agentQueue, timing, `define ${label}`).destroyVee({ hostId, ref, graceMillis: 0 }),
     run: () =>
       onHost(agentQueue, timing, `define ${label}`).defineVee({
@@ -75,12 +76,14 @@ async function deployVee(operation: Operation, deployment: Deployment, vee: Plan
   });
   await operation.step({
     name: `start ${label}`,
+    host: hostId,
     run: () => onHost(agentQueue, timing, `start ${label}`).startVee({ hostId, ref }),
   });
   const { readiness } = template;
   const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
   await operation.step({
     name: `ready ${label}`,
+    host: hostId,
     interruptible: true,
     run: () =>
       waitOnHost(agentQueue, timing, waitMillis, `ready ${label}`).awaitReady({ hostId, ref, readiness }),

@@ -30,14 +30,14 @@ export class Fences {
   }
 
   private async untilFenced<T>(host: HostId, run: () => Promise<T>): Promise<T> {
+    if (this.fenced.has(host)) throw lost(host);
     const scope = new CancellationScope();
     const scopes = this.waiting.get(host) ?? new Set();
     this.waiting.set(host, scopes.add(scope));
     try {
       return await scope.run(run);
     } catch (error) {
-      if (isCancellation(error) && this.fenced.has(host))
-        throw ApplicationFailure.nonRetryable(`${host} is lost and fenced.`, 'host-lost');
+      if (isCancellation(error) && this.fenced.has(host)) throw lost(host);
       throw error;
     } finally {
       scopes.delete(scope);
@@ -51,3 +51,5 @@ export class Fences {
     return this.fenced.has(host);
   }
 }
+
+const lost = (host: HostId) => ApplicationFailure.nonRetryable(`${host} is lost and fenced.`, 'host-lost');

@@ -19,6 +19,8 @@ async function retireVee(operation: Operation, vee: LivingVee): Promise<void> {
   const { veeId, epoch, hostId, agentQueue, stopGraceMillis } = vee;
   await operation.step({
     name: `destroy ${veeLabel(vee)}`,
+    host: hostId,
+    mootWhenFenced: true,
     run: () =>
       onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`, stopGraceMillis).destroyVee({
         hostId,

@@ -35,6 +35,7 @@ export async function changeState(
   const name = veeLabel(vee);
   await operation.step({
     name: `${verb} ${name}`,
+    host: hostId,
     undo: () =>
       onHostUndo(agentQueue, timing, `${verb} ${name}`).changeVee({
         ...call,

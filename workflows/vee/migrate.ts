@@ -38,16 +38,19 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
 
     const offer = await operation.step({
       name: 'prepare target',
+      host: to.hostId,
       undo: dropTarget,
       run: () => target('prepare target').prepareTarget({ hostId: to.hostId, spec: move.spec }),
     });
     await operation.step({
       name: 'send',
+      host: from.hostId,
       undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
       run: () => source('send').sendVee({ ...from, offer, stopAndCopy: move.stopAndCopy }),
     });
     await operation.step({
       name: 'switch over',
+      host: to.hostId,
       undo: dropTarget,
       run: () => target('switch over').switchOver(to),
     });
@@ -58,6 +61,8 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
     });
     await operation.step({
       name: 'finish source',
+      host: from.hostId,
+      mootWhenFenced: true,
       run: () => source('finish source').finishMigration({ hostId: from.hostId, ref: to.ref }),
     });
     await operation.step({

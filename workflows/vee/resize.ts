@@ -19,6 +19,7 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
     });
     await operation.step({
       name: 'resize',
+      host: hostId,
       undo: () =>
         onHostUndo(agentQueue, timing, 'resize').resizeVee({
           hostId,

@@ -13,6 +13,7 @@ export function restartVee(input: OperationInput): Promise<OperationOutcome> {
     const call = { hostId, ref: { veeId, epoch } };
     await operation.step({
       name: 'stop',
+      host: hostId,
       undo: () => onHostUndo(agentQueue, timing, 'stop').startVee(call),
       run: () =>
         onHost(agentQueue, timing, 'stop', template.stopGraceMillis).stopVee({
@@ -20,10 +21,15 @@ export function restartVee(input: OperationInput): Promise<OperationOutcome> {
           graceMillis: template.stopGraceMillis,
         }),
     });
-    await operation.step({ name: 'start', run: () => onHost(agentQueue, timing, 'start').startVee(call) });
+    await operation.step({
+      name: 'start',
+      host: hostId,
+      run: () => onHost(agentQueue, timing, 'start').startVee(call),
+    });
     const { readiness } = template;
     await operation.step({
       name: 'ready',
+      host: hostId,
       interruptible: true,
       run: () =>
         waitOnHost(
