@@ -16,5 +16,7 @@ export async function toLiving(store: Store, vee: VeeRecord): Promise<LivingVee>
     stopGraceMillis: vee.template.stopGraceMillis,
     state: vee.state,
     canSuspend: host.fingerprint.capabilities.suspend,
+    ...(vee.state === 'ACTIVE' && vee.template.drain ? { drain: vee.template.drain } : {}),
+    ...(host.liveness === 'lost' && host.fenced ? { hostFenced: true } : {}),
   };
 }

@@ -9,7 +9,7 @@ import { plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import type { Deployment } from '../domain/service/deployment';
-import { planScaling, type ScalingChange } from '../domain/service/scaling';
+import { planScaling, type ScalingChange, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import { startLevels } from '../domain/service/start-order';
 import type { VeeRecord } from '../domain/vee/vee';
@@ -138,7 +138,7 @@ export function createPlanningActivities(deps: SiteDeps) {
         component: call.component,
         living: true,
       });
-      const { create, retire } = planScaling(members, call.instances);
+      const { create, retire } = planScaling(members, call.instances, standingOf(await store.hosts.all()));
       return { create, retire: await Promise.all(retire.map((v) => toLiving(store, v))) };
     },
 

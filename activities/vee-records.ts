@@ -108,6 +108,13 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       await told(vee, operationId, 'activated', `${vee.component}/${vee.index} runs on ${vee.hostId}`);
     },
 
+    /** A hook that did not do what it should is told: its service may have lost something. */
+    async noteDrain({ operationId, veeId, end }: OnVee & { end: string }): Promise<void> {
+      const vee = await store.vees.get(veeId);
+      if (vee)
+        await told(vee, operationId, 'drain-failed', `${vee.component}/${vee.index}: its drain hook ${end}`);
+    },
+
     async retireVee({ operationId, veeId }: OnVee): Promise<void> {
       const vee = await store.vees.commit({
         veeId,

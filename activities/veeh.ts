@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
-import type { Readiness } from '../domain/vee/vee';
+import type { DrainHook, Readiness } from '../domain/vee/vee';
 import type { Driver, TransferOffer, VeeRef, VeeSpec } from '../drivers/contract';
 
 interface OnHost {
@@ -11,6 +12,9 @@ interface OnHost {
 }
 
 export type StateVerb = 'pause' | 'resume' | 'suspend' | 'restore';
+
+/** `not-possible`: the VEE no longer runs, or its driver can't run anything inside it. */
+export type DrainEnd = 'done' | 'failed' | 'timed-out' | 'not-possible';
 
 const READY_POLL_MILLIS = 250;
 
@@ -30,6 +34,24 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     startVee: ({ hostId, ref }: OnHost) => on(hostId).start(ref),
     stopVee: ({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }) =>
       on(hostId).stop(ref, graceMillis),
+
+    /**
+     * Lets a VEE hand over what it is doing. It ends afterwards either way: a hook that fails, or takes longer than
+     * it may, is told and not waited for.
+     */
+    async drainVee({ hostId, ref, drain }: OnHost & { drain: DrainHook }): Promise<DrainEnd> {
+      const driver = on(hostId);
+      if (!(await driver.fingerprint()).capabilities.exec) return 'not-possible';
+      const late = delay(drain.timeoutMillis).then((): DrainEnd => 'timed-out');
+      const ended = driver
+        .exec(ref, drain.command)
+        .then(({ exitCode }): DrainEnd => (exitCode === 0 ? 'done' : 'failed'))
+        .catch((error: unknown): DrainEnd => {
+          if (error instanceof SluiceError && !error.retryable) return 'not-possible';
+          throw error;
+        });
+      return Promise.race([ended, late]);
+    },
 
     /** Ends it gracefully where it runs, then removes it. Fine when it is not there. */
     async destroyVee({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }): Promise<void> {

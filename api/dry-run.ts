@@ -7,7 +7,7 @@ import type { PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
-import { planScaling } from '../domain/service/scaling';
+import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
@@ -56,7 +56,7 @@ export async function planScale(
   instances: number,
 ): Promise<Answer> {
   const members = await deps.store.vees.find({ serviceId: service.id, component, living: true });
-  const { create, retire } = planScaling(members, instances);
+  const { create, retire } = planScaling(members, instances, standingOf(await deps.store.hosts.all()));
   if (create.length > 0)
     return planAdditions(deps, identity, 'service.scale', manifest, service, operationId, [
       { component, indices: create },

@@ -24,6 +24,7 @@ export function templateOf(manifest: Manifest, component: ManifestComponent): Ve
     capacity: scaled(component.capacity, manifest.capacityScalePercent),
     readiness,
     stopGraceMillis: component.stopGraceMillis,
+    ...(component.drain ? { drain: component.drain } : {}),
   };
 }
 

@@ -58,6 +58,15 @@ const componentSchema = z.strictObject({
   instances: instancesSchema.prefault({}),
   readiness: readinessSchema.prefault({ kind: 'running' }),
   stopGraceMillis: z.int().min(0).max(600_000).default(2_000),
+  drain: z
+    .strictObject({
+      command: z.array(z.string().min(1)).min(1).max(64),
+      timeoutMillis: z.int().min(100).max(3_600_000).default(30_000),
+    })
+    .optional()
+    .describe(
+      'Run inside an instance before it is ended for good, so that it can hand over what it is doing',
+    ),
 });
 
 const groupSchema = z

@@ -1,6 +1,6 @@
 import type { BlueprintId, HostId, ServiceId, TenantId, VeeId } from '../ids';
 import type { VeeState } from '../vee/state-machine';
-import type { VeeTemplate } from '../vee/vee';
+import type { DrainHook, VeeTemplate } from '../vee/vee';
 
 /** One VEE that a blueprint placed. */
 export interface PlannedVee {
@@ -35,6 +35,10 @@ export interface LivingVee extends PlannedVee {
   readonly state: VeeState;
   /** Can the driver of its host save it to disk? */
   readonly canSuspend: boolean;
+  /** What is run inside it before it ends; only while it runs. */
+  readonly drain?: DrainHook;
+  /** Its host is lost and fenced: nothing can be asked of it, and nothing need be. */
+  readonly hostFenced?: boolean;
 }
 
 export const veeLabel = (vee: Pick<PlannedVee, 'component' | 'index'>) => `${vee.component}/${vee.index}`;

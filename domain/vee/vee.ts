@@ -12,6 +12,11 @@ export type Readiness =
       readonly timeoutMillis: number;
     };
 
+export interface DrainHook {
+  readonly command: readonly string[];
+  readonly timeoutMillis: number;
+}
+
 /** Everything a driver needs to make a VEE; the same for each member of an elastic array. */
 export interface VeeTemplate {
   readonly image: string;
@@ -21,6 +26,8 @@ export interface VeeTemplate {
   readonly readiness: Readiness;
   /** How long a VEE may take to end by itself before it is killed. */
   readonly stopGraceMillis: number;
+  /** Run inside before it is ended for good; its failure does not keep it. */
+  readonly drain?: DrainHook;
 }
 
 export interface VeeTransition {

@@ -21,10 +21,13 @@ describe('the VEE state machine', () => {
     ['ACTIVE', 'restart', 'ACTIVE'],
     ['ACTIVE', 'resize', 'ACTIVE'],
     ['ACTIVE', 'migrate', 'ACTIVE'],
+    ['ACTIVE', 'relocate', 'ACTIVE'],
     ['ACTIVE', 'destroy', 'DESTROYED'],
     ['PAUSED', 'resume', 'ACTIVE'],
+    ['PAUSED', 'relocate', 'ACTIVE'],
     ['PAUSED', 'destroy', 'DESTROYED'],
     ['SUSPENDED', 'restore', 'ACTIVE'],
+    ['SUSPENDED', 'relocate', 'ACTIVE'],
     ['SUSPENDED', 'destroy', 'DESTROYED'],
   ];
 
@@ -39,7 +42,7 @@ describe('the VEE state machine', () => {
   });
 
   it('lists the legal verbs, and leaves none to the destroyed', () => {
-    expect(legalVerbs('PAUSED')).toEqual(['resume', 'destroy']);
+    expect(legalVerbs('PAUSED')).toEqual(['resume', 'relocate', 'destroy']);
     expect(legalVerbs('DESTROYED')).toEqual([]);
   });
 
@@ -109,6 +112,16 @@ describe('scaling', () => {
         expect(new Set(retire.map((v) => v.id)).size).toBe(retire.length);
       }),
     );
+  });
+
+  it('retires first what serves least: what does not run, then what is on a host that is leaving', () => {
+    const vee = (index: number, hostId: string, state = 'ACTIVE') =>
+      ({ id: `vee-${index}`, index, hostId, state, updatedAt: 0 }) as unknown as VeeRecord;
+    const hosts = new Map(
+      ['h1', 'h2', 'h3'].map((h) => [h, { leaving: h === 'h3', ailing: new Set(['vee-0']), reportedAt: 1 }]),
+    );
+    const all = [vee(0, 'h1'), vee(1, 'h2', 'PAUSED'), vee(2, 'h3'), vee(3, 'h1'), vee(4, 'h2')];
+    expect(planScaling(all, 1, hosts).retire.map((v) => v.index)).toEqual([1, 0, 2, 4]);
   });
 
   it('never makes the spread over hosts worse when it retires', () => {

@@ -1,33 +1,49 @@
 import { type LivingVee, veeLabel } from '../../domain/service/deployment';
-import { onHost, site } from './activities';
-import type { Operation } from './operation';
+import { onHost, site, waitOnHost } from './activities';
 import { inParallel } from './parallel';
+import type { Steps } from './saga';
 
 /** Steps per VEE: destroy, retire. */
 export const STEPS_PER_RETIREMENT = 2;
 
 /** Ends VEEs for good, group by group: dependants before what they depend on. Only past the point of no return. */
-export async function retireVees(
-  operation: Operation,
-  groups: readonly (readonly LivingVee[])[],
-): Promise<void> {
+export async function retireVees(operation: Steps, groups: readonly (readonly LivingVee[])[]): Promise<void> {
   for (const group of groups) await inParallel(group, (vee) => retireVee(operation, vee));
 }
 
-async function retireVee(operation: Operation, vee: LivingVee): Promise<void> {
+async function retireVee(operation: Steps, vee: LivingVee): Promise<void> {
   const { operationId, timing } = operation.input;
-  const { veeId, epoch, hostId, agentQueue, stopGraceMillis } = vee;
-  await operation.step({
-    name: `destroy ${veeLabel(vee)}`,
-    host: hostId,
-    mootWhenFenced: true,
-    run: () =>
-      onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`, stopGraceMillis).destroyVee({
-        hostId,
-        ref: { veeId, epoch },
-        graceMillis: stopGraceMillis,
-      }),
-  });
+  const { veeId, epoch, hostId, agentQueue, stopGraceMillis, drain, hostFenced } = vee;
+  if (drain && !hostFenced) {
+    const end = await operation.step({
+      name: `drain ${veeLabel(vee)}`,
+      host: hostId,
+      mootWhenFenced: true,
+      run: () =>
+        waitOnHost(agentQueue, timing, drain.timeoutMillis, `drain ${veeLabel(vee)}`).drainVee({
+          hostId,
+          ref: { veeId, epoch },
+          drain,
+        }),
+    });
+    if (end === 'failed' || end === 'timed-out')
+      await operation.step({
+        name: `note drain ${veeLabel(vee)}`,
+        run: () => site.noteDrain({ operationId, veeId, end }),
+      });
+  }
+  if (!hostFenced)
+    await operation.step({
+      name: `destroy ${veeLabel(vee)}`,
+      host: hostId,
+      mootWhenFenced: true,
+      run: () =>
+        onHost(agentQueue, timing, `destroy ${veeLabel(vee)}`, stopGraceMillis).destroyVee({
+          hostId,
+          ref: { veeId, epoch },
+          graceMillis: stopGraceMillis,
+        }),
+    });
   await operation.step({
     name: `retire ${veeLabel(vee)}`,
     run: () => site.retireVee({ operationId, veeId }),
