@@ -46,14 +46,14 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
   },
   hosts: {
-    head: ['id', 'driver', 'liveness', 'cordoned', 'cpu millis', 'memory MiB', 'vees'],
+    head: ['id', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
     row: (h) => {
       const print = h.fingerprint as { driver: string; capacity: object };
       return [
         text(h.id),
         print.driver,
         text(h.liveness),
-        h.cordoned ? 'yes' : 'no',
+        standing(h),
         gauge(h.reserved, print.capacity, 'cpuMillis'),
         gauge(h.reserved, print.capacity, 'memoryMiB'),
         text(h.vees),
@@ -85,6 +85,13 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
     },
   },
 };
+
+/** Does it take VEEs, and if not why? */
+function standing({ cordoned, maintenance, fenced }: Row): string {
+  if (fenced) return 'fenced';
+  if (maintenance) return (maintenance as { drained: boolean }).drained ? 'drained' : 'draining';
+  return cordoned ? 'cordoned' : 'yes';
+}
 
 const UNPAGED = new Set(['images', 'reservations']);
 

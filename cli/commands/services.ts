@@ -130,15 +130,17 @@ export function registerServiceCommands(program: Command): void {
     program
       .command(`${verb} <target>`)
       .description(`${what} a VEE (id or SERVICE/COMPONENT/INDEX)${services ? ', or a whole SERVICE' : ''}`)
+      .option('--dry-run', 'plan only', false)
       .option('--no-wait', 'return as soon as it has started')
       .option('-w, --watch', 'follow it to its end (the default)')
-      .action(async (target: string, options: { wait: boolean }, command: Command) => {
+      .action(async (target: string, options: { dryRun: boolean; wait: boolean }, command: Command) => {
         const client = await clientOf(command);
         const whole = services && !target.startsWith('vee-') && !target.includes('/');
         const path = whole
           ? `/v1/services/${(await findService(client, target)).id}/${verb}`
           : `/v1/vees/${await findVee(client, target)}/${verb}`;
-        await conclude(command, client, await client.write('POST', path), options.wait);
+        const answer = await client.write('POST', `${path}?dryRun=${options.dryRun}`);
+        await conclude(command, client, answer, options.wait);
       });
   }
 
@@ -147,12 +149,13 @@ export function registerServiceCommands(program: Command): void {
     .description('change the processor and memory of a running VEE')
     .option('--cpu-millis <n>', 'thousandths of a core')
     .option('--memory-mib <n>', 'MiB')
+    .option('--dry-run', 'plan only', false)
     .option('--no-wait', 'return as soon as it has started')
     .option('-w, --watch', 'follow it to its end (the default)')
     .action(
       async (
         target: string,
-        options: { cpuMillis?: string; memoryMib?: string; wait: boolean },
+        options: { cpuMillis?: string; memoryMib?: string; dryRun: boolean; wait: boolean },
         command: Command,
       ) => {
         const client = await clientOf(command);
@@ -160,7 +163,8 @@ export function registerServiceCommands(program: Command): void {
           ...(options.cpuMillis ? { cpuMillis: count('--cpu-millis', options.cpuMillis) } : {}),
           ...(options.memoryMib ? { memoryMiB: count('--memory-mib', options.memoryMib) } : {}),
         };
-        const answer = await client.write('POST', `/v1/vees/${await findVee(client, target)}/resize`, body);
+        const path = `/v1/vees/${await findVee(client, target)}/resize?dryRun=${options.dryRun}`;
+        const answer = await client.write('POST', path, body);
         await conclude(command, client, answer, options.wait);
       },
     );

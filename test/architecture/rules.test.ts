@@ -85,6 +85,19 @@ describe('the house rules', () => {
     );
   });
 
+  it('let no validator of an Update be asynchronous: the SDK does not wait for it, so it would refuse nothing', () => {
+    const found = files('workflows').flatMap((f) =>
+      read(f)
+        .split('\n')
+        .filter(
+          (l) => /validator:?\s*(async|=\s*async)|async\s+validator/.test(l) || /validator.*Promise</.test(l),
+        )
+        .map((l) => `${f}: ${l.trim()}`),
+    );
+    expect(found).toEqual([]);
+    expect('validator: async () => {}').toMatch(/validator:?\s*(async|=\s*async)/);
+  });
+
   it('keep files small enough to hold in the head', () => {
     const long = FOLDERS.flatMap(files)
       .map((f) => [f, read(f).split('\n').length] as const)
