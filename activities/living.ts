@@ -1,3 +1,4 @@
+import { isFenced } from '../domain/host';
 import { agentTaskQueue } from '../domain/ids';
 import type { LivingVee } from '../domain/service/deployment';
 import type { VeeRecord } from '../domain/vee/vee';
@@ -17,6 +18,6 @@ export async function toLiving(store: Store, vee: VeeRecord): Promise<LivingVee>
     state: vee.state,
     canSuspend: host.fingerprint.capabilities.suspend,
     ...(vee.state === 'ACTIVE' && vee.template.drain ? { drain: vee.template.drain } : {}),
-    ...(host.liveness === 'lost' && host.fenced ? { hostFenced: true } : {}),
+    ...(isFenced(host) ? { hostFenced: true } : {}),
   };
 }

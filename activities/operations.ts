@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { type ErrorSummary, SluiceError } from '../domain/errors';
+import { isFenced } from '../domain/host';
 import { type HostId, makeOperationId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import {
   hasEnded,
@@ -120,7 +121,7 @@ export function createOperationActivities(deps: SiteDeps) {
 
     async isFenced({ hostId }: { hostId: HostId }): Promise<boolean> {
       const host = await store.hosts.get(hostId);
-      return host?.liveness === 'lost' && host.fenced != null;
+      return host !== undefined && isFenced(host);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { Context, log } from '@temporalio/activity';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
+import { isFenced } from '../domain/host';
 import { makeOperationId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { SiteDeps } from './deps';
@@ -44,7 +45,7 @@ export function createWatchActivities(deps: SiteDeps) {
   async function recoverLost(now: number): Promise<void> {
     if (deps.recovery === 'manual' || (deps.recovery === 'fenced' && !deps.fencing)) return;
     for (const host of await store.hosts.all()) {
-      if (host.liveness !== 'lost' || host.fenced) continue;
+      if (host.liveness !== 'lost' || isFenced(host)) continue;
       if ((await store.vees.find({ hostId: host.id, living: true })).length === 0) continue;
       const id = makeOperationId(derivedEntropy('recover', host.id, host.lastHeartbeatAt));
       await store.operations.create({

@@ -114,9 +114,17 @@ export async function planDrain(
     restart: (b: BlockedVee) => `restart elsewhere ${blockedLine(b)}`,
     ignore: (b: BlockedVee) => `leave ${blockedLine(b)}`,
   }[immovable];
-  const { blocked, totalMillis } = moves;
-  const steps = [`close ${host.id}`, ...moves.steps, ...blocked.map(then), 'verify that it runs nothing'];
-  return { answer: planOf('host.drain', steps, { blocked, estimatedMillis: totalMillis }), blocked };
+  // What an operation is at work on is waited for, and moved then.
+  const busy = moves.blocked.filter((b) => b.error.code === 'operation-in-progress');
+  const blocked = moves.blocked.filter((b) => !busy.includes(b));
+  const steps = [
+    `close ${host.id}`,
+    ...moves.steps,
+    ...busy.map((b) => `wait for ${blockedLine(b)}`),
+    ...blocked.map(then),
+    'verify that it runs nothing',
+  ];
+  return { answer: planOf('host.drain', steps, { blocked, estimatedMillis: moves.totalMillis }), blocked };
 }
 
 export async function planRestore(

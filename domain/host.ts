@@ -101,6 +101,10 @@ export interface LivenessPolicy {
 export const RECOVERY_MODES = ['fenced', 'always', 'manual'] as const;
 export type RecoveryMode = (typeof RECOVERY_MODES)[number];
 
+/** Lost, and fenced since it was last heard of. */
+export const isFenced = ({ liveness, fenced, lastHeartbeatAt }: HostRecord): boolean =>
+  liveness === 'lost' && fenced != null && fenced.at >= lastHeartbeatAt;
+
 /** Does the driver offer what a verb on a running VEE needs? */
 export function canDo(capabilities: DriverCapabilities, verb: VeeVerb): boolean {
   switch (verb) {

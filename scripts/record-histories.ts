@@ -1,14 +1,26 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { ApiClient, type OperationView } from '../cli/client';
-import { type OperationId, operationWorkflowId, type ServiceId, serviceWorkflowId } from '../domain/ids';
+import {
+  type HostId,
+  hostWorkflowId,
+  type OperationId,
+  operationWorkflowId,
+  type ServiceId,
+  type SiteId,
+  serviceWorkflowId,
+  siteWorkflowId,
+} from '../domain/ids';
 import { System } from '../supervisor/system';
 
-const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories');
+/** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
+const GENERATION = '2';
+const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories', GENERATION);
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
 
 /**
@@ -20,9 +32,14 @@ async function main(): Promise<void> {
   const hosts = [1, 2, 3].map((n) => ({ id: `host-${n}`, driver: 'simulator', capacity: CAPACITY }));
   const system = await System.start({
     dataDir,
-    agents: [{ id: 'agent', hosts }],
+    agents: [
+      { id: 'agent', hosts },
+      { id: 'mortal', hosts: [{ id: 'host-4', driver: 'simulator', capacity: CAPACITY }] },
+    ],
     ports: { api: 0, temporal: 0, temporalUi: 0, mongodb: 0 },
     environment: {
+      SLUICE_SUSPECT_MILLIS: '1000',
+      SLUICE_LOST_MILLIS: '3000',
       SLUICE_ATTEMPT_MILLIS: '3000',
       SLUICE_GIVE_UP_MILLIS: '5000',
       SLUICE_UNDO_GIVE_UP_MILLIS: '5000',
@@ -33,7 +50,9 @@ async function main(): Promise<void> {
     const command = (await readFile(`/proc/${system.child('temporal').pid}/cmdline`, 'utf8')).split('\0');
     const address = `127.0.0.1:${command[command.indexOf('--port') + 1]}`;
     const temporal = new Client({ connection: await Connection.connect({ address }), namespace: 'sluice' });
-    await record(client, temporal, dataDir);
+    const keeper = keeperOf(client, temporal);
+    await record(client, keeper, dataDir);
+    await recordMaintenance(client, keeper, system);
     await temporal.connection.close();
   } finally {
     await system.stop();
@@ -41,9 +60,15 @@ async function main(): Promise<void> {
   }
 }
 
-async function record(client: ApiClient, temporal: Client, dataDir: string): Promise<void> {
-  await client.write('POST', '/v1/tenants', { id: 'acme' });
+interface Keeper {
+  keep(name: string, workflowId: string): Promise<void>;
+  /** Follows an operation to its end, and keeps its history. */
+  run(name: string, started: OperationView): Promise<OperationView>;
+}
+
+function keeperOf(client: ApiClient, temporal: Client): Keeper {
   const keep = async (name: string, workflowId: string) => {
+    await mkdir(FOLDER, { recursive: true });
     const path = join(FOLDER, `${name}.json`);
     if (existsSync(path)) return console.log(`kept as it is: ${name}`);
     const history = await temporal.workflow.getHandle(workflowId).fetchHistory();
@@ -55,6 +80,11 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
     await keep(name, operationWorkflowId(ended.id as OperationId));
     return ended;
   };
+  return { keep, run };
+}
+
+async function record(client: ApiClient, { keep, run }: Keeper, dataDir: string): Promise<void> {
+  await client.write('POST', '/v1/tenants', { id: 'acme' });
   const capacity = { cpuMillis: 100, memoryMiB: 64 };
   const manifest = {
     apiVersion: 'sluice/v1',
@@ -93,15 +123,56 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
   await keep('service-entity', serviceWorkflowId(serviceId as ServiceId));
 
   const faults = { faults: [{ verb: 'start', call: 0, when: 'before', do: 'fail', code: 'driver-refused' }] };
-  for (const n of [1, 2, 3])
-    await writeFile(
-      join(dataDir, 'agents', 'agent', 'hosts', `host-${n}`, 'script.json'),
-      JSON.stringify(faults),
-    );
+  const scripts = [1, 2, 3, 4].map((n) =>
+    join(dataDir, 'agents', n === 4 ? 'mortal' : 'agent', 'hosts', `host-${n}`, 'script.json'),
+  );
+  for (const script of scripts) await writeFile(script, JSON.stringify(faults));
   await run(
     'provision-undone',
     await client.write('POST', '/v1/services?tenant=acme', { ...manifest, name: 'undone' }),
   );
+  for (const script of scripts) await rm(script);
+}
+
+/** What is done to hosts and to the site; the host of the agent `mortal` is lost on the way. */
+async function recordMaintenance(client: ApiClient, { keep, run }: Keeper, system: System): Promise<void> {
+  const capacity = { cpuMillis: 100, memoryMiB: 64 };
+  const manifest = {
+    apiVersion: 'sluice/v1',
+    kind: 'Service',
+    name: 'maintained',
+    components: [{ name: 'app', image: 'busybox', capacity, instances: { min: 1, initial: 8, max: 20 } }],
+  };
+  const { serviceId } = await client.follow(
+    (await client.write('POST', '/v1/services?tenant=acme', manifest)).id,
+  );
+  const [paused] = await client.list<{ id: string }>('/v1/vees', { service: serviceId, host: 'host-1' });
+  await client.follow((await client.write('POST', `/v1/vees/${paused?.id}/pause`)).id);
+  const drain = await run(
+    'drain',
+    await client.write('POST', '/v1/hosts/host-1/drain', { immovable: 'restart' }),
+  );
+  for (const child of await client.list<OperationView>('/v1/operations', { parent: drain.id }))
+    await keep(child.kind.replace('service.', ''), operationWorkflowId(child.id as OperationId));
+  await run('restore-host', await client.write('POST', '/v1/hosts/host-1/restore'));
+  await keep('host-entity', hostWorkflowId('home' as SiteId, 'host-1' as HostId));
+
+  process.kill(system.child('mortal').pid ?? 0, 'SIGSTOP');
+  while ((await client.get<{ liveness: string }>('/v1/hosts/host-4')).liveness !== 'lost') await delay(200);
+  await run('recover', await client.write('POST', '/v1/hosts/host-4/recover', { confirmedDown: true }));
+  process.kill(system.child('mortal').pid ?? 0, 'SIGCONT');
+  while ((await client.get<{ liveness: string }>('/v1/hosts/host-4')).liveness !== 'up') await delay(200);
+
+  await run('shutdown', await client.write('POST', '/v1/site/shutdown'));
+  await run('power-up', await client.write('POST', '/v1/site/power-up'));
+  await keep('site-entity', siteWorkflowId('home' as SiteId));
+  const scales = await Promise.all(
+    [4, 6, 5].map((instances) =>
+      client.write('POST', `/v1/services/${serviceId}/components/app/scale`, { instances }),
+    ),
+  );
+  for (const { id } of scales) await client.follow(id);
+  await keep('service-entity-queueing', serviceWorkflowId(serviceId as ServiceId));
 }
 
 main().catch((error) => {

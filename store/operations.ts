@@ -88,7 +88,8 @@ export function operationRepository(db: Db) {
 
     /** Older reports never overwrite newer ones. */
     async report({ operationId, revision, progress, startedAt, endedAt }: ProgressReport): Promise<void> {
-      const { stuck, error, ...rest } = progress;
+      const { stuck, notes, error, ...rest } = progress;
+      const gone = { ...(stuck ? {} : { stuck: '' }), ...(notes ? {} : { notes: '' }) };
       await operations.updateOne(
         { _id: operationId, revision: { $lt: revision } },
         {
@@ -98,9 +99,10 @@ export function operationRepository(db: Db) {
             startedAt,
             ...(endedAt === undefined ? {} : { endedAt }),
             ...(stuck ? { stuck } : {}),
+            ...(notes ? { notes } : {}),
             ...(error ? { error } : {}),
           },
-          ...(stuck ? {} : { $unset: { stuck: '' } }),
+          ...(Object.keys(gone).length > 0 ? { $unset: gone as never } : {}),
         },
       );
     },

@@ -159,7 +159,9 @@ function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, H
     if (params.fromHostId && vee.hostId !== params.fromHostId) continue;
     if (params.toHostId === vee.hostId) continue;
     const host = hosts.get(vee.hostId);
-    if (nextState(vee.state, verb) === undefined)
+    if (nextState(vee.state, verb) === undefined && vee.transition)
+      leave(vee, 'operation-in-progress', `${vee.transition.operationId} has it: ${vee.transition.verb}.`);
+    else if (nextState(vee.state, verb) === undefined)
       leave(vee, 'transition-illegal', `It is ${vee.state}, and can't ${verb} so.`);
     else if (verb === 'migrate' && host?.fingerprint.capabilities.migration === 'none')
       leave(vee, 'capability-missing', `The driver of ${vee.hostId} can't migrate.`);
