@@ -46,7 +46,8 @@ async function main(): Promise<number> {
   const tracePath = values.trace ?? join(tmpdir(), `sluice-chaos-${seed}-${process.pid}.jsonl`);
   const counts = new Counts();
   tell(`seed ${seed}, ${steps.length} steps on ${options.hosts} hosts; trace in ${tracePath}`);
-  const result = await traced({ ...options, steps }, tracePath, counts);
+  const evidence = `${tracePath}.evidence`;
+  const result = await traced({ ...options, steps, evidence }, tracePath, counts);
   const summary = { seed, ...options, steps: steps.length, ...result, ...counts.told(), trace: tracePath };
   if (values.json) console.log(JSON.stringify(summary));
   else console.log(counts.table(result));
@@ -54,6 +55,7 @@ async function main(): Promise<number> {
 
   tell(`\nseed ${seed}, within the ${options.settleEvery} steps before step ${result.done}:`);
   for (const violation of result.violations) tell(`  ${violation}`);
+  tell(`logs, records and histories: ${evidence}`);
   const mostRuns = count('shrink', values.shrink);
   if (mostRuns > 0) await shorten({ ...options, steps: steps.slice(0, result.done) }, mostRuns, tracePath);
   tell(`again: npm run chaos -- --replay ${tracePath}`);

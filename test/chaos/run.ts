@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DoubleWatch } from '../support/double-watch';
 import { TestSite } from '../support/site';
 import { ACTIONS, type Action } from './actions';
+import { keepEvidence } from './evidence';
 import { FAULTS } from './faults';
 import type { Step } from './plan';
 import { type Settled, settle } from './settle';
@@ -20,6 +21,8 @@ export interface RunOptions {
   readonly agents: number;
   /** So many steps between two settles. */
   readonly settleEvery: number;
+  /** A folder for what is needed to find out why, if something is wrong. */
+  readonly evidence?: string;
   readonly onStep?: (step: Step, did: Did) => void;
   readonly onSettled?: (after: number, settled: Settled) => void;
 }
@@ -61,6 +64,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
       if (done % settleEvery === 0 || done === steps.length) violations = await look();
       if (violations.length > 0) break;
     }
+    if (violations.length > 0 && options.evidence)
+      await keepEvidence(site, options.evidence, violations).catch((error) => console.error(error));
     return { done, millis: Date.now() - began, settles, struck: world.struck, violations };
   } finally {
     await world.heal();
