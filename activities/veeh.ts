@@ -5,6 +5,7 @@ import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
 import type { Driver, TransferOffer, VeeRef, VeeSpec } from '../drivers/contract';
+import { type ProvenVerb, proven } from './proven';
 
 interface OnHost {
   readonly hostId: HostId;
@@ -29,11 +30,18 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     return driver;
   }
 
+  /** Every verb goes this way: what its driver says of it is seen on the host before it is believed. */
+  function act<T>({ hostId, ref }: OnHost, verb: ProvenVerb, by: (driver: Driver) => Promise<T>): Promise<T> {
+    const driver = on(hostId);
+    return proven(driver, verb, ref, () => by(driver));
+  }
+
   return {
-    defineVee: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).define(spec),
-    startVee: ({ hostId, ref }: OnHost) => on(hostId).start(ref),
-    stopVee: ({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }) =>
-      on(hostId).stop(ref, graceMillis),
+    defineVee: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) =>
+      act({ hostId, ref: spec }, 'define', (driver) => driver.define(spec)),
+    startVee: (call: OnHost) => act(call, 'start', (driver) => driver.start(call.ref)),
+    stopVee: (call: OnHost & { graceMillis: number }) =>
+      act(call, 'stop', (driver) => driver.stop(call.ref, call.graceMillis)),
 
     /**
      * Lets a VEE hand over what it is doing. It ends afterwards either way: a hook that fails, or takes longer than
@@ -55,11 +63,12 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
 
     /** Ends it gracefully where it runs, then removes it. Fine when it is not there. */
     async destroyVee({ hostId, ref, graceMillis }: OnHost & { graceMillis: number }): Promise<void> {
-      const driver = on(hostId);
-      const status = await driver.inspect(ref.veeId);
-      if (status?.state === 'ACTIVE' && graceMillis > 0 && status.epoch === ref.epoch)
-        await driver.stop(ref, graceMillis);
-      await driver.destroy(ref);
+      await act({ hostId, ref }, 'destroy', async (driver) => {
+        const status = await driver.inspect(ref.veeId, false);
+        if (status?.state === 'ACTIVE' && graceMillis > 0 && status.epoch === ref.epoch)
+          await driver.stop(ref, graceMillis);
+        await driver.destroy(ref);
+      });
     },
 
     /** @throws SluiceError `vee-not-ready` after the manifest's time, or at once when it has ended */
@@ -95,7 +104,7 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       verb,
       ifPossible = false,
     }: OnHost & { verb: StateVerb; ifPossible?: boolean }): Promise<void> {
-      await unlessMoot(ifPossible, () => on(hostId)[verb](ref));
+      await unlessMoot(ifPossible, () => act({ hostId, ref }, verb, (driver) => driver[verb](ref)));
     },
 
     async resizeVee({
@@ -107,22 +116,24 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       const driver = on(hostId);
       if (!(await driver.fingerprint()).capabilities.liveResize)
         throw new SluiceError('capability-missing', `The driver of ${hostId} can't resize a running VEE.`);
-      await unlessMoot(ifPossible, () => driver.resize(ref, capacity));
+      await unlessMoot(ifPossible, () =>
+        proven(driver, 'resize', { ...ref, capacity }, () => driver.resize(ref, capacity)),
+      );
     },
 
-    prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) => on(hostId).prepareTarget(spec),
+    prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) =>
+      act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec)),
     sendVee: ({
-      hostId,
-      ref,
       offer,
       stopAndCopy = false,
+      ...call
     }: OnHost & { offer: TransferOffer; stopAndCopy?: boolean }) =>
-      on(hostId).send(ref, offer, { stopAndCopy }),
-    switchOver: ({ hostId, ref }: OnHost) => on(hostId).switchOver(ref),
-    finishMigration: ({ hostId, ref }: OnHost) => on(hostId).finish(ref),
+      act(call, 'send', (driver) => driver.send(call.ref, offer, { stopAndCopy })),
+    switchOver: (call: OnHost) => act(call, 'switchOver', (driver) => driver.switchOver(call.ref)),
+    finishMigration: (call: OnHost) => act(call, 'finish', (driver) => driver.finish(call.ref)),
 
-    async cancelMigration({ hostId, ref, side }: OnHost & { side: 'source' | 'target' }): Promise<void> {
-      await on(hostId).cancel(ref, side);
+    async cancelMigration(call: OnHost & { side: 'source' | 'target' }): Promise<void> {
+      await act(call, `cancel ${call.side}`, (driver) => driver.cancel(call.ref, call.side));
     },
 
     readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>

@@ -31,7 +31,8 @@ export interface Driver {
   destroy(ref: VeeRef): Promise<void>;
   resize(ref: VeeRef, capacity: Capacity): Promise<void>;
 
-  inspect(veeId: VeeId): Promise<VeeStatus | undefined>;
+  /** Asks the VEE whether it is ready only if `probe`, which may take long; without it `ready` says nothing. */
+  inspect(veeId: VeeId, probe?: boolean): Promise<VeeStatus | undefined>;
   list(): Promise<VeeStatus[]>;
   logs(veeId: VeeId, tailLines: number): Promise<string[]>;
   exec(ref: VeeRef, command: readonly string[]): Promise<ExecResult>;

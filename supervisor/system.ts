@@ -19,6 +19,8 @@ export interface HostPlan {
 export interface AgentPlan {
   readonly id: string;
   readonly hosts: readonly HostPlan[];
+  /** For this agent alone: it may reach the API and Temporal by a way of its own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface SystemOptions extends EngineOptions {
@@ -134,7 +136,7 @@ export class System {
     // An agent gets no database address: all it may use is the API and Temporal.
     const agentEnvironment = { ...environment, MONGODB_URI: '' };
     await Promise.all(
-      agents.map(({ id, hosts }) =>
+      agents.map(({ id, hosts, environment: own }) =>
         this.run({
           name: id,
           command: ENTRY('worker/host.js'),
@@ -145,6 +147,7 @@ export class System {
             SLUICE_API_URL: apiUrl,
             SLUICE_JOIN_TOKEN: secrets.joinToken,
             SLUICE_HOSTS: JSON.stringify(hosts),
+            ...own,
           },
         }),
       ),

@@ -103,12 +103,10 @@ export function systemRoutes(deps: ApiDeps): Route[] {
         const idempotencyKeys = await store.idempotency.all();
         const openOperations = await deps.operations.open(deps.siteId);
         const hosts = await store.hosts.all();
-        const [vees, services, operations, ledger] = await Promise.all([
-          store.vees.find(),
-          store.services.all(),
-          store.operations.all(),
-          store.vees.ledgerEvents({}),
-        ]);
+        // The ledger before the VEEs: what was committed in between shows in the time of the record's last change.
+        const ledger = await store.vees.ledgerEvents({});
+        const [vees, services] = await Promise.all([store.vees.find(), store.services.all()]);
+        const operations = await store.operations.all();
         const living = services.filter((s) => s.phase !== 'decommissioned');
         const manifests = await Promise.all(
           living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),

@@ -2,7 +2,7 @@ import { type LedgerEvent, ledgerFaults } from '../accounting/ledger';
 import { groupBy } from '../group-by';
 import type { HostRecord } from '../host';
 import type { HostId } from '../ids';
-import { hasEnded, type OperationRecord } from '../operation/operation';
+import { hasEnded, isServiceWide, type OperationRecord } from '../operation/operation';
 import { breaches } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import type { ServiceRecord } from '../service/service';
@@ -43,6 +43,12 @@ const START_GRACE_MILLIS = 60_000;
 /** Records are read one after the other: what changed so shortly before may look torn. */
 const SETTLED_MILLIS = 2_000;
 
+/**
+ * Records are read one after the other while the system goes on. Operations are read last: one that ended since the
+ * check began was under way when what it worked on was read.
+ */
+const isUnderWay = (o: OperationRecord, now: number) => o.endedAt === undefined || o.endedAt > now;
+
 type Check = (s: SystemState) => Omit<InvariantReport, 'number' | 'title'>;
 
 const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
@@ -67,7 +73,7 @@ export function checkInvariants(state: SystemState): InvariantReport[] {
  * By what drivers report, not only by what we recorded: two records can't both be wrong alike. A report that
  * is older than a record's last change says nothing about it, and a silent host's may be long out of date.
  */
-function runsOnce({ hosts, vees }: SystemState) {
+function runsOnce({ hosts, vees, operations, now }: SystemState) {
   const byId = new Map(vees.map((v) => [v.id as string, v]));
   const fresh = hosts.flatMap((h) =>
     h.reported
@@ -83,9 +89,13 @@ function runsOnce({ hosts, vees }: SystemState) {
     if (!vee || vee.state === 'DESTROYED')
       violations.push(`${veeId} runs on ${where}, and is recorded ${vee ? 'destroyed' : 'nowhere'}`);
   }
+  // An operation on the whole service takes no lock on each VEE, and may just be ending this one.
+  const worked = new Set(
+    operations.filter((o) => isUnderWay(o, now) && isServiceWide(o.kind)).map((o) => o.serviceId as string),
+  );
   const answering = new Map(hosts.filter((h) => h.liveness === 'up').map((h) => [h.id, h]));
   for (const v of vees) {
-    if (v.state !== 'ACTIVE' || v.transition !== null) continue;
+    if (v.state !== 'ACTIVE' || v.transition !== null || worked.has(v.serviceId)) continue;
     const host = answering.get(v.hostId);
     if (!host || host.reportedAt <= v.updatedAt) continue;
     if (!host.reported.some((r) => r.veeId === v.id && r.state === 'ACTIVE'))
@@ -96,9 +106,9 @@ function runsOnce({ hosts, vees }: SystemState) {
   return { checked: vees.length, violations };
 }
 
-function reservationsHold({ hosts, vees, operations }: SystemState) {
+function reservationsHold({ hosts, vees, operations, now }: SystemState) {
   const veeById = new Map(vees.map((v) => [v.id as string, v]));
-  const underWay = operations.filter((o) => !hasEnded(o));
+  const underWay = operations.filter((o) => isUnderWay(o, now));
   const open = new Set(underWay.map((o) => o.id as string));
   // While an operation works on a service, its VEEs may hold or lack a place for a moment.
   const moving = new Set(underWay.map((o) => o.serviceId as string));
@@ -154,7 +164,7 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
   }
   for (const v of vees) {
     const op = v.transition && byId.get(v.transition.operationId);
-    if (v.transition && (!op || hasEnded(op)))
+    if (v.transition && !(op && isUnderWay(op, now)))
       violations.push(`${v.id} is left in transition by ${v.transition.operationId}`);
   }
   const passing = new Set([
@@ -167,7 +177,7 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
   ]);
   for (const s of services) {
     if (!passing.has(s.phase)) continue;
-    if (!operations.some((o) => o.serviceId === s.id && (!hasEnded(o) || o.state === 'stuck')))
+    if (!operations.some((o) => o.serviceId === s.id && (isUnderWay(o, now) || o.state === 'stuck')))
       violations.push(`${s.id} is left ${s.phase} with no operation under way`);
   }
   return { checked: operations.length, violations };

@@ -150,9 +150,9 @@ class ContainerDriver implements Driver {
     });
   }
 
-  async inspect(veeId: VeeId): Promise<VeeStatus | undefined> {
+  async inspect(veeId: VeeId, probe = true): Promise<VeeStatus | undefined> {
     const vee = await this.records.get(veeId);
-    return vee && this.status(vee);
+    return vee && this.status(vee, probe);
   }
 
   async list(): Promise<VeeStatus[]> {

@@ -52,7 +52,13 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     records.exclusively(veeId, () => script.perform(name, effect, lie));
 
   /** A verb that leads from some states to one other, and is done when it is there already. */
-  const transition = (name: string, ref: VeeRef, from: DriverState[], to: DriverState) =>
+  const transition = (
+    name: string,
+    ref: VeeRef,
+    from: DriverState[],
+    to: DriverState,
+    check?: (vee: KeptVee) => Promise<void>,
+  ) =>
     verb(
       name,
       ref.veeId,
@@ -60,15 +66,21 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         const vee = await records.acting(ref);
         if (vee.state === to) return;
         requireState(vee, name, from);
+        await check?.(vee);
         await set(vee, to);
       },
       nothing,
     );
 
+  /** A real host reads the image again at each start: it may have gone since the VEE was defined. */
+  async function requireImage({ template: { image } }: VeeSpec): Promise<void> {
+    const { images = IMAGES } = await script.script();
+    if (!images.includes(image)) throw new SluiceError('image-unknown', `This host has no image "${image}".`);
+  }
+
   async function make(spec: VeeSpec, state: DriverState): Promise<void> {
     await records.checkFence(spec, true);
-    if (!IMAGES.includes(spec.template.image))
-      throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
+    await requireImage(spec);
     const existing = await records.get(spec.veeId);
     if (existing?.spec.epoch === spec.epoch) return;
     await records.put({ spec, state });
@@ -108,7 +120,8 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     }),
 
     define: (spec) => verb('define', spec.veeId, () => make(spec, 'DEFINED'), nothing),
-    start: (ref) => transition('start', ref, ['DEFINED', 'EXITED'], 'ACTIVE'),
+    start: (ref) =>
+      transition('start', ref, ['DEFINED', 'EXITED'], 'ACTIVE', ({ spec }) => requireImage(spec)),
     pause: (ref) => transition('pause', ref, ['ACTIVE'], 'PAUSED'),
     resume: (ref) => transition('resume', ref, ['PAUSED'], 'ACTIVE'),
     suspend: (ref) => transition('suspend', ref, ['ACTIVE'], 'SUSPENDED'),

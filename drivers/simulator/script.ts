@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, isErrorCode, SluiceError } from '../../domain/errors';
 import { readJson, writeJson } from '../lib/atomic-file';
 
@@ -8,22 +9,27 @@ import { readJson, writeJson } from '../lib/atomic-file';
  *     {"latencyMillis": {"start": 40},
  *      "faults": [{"verb": "start", "call": 2, "when": "after", "do": "fail", "code": "driver-failed"},
  *                 {"verb": "pause", "call": 1, "when": "before", "do": "hang"},
- *                 {"verb": "stop",  "call": 1, "when": "before", "do": "lie"}]}
+ *                 {"verb": "stop",  "call": 1, "when": "before", "do": "lie"},
+ *                 {"verb": "send",  "call": 1, "when": "before", "do": "delay", "millis": 7000}]}
  *
  * `call` counts calls of that verb on that host from 1, across restarts of the agent; 0 means every call.
- * `fail` throws before or after the effect, `hang` never returns, `lie` reports success without the effect.
+ * `fail` throws before or after the effect, `hang` never returns, `lie` reports success without the effect,
+ * `delay` takes its time and then goes on, whoever has given it up meanwhile. `"images": []` takes its images away.
  */
 export interface SimulatorScript {
   readonly latencyMillis?: Readonly<Record<string, number>>;
   readonly faults?: readonly SimulatorFault[];
+  /** What the host has now, instead of what it had when it joined. */
+  readonly images?: readonly string[];
 }
 
 export interface SimulatorFault {
   readonly verb: string;
   readonly call: number;
   readonly when: 'before' | 'after';
-  readonly do: 'fail' | 'hang' | 'lie';
+  readonly do: 'fail' | 'hang' | 'lie' | 'delay';
   readonly code?: ErrorCode;
+  readonly millis?: number;
 }
 
 export class ScriptedHost {
@@ -36,9 +42,9 @@ export class ScriptedHost {
 
   /** Runs a verb as the script says. */
   async perform<T>(verb: string, effect: () => Promise<T>, lie: () => T): Promise<T> {
-    const script = (await readJson<SimulatorScript>(join(this.dataDir, 'script.json'))) ?? {};
+    const script = await this.script();
     const latency = script.latencyMillis?.[verb] ?? 0;
-    if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency));
+    if (latency > 0) await delay(latency);
     if (!script.faults?.some((f) => f.verb === verb)) return effect();
 
     const call = await this.count(verb);
@@ -52,8 +58,13 @@ export class ScriptedHost {
     return result;
   }
 
+  async script(): Promise<SimulatorScript> {
+    return (await readJson<SimulatorScript>(join(this.dataDir, 'script.json'))) ?? {};
+  }
+
   private async strike(fault: SimulatorFault, call: number): Promise<void> {
     if (fault.do === 'hang') await new Promise<never>(() => {});
+    if (fault.do === 'delay') return delay(fault.millis ?? 0);
     const code = isErrorCode(fault.code) ? fault.code : 'driver-failed';
     throw new SluiceError(code, `Scripted fault: call ${call} of ${fault.verb}, ${fault.when} its effect.`);
   }

@@ -153,3 +153,17 @@ describe('the README', () => {
     expect(read('.ci/run')).toContain('npm test');
   });
 });
+
+describe('docs/cases.md', () => {
+  it('names for each case a test that exists, or says that it is pending', () => {
+    const rows = read('docs/cases.md')
+      .split('\n')
+      .filter((l) => l.startsWith('| ') && !/^\| (case|-+) /.test(l));
+    expect(rows.length).toBeGreaterThan(10);
+    for (const row of rows) {
+      const [, path, title] = /\| `(test\/[^`]+)`: "(.*)" \|$/.exec(row) ?? [];
+      if (path && title) expect([row, read(path).includes(title)]).toEqual([row, true]);
+      else expect(row).toMatch(/\| pending\b/);
+    }
+  });
+});

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fault } from '../../activities/fault-points';
-import type { HostId } from '../../domain/ids';
-import { type AgentPlan, System, type SystemEvent } from '../../supervisor/system';
+import { readJson, writeJson } from '../../drivers/lib/atomic-file';
+import type { SimulatorScript } from '../../drivers/simulator/script';
+import { type AgentPlan, System, type SystemEvent, type SystemOptions } from '../../supervisor/system';
+import { disagreements, type HeldVee, readHostFolders, runningTwice } from './host-folders';
 import type { Json } from './json';
 
 export interface TestSiteOptions {
@@ -14,6 +16,7 @@ export interface TestSiteOptions {
   readonly driver?: string;
   readonly agents?: readonly AgentPlan[];
   readonly environment?: Readonly<Record<string, string>>;
+  readonly ports?: SystemOptions['ports'];
 }
 
 export interface Reply<T = Record<string, never>> {
@@ -56,7 +59,7 @@ export class TestSite {
       siteId: id,
       database: `sluice_${id}`,
       agents: options.agents ?? [{ id: 'agent', hosts }],
-      ports: { api: 0 },
+      ports: options.ports ?? { api: 0 },
       environment: {
         SLUICE_FAULTS_DIR: faultsDir,
         SLUICE_HEARTBEAT_MILLIS: '250',
@@ -146,30 +149,63 @@ export class TestSite {
   }
 
   /** What the simulators really hold, read from their folders rather than from what anybody reports. */
-  async onHosts(): Promise<{ hostId: HostId; veeId: string; state: string }[]> {
-    const found: { hostId: HostId; veeId: string; state: string }[] = [];
-    const { readdir } = await import('node:fs/promises');
-    const agents = join(this.dataDir, 'agents');
-    for (const agent of await readdir(agents)) {
-      const hosts = join(agents, agent, 'hosts');
-      for (const hostId of (await readdir(hosts)) as HostId[])
-        for (const veeId of await readdir(join(hosts, hostId, 'vees'))) {
-          const text = await readFile(join(hosts, hostId, 'vees', veeId, 'vee.json'), 'utf8').catch(
-            () => undefined,
-          );
-          if (text) found.push({ hostId, veeId, state: JSON.parse(text).state });
-        }
-    }
-    return found;
-  }
+  onHosts = (): Promise<HeldVee[]> => readHostFolders(this.dataDir);
 
   /** All invariants, by the product's own check and by a look at the hosts. Waits until hosts have reported since. */
   async violations(): Promise<string[]> {
     await delay(350);
     const { body } = await this.get('/v1/invariants');
-    const running = (await this.onHosts()).filter((v) => v.state === 'ACTIVE').map((v) => v.veeId);
-    const twice = running.filter((v, i) => running.indexOf(v) !== i).map((v) => `${v} runs twice`);
-    return [...body.violations, ...twice];
+    return [...body.violations, ...runningTwice(await this.onHosts())];
+  }
+
+  /** Where records and hosts disagree, on all hosts or on some; only while no operation is under way there. */
+  async disagreements(on: (hostId: string) => boolean = () => true): Promise<string[]> {
+    const recorded = await this.all('/v1/vees');
+    const { body } = await this.get('/v1/reservations');
+    const there = <T extends { hostId: string }>(items: readonly T[]) => items.filter((i) => on(i.hostId));
+    return disagreements(there(await this.onHosts()), there(recorded), there(body.items));
+  }
+
+  /** Everything of a list, page by page. */
+  async all(path: string): Promise<Json[]> {
+    const items: Json[] = [];
+    const [resource, query = ''] = path.split('?');
+    for (let cursor: string | undefined; ; ) {
+      const search = new URLSearchParams(query);
+      search.set('limit', '200');
+      if (cursor) search.set('cursor', cursor);
+      const { status, body } = await this.get(`${resource}?${search}`);
+      if (status !== 200) throw new Error(`${path}: ${status} ${JSON.stringify(body)}`);
+      items.push(...body.items);
+      cursor = body.nextCursor;
+      if (cursor === undefined) return items;
+    }
+  }
+
+  /** The folder of a simulated host, where its script lies. */
+  hostFolder(hostId: string): string {
+    const agent = this.system.options.agents.find((a) => a.hosts.some((h) => h.id === hostId));
+    if (!agent) throw new Error(`no agent has ${hostId}`);
+    return join(this.dataDir, 'agents', agent.id, 'hosts', hostId);
+  }
+
+  /** How often each verb was called on a simulated host, as far as its script counts them. */
+  async calls(hostId: string): Promise<Readonly<Record<string, number>>> {
+    return (await readJson<Record<string, number>>(join(this.hostFolder(hostId), 'calls.json'))) ?? {};
+  }
+
+  /** The call number by which a script means the next call of a verb on a simulated host. */
+  nextCall = async (hostId: string, verb: string) => ((await this.calls(hostId))[verb] ?? 0) + 1;
+
+  /** Tells a simulated host what to do wrong, or with nothing to behave again. */
+  async script(hostId: string, script?: SimulatorScript): Promise<void> {
+    const path = join(this.hostFolder(hostId), 'script.json');
+    if (script) await writeJson(path, script);
+    else await rm(path, { force: true });
+  }
+
+  get hostIds(): string[] {
+    return this.system.options.agents.flatMap((a) => a.hosts.map((h) => h.id));
   }
 
   async arm(role: string, ...faults: Fault[]): Promise<void> {
