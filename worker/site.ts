@@ -13,6 +13,7 @@ import { connectStore, type StoreConnection } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
+import { ensureReconcileSchedule } from '../temporal/schedule';
 import { ensureSearchAttributes } from '../temporal/setup';
 import { Operations } from '../temporal/submit';
 import { workerConnection } from '../temporal/worker-connection';
@@ -46,6 +47,7 @@ async function main(log: Logger): Promise<void> {
     cancel: (record) => operations.cancel(record),
     tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
     recovery: settings.recovery,
+    drift: settings.drift,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const worker = await Worker.create({
@@ -67,6 +69,7 @@ async function main(log: Logger): Promise<void> {
     workflowTaskTimeout: '3s',
     staticSummary: `watch of site ${siteId}`,
   });
+  await ensureReconcileSchedule(client, siteId, settings.reconcileMillis);
 
   const running = worker.run();
   onStop(log, async () => {
