@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
+import type { OperationTiming } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Logger } from '../process/log';
@@ -15,6 +16,7 @@ export interface ApiDeps {
   readonly placementPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
   readonly drift: DriftPolicy;
+  readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */
   readonly canFence: boolean;
   readonly log: Logger;

@@ -5,7 +5,7 @@ import { createSiteActivities } from '../activities';
 import { FaultPoints } from '../activities/fault-points';
 import { commandFencing } from '../activities/fencing';
 import { activityInterceptor } from '../activities/interceptor';
-import { siteTaskQueue } from '../domain/ids';
+import { siteTaskQueue, watchWorkflowId } from '../domain/ids';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { siteSettings } from '../process/settings';
@@ -63,7 +63,7 @@ async function main(log: Logger): Promise<void> {
     shutdownGraceTime: '500ms',
   });
   await client.workflow.start('watch', {
-    workflowId: `site/${siteId}/watch`,
+    workflowId: watchWorkflowId(siteId),
     taskQueue: siteTaskQueue(siteId),
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowTaskTimeout: '3s',

@@ -1,6 +1,5 @@
 import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
-import type { OperationId } from '../ids';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import type { ServiceRecord } from '../service/service';

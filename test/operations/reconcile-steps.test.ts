@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { VeeId } from '../../domain/ids';
 import type { Json } from '../support/json';
 import { SimulatedHosts } from '../support/simulated-hosts';
 import { TestSite } from '../support/site';
 import { operating } from './scenarios';
 
-const GHOST = 'vee-0123456789abcdef01234567';
 const HEARD_MILLIS = 600;
 /** Never part of an operation: the site's own watch. */
 const NOT_A_STEP = new Set(['watchSite', 'reportOperation']);
@@ -18,6 +18,10 @@ interface Drift {
 const app = async (site: TestSite, serviceId: string): Promise<Json> =>
   (await site.vees(serviceId)).find((v: Json) => v.component === 'app');
 
+/** Another each time: what keeps coming back is not ended for ever. */
+let ghosts = 0;
+const newGhost = () => `vee-${String(ghosts++).padStart(24, '0')}` as VeeId;
+
 const DRIFTS: Drift[] = [
   {
     name: 'a VEE that ended, one of another size, and a copy too many',
@@ -25,7 +29,7 @@ const DRIFTS: Drift[] = [
       const vee = await app(site, serviceId);
       const db = (await site.vees(serviceId)).find((v: Json) => v.component === 'db');
       const kept = await hosts.kept(vee.hostId, vee.id);
-      await hosts.put('host-1', { state: 'ACTIVE', spec: { ...kept.spec, veeId: GHOST as never, epoch: 7 } });
+      await hosts.put('host-1', { state: 'ACTIVE', spec: { ...kept.spec, veeId: newGhost(), epoch: 7 } });
       await delay(HEARD_MILLIS);
       await site.done(await site.post('/v1/reconcile', {}));
       const { spec, state } = await hosts.kept(db.hostId, db.id);
