@@ -7,6 +7,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { ApiClient, type OperationView } from '../cli/client';
 import { type OperationId, operationWorkflowId, type ServiceId, serviceWorkflowId } from '../domain/ids';
 import { System } from '../supervisor/system';
+import { recordReconciliation } from './record-reconciliation';
 
 const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories');
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
@@ -26,6 +27,9 @@ async function main(): Promise<void> {
       SLUICE_ATTEMPT_MILLIS: '3000',
       SLUICE_GIVE_UP_MILLIS: '5000',
       SLUICE_UNDO_GIVE_UP_MILLIS: '5000',
+      // It is asked for here, when there is something to record.
+      SLUICE_RECONCILE_MILLIS: '0',
+      SLUICE_ORPHAN_GRACE_MILLIS: '100',
     },
   });
   try {
@@ -87,6 +91,7 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
   await run('restore', await onVee('restore'));
   await run('restart', await onVee('restart'));
   await run('resize', await onVee('resize', { cpuMillis: 200 }));
+  await recordReconciliation({ client, temporal, dataDir, run, keep }, String(serviceId));
   await run('suspend-service', await client.write('POST', `/v1/services/${serviceId}/suspend`));
   await run('resume-service', await client.write('POST', `/v1/services/${serviceId}/resume`));
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));
