@@ -3,6 +3,7 @@ import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
+import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Store } from '../store/store';
 import type { FencingPlugin } from './fencing';
 
@@ -23,4 +24,5 @@ export interface SiteDeps {
   /** Absent where no fencing command is set. */
   readonly fencing: FencingPlugin | undefined;
   readonly recovery: RecoveryMode;
+  readonly drift: DriftPolicy;
 }

@@ -1,8 +1,10 @@
 import type { SiteDeps } from './deps';
 import { createHostActivities } from './hosts';
+import { createMendingActivities } from './mending';
 import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
+import { createReconcileActivities } from './reconcile';
 import { createReservationActivities } from './reservations';
 import { createServiceRecordActivities } from './service-records';
 import { createSitePowerActivities } from './site-power';
@@ -14,9 +16,11 @@ import { createWatchActivities } from './watch';
 export function createSiteActivities(deps: SiteDeps) {
   return {
     ...createHostActivities(deps),
+    ...createMendingActivities(deps),
     ...createMoveActivities(deps),
     ...createOperationActivities(deps),
     ...createPlanningActivities(deps),
+    ...createReconcileActivities(deps),
     ...createReservationActivities(deps),
     ...createServiceRecordActivities(deps),
     ...createSitePowerActivities(deps),

@@ -4,7 +4,7 @@ import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
-import type { Driver, TransferOffer, VeeRef, VeeSpec } from '../drivers/contract';
+import type { Driver, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
 import { type ProvenVerb, proven } from './proven';
 
 interface OnHost {
@@ -69,6 +69,31 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
           await driver.stop(ref, graceMillis);
         await driver.destroy(ref);
       });
+    },
+
+    /** What the driver says now, as opposed to what was last reported. */
+    inspectVee: async ({ hostId, veeId }: { hostId: HostId; veeId: VeeId }): Promise<VeeStatus | null> =>
+      (await on(hostId).inspect(veeId)) ?? null,
+
+    /**
+     * Ends a copy that is too many, if it is still the one that was seen.
+     * @returns false when another has come in its place, which is left alone
+     */
+    async endCopy({
+      hostId,
+      veeId,
+      seenEpoch,
+      epoch,
+    }: {
+      hostId: HostId;
+      veeId: VeeId;
+      seenEpoch: number;
+      epoch: number;
+    }): Promise<boolean> {
+      const copy = await on(hostId).inspect(veeId);
+      if (copy && copy.epoch !== seenEpoch) return false;
+      await on(hostId).destroy({ veeId, epoch });
+      return true;
     },
 
     /** @throws SluiceError `vee-not-ready` after the manifest's time, or at once when it has ended */

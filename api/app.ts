@@ -23,6 +23,7 @@ import { hand } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
+import { driftRoutes } from './routes/drift';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
 import { serviceRoutes } from './routes/services';
@@ -43,6 +44,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     operationRoutes,
     accountRoutes,
     siteRoutes,
+    driftRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));
 }

@@ -1,7 +1,9 @@
 import type { Client } from '@temporalio/client';
 import type { SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
+import type { OperationTiming } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
+import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Logger } from '../process/log';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
@@ -13,6 +15,8 @@ export interface ApiDeps {
   readonly temporal: Client;
   readonly placementPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
+  readonly drift: DriftPolicy;
+  readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */
   readonly canFence: boolean;
   readonly log: Logger;

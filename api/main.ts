@@ -39,6 +39,8 @@ async function main(log: Logger): Promise<void> {
     temporal: client,
     placementPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,
+    drift: settings.drift,
+    timing: settings.timing,
     canFence: settings.fencing !== undefined,
     log,
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,

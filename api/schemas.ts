@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../domain/errors';
 import { OPERATION_KINDS, OPERATION_STATES } from '../domain/operation/operation';
+import { DRIFT_KINDS } from '../domain/reconcile/model';
 import { PHASES } from '../domain/service/service';
 import { VEE_STATES } from '../domain/vee/state-machine';
 
@@ -152,6 +153,32 @@ export const hostSchema = z
     generation: z.int(),
   })
   .meta({ id: 'Host' });
+
+const observation = z.object({
+  state: z.string(),
+  epoch: z.int(),
+  capacity: capacitySchema.optional(),
+});
+
+export const driftSchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(DRIFT_KINDS),
+    veeId: z.string(),
+    hostId: z.string().describe('Whose report differs from what is recorded'),
+    serviceId: z.string().optional(),
+    tenantId: z.string().optional(),
+    label: z.string().optional(),
+    recorded: observation.extend({ hostId: z.string() }).optional(),
+    reported: observation.optional(),
+    action: z.string().describe('What is done about it; `report` leaves it to a person'),
+    because: z.string(),
+    firstSeenAt: millis,
+    lastSeenAt: millis,
+    mendedAt: millis.optional(),
+    attempts: z.array(z.string()).describe('Operations that something was asked by because of it'),
+  })
+  .meta({ id: 'Drift' });
 
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextCursor: z.string().optional() });

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerReadCommands } from './commands/reads';
+import { registerReconcileCommand } from './commands/reconcile';
 import { registerServiceCommands } from './commands/services';
 import { registerSystemCommands } from './commands/system';
 import { completionScript, isShell } from './completion';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   registerSystemCommands(program);
   registerServiceCommands(program);
   registerMaintenanceCommands(program);
+  registerReconcileCommand(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);

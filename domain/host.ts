@@ -33,11 +33,16 @@ export interface Reservation {
   readonly since: number;
 }
 
+/** `EXITED` ended by itself; `INCOMING` and `OUTGOING` are the two ends of a migration that is not decided: neither runs. */
+export type ReportedState = VeeState | 'EXITED' | 'INCOMING' | 'OUTGOING';
+
 /** What a host's driver says it runs. */
 export interface ReportedVee {
   readonly veeId: string;
   readonly epoch: number;
-  readonly state: VeeState | 'EXITED';
+  readonly state: ReportedState;
+  /** Absent in reports of agents that are older than this. */
+  readonly capacity?: Capacity | undefined;
 }
 
 export type HostLiveness = 'up' | 'suspect' | 'lost';

@@ -44,6 +44,8 @@ export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 export const serviceWorkflowId = (id: ServiceId) => `service/${id}`;
 export const hostWorkflowId = (site: SiteId, id: HostId) => `host/${site}/${id}`;
 export const siteWorkflowId = (id: SiteId) => `site/${id}`;
+/** What looks at the site's hosts for as long as it exists. */
+export const watchWorkflowId = (id: SiteId) => `site/${id}/watch`;
 
 /** The entity that admits operations on this subject: its workflow id is the subject's lock. */
 export function entityWorkflowId(subject: {

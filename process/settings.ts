@@ -4,6 +4,7 @@ import { NAME_PATTERN, type SiteId } from '../domain/ids';
 import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migration/estimate';
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
 import { POLICY_NAMES, type Policy } from '../domain/placement/model';
+import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
 
@@ -21,6 +22,18 @@ const siteSchema = z.object({
   SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
   SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
+  SLUICE_RECONCILE_MILLIS: z.coerce
+    .number()
+    .int()
+    .max(86_400_000)
+    .refine((n) => n === 0 || n >= 1_000, 'give 0 for never, or 1000 and more')
+    .default(60_000),
+  SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(86_400_000)
+    .default(DEFAULT_DRIFT_POLICY.graceMillis),
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
@@ -40,6 +53,9 @@ export interface SiteSettings {
   readonly recovery: RecoveryMode;
   readonly fencing: { readonly command: string; readonly timeoutMillis: number } | undefined;
   readonly timing: OperationTiming;
+  /** How often drift is looked for; 0 for never. */
+  readonly reconcileMillis: number;
+  readonly drift: DriftPolicy;
 }
 
 /** @throws Error that names each variable that is wrong, in one message */
@@ -60,6 +76,8 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       env.SLUICE_FENCE_COMMAND === undefined
         ? undefined
         : { command: env.SLUICE_FENCE_COMMAND, timeoutMillis: env.SLUICE_FENCE_TIMEOUT_MILLIS },
+    reconcileMillis: env.SLUICE_RECONCILE_MILLIS,
+    drift: { ...DEFAULT_DRIFT_POLICY, graceMillis: env.SLUICE_ORPHAN_GRACE_MILLIS },
     timing: {
       attemptMillis: env.SLUICE_ATTEMPT_MILLIS,
       giveUpMillis: env.SLUICE_GIVE_UP_MILLIS,

@@ -17,6 +17,7 @@ import {
   siteWorkflowId,
 } from '../domain/ids';
 import { System } from '../supervisor/system';
+import { recordReconciliation } from './record-reconciliation';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
 const GENERATION = '2';
@@ -43,6 +44,9 @@ async function main(): Promise<void> {
       SLUICE_ATTEMPT_MILLIS: '3000',
       SLUICE_GIVE_UP_MILLIS: '5000',
       SLUICE_UNDO_GIVE_UP_MILLIS: '5000',
+      // It is asked for here, when there is something to record.
+      SLUICE_RECONCILE_MILLIS: '0',
+      SLUICE_ORPHAN_GRACE_MILLIS: '100',
     },
   });
   try {
@@ -51,7 +55,7 @@ async function main(): Promise<void> {
     const address = `127.0.0.1:${command[command.indexOf('--port') + 1]}`;
     const temporal = new Client({ connection: await Connection.connect({ address }), namespace: 'sluice' });
     const keeper = keeperOf(client, temporal);
-    await record(client, keeper, dataDir);
+    await record(client, temporal, keeper, dataDir);
     await recordMaintenance(client, keeper, system);
     await temporal.connection.close();
   } finally {
@@ -83,7 +87,12 @@ function keeperOf(client: ApiClient, temporal: Client): Keeper {
   return { keep, run };
 }
 
-async function record(client: ApiClient, { keep, run }: Keeper, dataDir: string): Promise<void> {
+async function record(
+  client: ApiClient,
+  temporal: Client,
+  { keep, run }: Keeper,
+  dataDir: string,
+): Promise<void> {
   await client.write('POST', '/v1/tenants', { id: 'acme' });
   const capacity = { cpuMillis: 100, memoryMiB: 64 };
   const manifest = {
@@ -117,6 +126,7 @@ async function record(client: ApiClient, { keep, run }: Keeper, dataDir: string)
   await run('restore', await onVee('restore'));
   await run('restart', await onVee('restart'));
   await run('resize', await onVee('resize', { cpuMillis: 200 }));
+  await recordReconciliation({ client, temporal, dataDir, run, keep }, String(serviceId));
   await run('suspend-service', await client.write('POST', `/v1/services/${serviceId}/suspend`));
   await run('resume-service', await client.write('POST', `/v1/services/${serviceId}/resume`));
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));

@@ -28,6 +28,14 @@ export function serviceRepository(client: MongoClient, db: Db) {
       return (await services.find().toArray()).map((d) => fromStored<ServiceRecord>(d));
     },
 
+    /** Of those that are not over. */
+    async phases(): Promise<Map<ServiceId, ServicePhase>> {
+      const docs = await services
+        .find({ phase: { $ne: 'decommissioned' } }, { projection: { phase: 1 } })
+        .toArray();
+      return new Map(docs.map((d) => [d._id as ServiceId, d.phase]));
+    },
+
     /** The one of that name that is not decommissioned: a unique index keeps it to one. */
     async named(tenantId: TenantId, name: string): Promise<ServiceRecord | undefined> {
       const doc = await services.findOne({ tenantId, name, phase: { $ne: 'decommissioned' } });

@@ -1,6 +1,7 @@
 import type { HostId, VeeId } from '../domain/ids';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { StoreConnection } from './connect';
+import { driftRepository } from './drift';
 import { type HostRepository, hostRepository } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
@@ -22,6 +23,7 @@ export function createStore({ client, db }: StoreConnection) {
     site: siteRepository(db),
     blueprints: blueprintRepository(db),
     events: eventRepository(db),
+    drift: driftRepository(db),
     idempotency: idempotencyRepository(db),
     identities: identityRepository(db),
     ping: async () => {

@@ -64,6 +64,14 @@ export function veeRepository(client: MongoClient, db: Db) {
       return (await vees.find(queryOf(filter)).sort({ component: 1, index: 1, _id: 1 }).toArray()).map(plain);
     },
 
+    /** Those that live, and of the others those named; each with the newest epoch that was ever handed out for it. */
+    async withEpochs(alsoIds: readonly VeeId[]): Promise<{ vee: VeeRecord; newestEpoch: number }[]> {
+      const docs = await vees
+        .find({ $or: [{ state: { $ne: 'DESTROYED' } }, { _id: { $in: [...alsoIds] } }] } as Filter<StoredVee>)
+        .toArray();
+      return docs.map((d) => ({ vee: plain(d), newestEpoch: Math.max(d.epochs.last, d.epoch) }));
+    },
+
     async page(filter: VeeFilter, request: PageRequest) {
       const page = await findPage<VeeRecord & VeeBookkeeping>(
         vees,

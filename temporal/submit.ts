@@ -17,6 +17,7 @@ import {
   operationWorkflowId,
   type SiteId,
   siteTaskQueue,
+  watchWorkflowId,
 } from '../domain/ids';
 import type { OperationInput, OperationRecord, OperationTiming } from '../domain/operation/operation';
 import {
@@ -140,6 +141,20 @@ export class Operations {
         if (workflowId.startsWith('operation/')) ids.add(workflowId.slice('operation/'.length));
     });
     return ids;
+  }
+
+  /** Does the site's watch run? */
+  async isWatched(siteId: SiteId): Promise<boolean> {
+    let running = false;
+    await this.guarded(async () => {
+      try {
+        const { status } = await this.client.workflow.getHandle(watchWorkflowId(siteId)).describe();
+        running = status.name === 'RUNNING';
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    });
+    return running;
   }
 
   /** An entity that is between two runs, or has enough to do, says so: ask again shortly. */

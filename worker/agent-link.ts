@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReportedVee } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
-import type { Driver, DriverState } from '../drivers/contract';
+import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
@@ -134,7 +134,7 @@ export class AgentLink {
 
   private async report(driver: Driver): Promise<ReportedVee[]> {
     const vees = await driver.list();
-    return vees.map(({ veeId, epoch, state }) => ({ veeId, epoch, state: reportedState(state) }));
+    return vees.map(({ veeId, epoch, state, capacity }) => ({ veeId, epoch, state, capacity }));
   }
 
   /** @returns undefined when the API did not answer at all */
@@ -155,9 +155,4 @@ export class AgentLink {
   private async pause(millis: number): Promise<void> {
     await delay(millis, undefined, { signal: this.halt.signal }).catch(() => undefined);
   }
-}
-
-/** Neither end of a migration that is under way runs, and neither is gone. */
-function reportedState(state: DriverState): ReportedVee['state'] {
-  return state === 'INCOMING' || state === 'OUTGOING' ? 'DEFINED' : state;
 }

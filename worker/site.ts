@@ -5,7 +5,7 @@ import { createSiteActivities } from '../activities';
 import { FaultPoints } from '../activities/fault-points';
 import { commandFencing } from '../activities/fencing';
 import { activityInterceptor } from '../activities/interceptor';
-import { siteTaskQueue } from '../domain/ids';
+import { siteTaskQueue, watchWorkflowId } from '../domain/ids';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { siteSettings } from '../process/settings';
@@ -13,6 +13,7 @@ import { connectStore, type StoreConnection } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
+import { ensureReconcileSchedule } from '../temporal/schedule';
 import { ensureSearchAttributes } from '../temporal/setup';
 import { Operations } from '../temporal/submit';
 import { workerConnection } from '../temporal/worker-connection';
@@ -46,6 +47,7 @@ async function main(log: Logger): Promise<void> {
     cancel: (record) => operations.cancel(record),
     tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
     recovery: settings.recovery,
+    drift: settings.drift,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const worker = await Worker.create({
@@ -61,12 +63,13 @@ async function main(log: Logger): Promise<void> {
     shutdownGraceTime: '500ms',
   });
   await client.workflow.start('watch', {
-    workflowId: `site/${siteId}/watch`,
+    workflowId: watchWorkflowId(siteId),
     taskQueue: siteTaskQueue(siteId),
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowTaskTimeout: '3s',
     staticSummary: `watch of site ${siteId}`,
   });
+  await ensureReconcileSchedule(client, siteId, settings.reconcileMillis);
 
   const running = worker.run();
   onStop(log, async () => {

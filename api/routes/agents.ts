@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type VeeId } from '../../domain/ids';
+import { VEE_STATES } from '../../domain/vee/state-machine';
 import { type Identity, makeToken } from '../../store/identities';
 import type { Standing } from '../../store/vees';
 import type { ApiDeps } from '../deps';
@@ -63,7 +64,8 @@ const reportSchema = z.strictObject({
             z.strictObject({
               veeId: z.string().max(64),
               epoch: z.int(),
-              state: z.enum(['DEFINED', 'ACTIVE', 'PAUSED', 'SUSPENDED', 'DESTROYED', 'EXITED']),
+              state: z.enum([...VEE_STATES, 'EXITED', 'INCOMING', 'OUTGOING']),
+              capacity: capacity.optional().describe('Older agents leave it out'),
             }),
           )
           .max(10_000),

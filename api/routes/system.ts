@@ -2,11 +2,10 @@ import { z } from 'zod';
 import type { ServiceId, TenantId } from '../../domain/ids';
 import { checkInvariants } from '../../domain/invariants/check';
 import { manifestJsonSchema } from '../../domain/manifest/schema';
-import { constraintsOf } from '../../domain/placement/constraints';
-import { toSnapshotHost } from '../../store/snapshot';
 import type { ApiDeps } from '../deps';
 import { pageQuery, type Route, route, scopeOf } from '../route';
 import { invariantsSchema, pageOf } from '../schemas';
+import { readSystemState } from '../system-state';
 
 /** What the site knows about itself as a whole. */
 export function systemRoutes(deps: ApiDeps): Route[] {
@@ -97,32 +96,7 @@ export function systemRoutes(deps: ApiDeps): Route[] {
         },
       },
       handler: async () => {
-        const now = Date.now();
-        // Keys before the operations that they led to, and Temporal before the records: an operation that
-        // ends in between is then seen as ended, not as lost.
-        const idempotencyKeys = await store.idempotency.all();
-        const openOperations = await deps.operations.open(deps.siteId);
-        const hosts = await store.hosts.all();
-        // The ledger before the VEEs: what was committed in between shows in the time of the record's last change.
-        const ledger = await store.vees.ledgerEvents({});
-        const [vees, services] = await Promise.all([store.vees.find(), store.services.all()]);
-        const operations = await store.operations.all();
-        const living = services.filter((s) => s.phase !== 'decommissioned');
-        const manifests = await Promise.all(
-          living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
-        );
-        const invariants = checkInvariants({
-          now,
-          hosts,
-          snapshotHosts: hosts.map(toSnapshotHost),
-          vees,
-          services,
-          operations,
-          ledger,
-          constraints: manifests.flat(),
-          openOperations,
-          idempotencyKeys,
-        });
+        const invariants = checkInvariants(await readSystemState(deps, Date.now()));
         const violations = invariants.flatMap((i) => i.violations.map((v) => `${i.number}: ${v}`));
         return { status: 200, body: { checked: invariants.length, violations, invariants } };
       },

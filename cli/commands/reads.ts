@@ -75,6 +75,25 @@ const LISTINGS: Readonly<Record<string, Listing>> = {
       ];
     },
   },
+  drift: {
+    head: ['vee', 'host', 'kind', 'recorded', 'reported', 'action', 'because', 'age'],
+    row: (d) => {
+      const state = (of: unknown) => {
+        const { state: name, epoch } = (of ?? {}) as { state?: string; epoch?: number };
+        return name === undefined ? '-' : `${name}@${epoch}`;
+      };
+      return [
+        text(d.label ?? d.veeId),
+        text(d.hostId),
+        text(d.kind),
+        state(d.recorded),
+        state(d.reported),
+        text(d.action),
+        text(d.because),
+        ago(Number(d.firstSeenAt)),
+      ];
+    },
+  },
   tenants: { head: ['id', 'age'], row: (t) => [text(t.id), ago(Number(t.createdAt))] },
   images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },
   reservations: {

@@ -16,7 +16,7 @@ type Asked = Pick<OperationInput, 'operationId' | 'kind' | 'veeId' | 'parentId' 
 
 /** @param held runs already, or was queued earlier */
 export function verdict(asked: Asked, held: Asked): Verdict {
-  if (asked.kind.startsWith('site.')) return 'refuse';
+  if (asked.kind.startsWith('site.')) return betweenSiteOperations(held.kind);
   if (asked.kind.startsWith('host.')) return betweenHostOperations(asked.kind, held.kind);
   if (held.kind === 'service.decommission') return 'refuse';
   if (!excludes(asked, held)) return 'together';
@@ -42,6 +42,11 @@ const sameArray = (a: Asked, b: Asked) =>
 function excludes(a: Asked, b: Asked): boolean {
   const placing = (op: Asked) => isServiceWide(op.kind) || op.kind === 'vee.migrate';
   return placing(a) || placing(b) || a.veeId === b.veeId;
+}
+
+/** A reconciliation ends soon by itself, and nobody can be expected to know that the site is at one. */
+function betweenSiteOperations(held: OperationKind): Verdict {
+  return held === 'site.reconcile' ? 'queue' : 'refuse';
 }
 
 /** A host may be lost while it is drained: what is left there is recovered, and the drain then finds it empty. */

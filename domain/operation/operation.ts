@@ -18,9 +18,11 @@ export const VEE_OPERATION_KINDS = [
   'vee.restore',
   'vee.restart',
   'vee.resize',
+  'vee.mend',
+  'vee.adopt',
 ] as const;
 export const HOST_OPERATION_KINDS = ['host.drain', 'host.restore', 'host.recover'] as const;
-export const SITE_OPERATION_KINDS = ['site.shutdown', 'site.power-up'] as const;
+export const SITE_OPERATION_KINDS = ['site.shutdown', 'site.power-up', 'site.reconcile'] as const;
 export const OPERATION_KINDS = [
   ...SERVICE_OPERATION_KINDS,
   ...VEE_OPERATION_KINDS,
@@ -132,6 +134,13 @@ export interface OperationParams {
   readonly confirmed?: boolean;
   /** What a drain does with VEEs that can't move: wait for the operator's word, restart them elsewhere, or leave them. */
   readonly immovable?: 'ask' | 'restart' | 'ignore';
+  /** What a reconciliation is limited to; all kinds on all hosts when left out. */
+  readonly drift?: {
+    readonly kinds?: readonly string[];
+    readonly hostId?: string;
+    /** Do nothing about what is found. */
+    readonly reportOnly?: boolean;
+  };
 }
 
 /** How long an operation waits for things, set by the site and carried in its input so that replay agrees. */

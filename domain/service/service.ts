@@ -38,6 +38,17 @@ export const NEXT_PHASES: Readonly<Record<ServicePhase, readonly ServicePhase[]>
   decommissioned: [],
 };
 
+/** Phases that a service only passes through: one that stays there was left by an operation that was given up. */
+const PASSING_PHASES: readonly ServicePhase[] = [
+  'requested',
+  'negotiated',
+  'reserved',
+  'deploying',
+  'registered',
+  'decommissioning',
+];
+export const isPassing = (phase: ServicePhase) => PASSING_PHASES.includes(phase);
+
 export interface ServiceRecord {
   readonly id: ServiceId;
   readonly siteId: SiteId;

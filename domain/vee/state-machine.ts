@@ -17,6 +17,7 @@ export const VEE_VERBS = [
   'resize',
   'migrate',
   'relocate',
+  'mend',
   'destroy',
 ] as const;
 export type VeeVerb = (typeof VEE_VERBS)[number];
@@ -31,10 +32,11 @@ export const TRANSITIONS: Readonly<Record<VeeState, Partial<Readonly<Record<VeeV
     resize: 'ACTIVE',
     migrate: 'ACTIVE',
     relocate: 'ACTIVE',
+    mend: 'ACTIVE',
     destroy: 'DESTROYED',
   },
-  PAUSED: { resume: 'ACTIVE', relocate: 'ACTIVE', destroy: 'DESTROYED' },
-  SUSPENDED: { restore: 'ACTIVE', relocate: 'ACTIVE', destroy: 'DESTROYED' },
+  PAUSED: { resume: 'ACTIVE', relocate: 'ACTIVE', mend: 'PAUSED', destroy: 'DESTROYED' },
+  SUSPENDED: { restore: 'ACTIVE', relocate: 'ACTIVE', mend: 'SUSPENDED', destroy: 'DESTROYED' },
   DESTROYED: {},
 };
 
@@ -46,8 +48,8 @@ export function legalVerbs(from: VeeState): VeeVerb[] {
   return VEE_VERBS.filter((verb) => TRANSITIONS[from][verb] !== undefined);
 }
 
-/** What is not asked of one VEE: it is started and destroyed with its service, and made anew by recoveries. */
-const OF_THE_SYSTEM: readonly VeeVerb[] = ['start', 'destroy', 'relocate'];
+/** What is not asked of one VEE: it is started and destroyed with its service, and made anew or mended by the site. */
+const OF_THE_SYSTEM: readonly VeeVerb[] = ['start', 'destroy', 'relocate', 'mend'];
 
 export function requestableVerbs(from: VeeState): VeeVerb[] {
   return legalVerbs(from).filter((verb) => !OF_THE_SYSTEM.includes(verb));

@@ -56,6 +56,8 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/reservations': ['operator'],
   'GET /v1/policies': ['operator'],
   'GET /v1/invariants': ['operator'],
+  'GET /v1/drift': ['operator'],
+  'POST /v1/reconcile': ['operator'],
   'GET /schemas/manifest.v1.json': 'public',
   'GET /healthz': 'public',
   'GET /readyz': 'public',

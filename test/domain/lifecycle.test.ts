@@ -22,6 +22,9 @@ describe('the VEE state machine', () => {
     ['ACTIVE', 'resize', 'ACTIVE'],
     ['ACTIVE', 'migrate', 'ACTIVE'],
     ['ACTIVE', 'relocate', 'ACTIVE'],
+    ['ACTIVE', 'mend', 'ACTIVE'],
+    ['PAUSED', 'mend', 'PAUSED'],
+    ['SUSPENDED', 'mend', 'SUSPENDED'],
     ['ACTIVE', 'destroy', 'DESTROYED'],
     ['PAUSED', 'resume', 'ACTIVE'],
     ['PAUSED', 'relocate', 'ACTIVE'],
@@ -42,7 +45,7 @@ describe('the VEE state machine', () => {
   });
 
   it('lists the legal verbs, and leaves none to the destroyed', () => {
-    expect(legalVerbs('PAUSED')).toEqual(['resume', 'relocate', 'destroy']);
+    expect(legalVerbs('PAUSED')).toEqual(['resume', 'relocate', 'mend', 'destroy']);
     expect(legalVerbs('DESTROYED')).toEqual([]);
   });
 

@@ -62,6 +62,8 @@ export class TestSite {
       ports: options.ports ?? { api: 0 },
       environment: {
         SLUICE_FAULTS_DIR: faultsDir,
+        // What mends by itself would hide what a test is about: tests that want it say so.
+        SLUICE_RECONCILE_MILLIS: '0',
         SLUICE_HEARTBEAT_MILLIS: '250',
         SLUICE_ATTEMPT_MILLIS: '5000',
         SLUICE_GIVE_UP_MILLIS: '15000',

@@ -16,9 +16,12 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'vee.restore': 'restoreVee',
   'vee.restart': 'restartVee',
   'vee.resize': 'resizeVee',
+  'vee.mend': 'mendVee',
+  'vee.adopt': 'adoptVee',
   'host.drain': 'drainHost',
   'host.restore': 'restoreHost',
   'host.recover': 'recoverHost',
   'site.shutdown': 'shutDownSite',
   'site.power-up': 'powerUpSite',
+  'site.reconcile': 'reconcileSite',
 };

@@ -1,0 +1,234 @@
+import { Context } from '@temporalio/activity';
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { type HostId, makeOperationId, type OperationId, type VeeId } from '../domain/ids';
+import { hasEnded, type OperationKind, type OperationParams } from '../domain/operation/operation';
+import { findDrift, isActed, type Narrowing } from '../domain/reconcile/drift';
+import type { DriftFinding, DriftState } from '../domain/reconcile/model';
+import { type DriftTask, tasksOf, told } from '../domain/reconcile/tasks';
+import { occupiesHost } from '../domain/vee/state-machine';
+import { readDriftState } from '../store/drift-state';
+import type { SiteDeps } from './deps';
+import { createOperationActivities, type OperationEnd } from './operations';
+
+const POLL_MILLIS = 200;
+
+export interface DriftLook {
+  /** How many differences there are, and how many of them something under way explains. */
+  readonly found: number;
+  readonly skipped: number;
+  readonly tasks: readonly DriftTask[];
+}
+
+type Asked = Exclude<DriftTask, { do: 'end' }>;
+
+/** Activities that find drift, ask for what mends it, and remember both. */
+export function createReconcileActivities(deps: SiteDeps) {
+  const { store } = deps;
+  const { requestOperation } = createOperationActivities(deps);
+
+  async function tell(kind: string, id: string, f: DriftFinding, message: string, by?: OperationId) {
+    const { tenantId, serviceId, veeId } = f;
+    await store.events.append({
+      id,
+      at: deps.now(),
+      kind,
+      message,
+      ...(tenantId ? { tenantId } : {}),
+      ...(serviceId ? { serviceId } : {}),
+      subject: veeId,
+      ...(by ? { operationId: by } : {}),
+    });
+  }
+
+  async function close(id: string, by?: OperationId): Promise<void> {
+    const record = await store.drift.mended(id, deps.now());
+    if (!record) return;
+    const { label, veeId, hostId, kind, firstSeenAt } = record;
+    await tell(
+      'drift.mended',
+      `drift/${id}/${firstSeenAt}/mended`,
+      record,
+      `${label ?? veeId} on ${hostId}: no longer ${kind}`,
+      by,
+    );
+  }
+
+  /** Looks, and remembers what it saw: each difference is told once for as long as it lasts. */
+  async function look(
+    narrowed: Narrowing,
+    by?: OperationId,
+  ): Promise<{ state: DriftState; findings: readonly DriftFinding[]; skipped: number }> {
+    const state = await readDriftState(store, deps.now());
+    const { findings, skipped, gone } = findDrift(state, deps.drift, narrowed);
+    const spokeAt = new Map(state.hosts.map((h) => [h.id, h.reportedAt]));
+    for (const f of findings) {
+      const since = await store.drift.see(f, spokeAt.get(f.hostId) ?? 0, state.now);
+      await tell('drift.found', `drift/${f.id}/${since}/found`, f, told(f), by);
+      if (f.recurs) await tellRecurring(f, state);
+    }
+    for (const id of gone) await close(id, by);
+    return { state, findings, skipped: skipped.length };
+  }
+
+  async function tellRecurring(f: DriftFinding, state: DriftState): Promise<void> {
+    const vee = state.vees.find((v) => v.vee.id === f.veeId)?.vee;
+    const exits = f.reported?.state === 'EXITED';
+    await tell(
+      exits ? 'vee.crash-loop' : 'drift.recurs',
+      `${f.id}/${vee?.generation ?? 0}/recurs`,
+      f,
+      exits
+        ? `${f.label} keeps ending by itself on ${f.hostId}, and is not started any more for now: sluice logs ${f.veeId}`
+        : told(f),
+    );
+  }
+
+  /** Something that is asked for because of findings counts as an attempt at each. */
+  async function noteAttempt(task: DriftTask, operationId: OperationId): Promise<void> {
+    const now = deps.now();
+    for (const id of task.findings)
+      await store.drift.attempt(id, operationId, now, now - deps.drift.attemptWindowMillis);
+  }
+
+  return {
+    async lookForDrift({ operationId }: { operationId: OperationId }): Promise<DriftLook> {
+      const narrowed = (await store.operations.get(operationId))?.params.drift ?? {};
+      const { state, findings, skipped } = await look(narrowed, operationId);
+      return { found: findings.length, skipped, tasks: tasksOf(findings, state.hosts, narrowed) };
+    },
+
+    async askForMending({
+      operationId,
+      task,
+    }: {
+      operationId: OperationId;
+      task: Asked;
+    }): Promise<{ operationId: OperationId }> {
+      await noteAttempt(task, operationId);
+      const { serviceId } = task;
+      const key = `${task.do}/${task.findings.join(',')}`;
+      return requestOperation({ parentId: operationId, key, serviceId, ...requestOf(task) });
+    },
+
+    /**
+     * Waits until an operation has ended or waits for a person, but not for ever. One that has not begun by then is
+     * withdrawn: what it is about may be different when its turn comes.
+     */
+    async awaitSettled({
+      operationId,
+      until,
+    }: {
+      operationId: OperationId;
+      until: number;
+    }): Promise<OperationEnd> {
+      for (;;) {
+        const operation = await store.operations.get(operationId);
+        if (!operation) throw new SluiceError('not-found', `There is no operation ${operationId}.`);
+        const { state, error, stuck, notes } = operation;
+        const over = hasEnded(operation) || state === 'stuck' || deps.now() >= until;
+        const why = error ?? stuck?.error;
+        if (over) {
+          if (state === 'queued') await deps.cancel(operation).catch(ignoreRefusal);
+          return { operationId, state, ...(why ? { error: why } : {}), ...(notes ? { notes } : {}) };
+        }
+        await Context.current().sleep(POLL_MILLIS);
+      }
+    },
+
+    /** Is nothing living recorded there, still? */
+    async isTooMany({
+      operationId,
+      task,
+    }: {
+      operationId: OperationId;
+      task: DriftTask & { do: 'end' };
+    }): Promise<boolean> {
+      const vee = await store.vees.get(task.veeId);
+      const belongs =
+        vee && occupiesHost(vee.state) && vee.hostId === task.hostId && vee.epoch === task.seenEpoch;
+      if (!belongs) await noteAttempt(task, operationId);
+      return !belongs;
+    },
+
+    /** What an operation that was given up still holds for a copy that has been ended. */
+    async releaseLeftover({ veeId, hostId }: { veeId: VeeId; hostId: HostId }): Promise<void> {
+      const vee = await store.vees.get(veeId);
+      if (vee && occupiesHost(vee.state) && vee.hostId === hostId) return;
+      const holder = (await store.hosts.get(hostId))?.reservations[veeId]?.operationId as
+        | OperationId
+        | undefined;
+      const operation = holder && (await store.operations.get(holder));
+      if (holder && (!operation || hasEnded(operation))) await store.hosts.release(hostId, veeId, holder);
+    },
+
+    async closeDrift({
+      operationId,
+      findings,
+    }: {
+      operationId: OperationId;
+      findings: readonly string[];
+    }): Promise<void> {
+      for (const id of findings) await close(id, operationId);
+    },
+
+    /**
+     * What the schedule does: looks, and asks for a reconciliation only when there is something to do. `key` is the
+     * same for a repeat.
+     */
+    async seekDrift({ key }: { key: string }): Promise<{ found: number; operationId?: OperationId }> {
+      const { findings } = await look({});
+      const found = findings.length;
+      if (!findings.some(isActed)) return { found };
+      const id = makeOperationId(derivedEntropy('reconcile', key));
+      const others = (await store.operations.underWay()).filter(
+        (o) => o.kind.startsWith('site.') && o.id !== id,
+      );
+      if (others.length > 0) return { found };
+      const record = await store.operations.create({
+        id,
+        kind: 'site.reconcile',
+        siteId: deps.siteId,
+        params: {},
+        state: 'pending',
+        steps: [],
+        done: 0,
+        total: 0,
+        cancellable: true,
+        requestedBy: 'site',
+        requestId: key,
+        revision: 0,
+        createdAt: deps.now(),
+      });
+      if (record.state !== 'pending') return { found, operationId: id };
+      try {
+        await deps.submit(record);
+      } catch (error) {
+        if (!(error instanceof SluiceError) || error.retryable) throw error;
+        // Somebody was quicker with another operation on the site: the next look comes soon.
+        await store.operations.forget(id);
+        return { found };
+      }
+      return { found, operationId: id };
+    },
+  };
+}
+
+function requestOf(task: Asked): { kind: OperationKind; params: OperationParams; veeId?: VeeId } {
+  switch (task.do) {
+    case 'mend':
+      return { kind: 'vee.mend', veeId: task.veeId, params: {} };
+    case 'adopt':
+      return { kind: 'vee.adopt', veeId: task.veeId, params: { toHostId: task.toHostId } };
+    case 'make-anew':
+      return {
+        kind: 'service.relocate',
+        params: { veeIds: task.vees.map((v) => v.veeId), partial: true, cause: 'missing' },
+      };
+  }
+}
+
+/** It has begun, or ended, meanwhile. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof SluiceError) || error.retryable) throw error;
+}

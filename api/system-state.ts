@@ -1,0 +1,53 @@
+import { SluiceError } from '../domain/errors';
+import type { SystemState } from '../domain/invariants/check';
+import { constraintsOf } from '../domain/placement/constraints';
+import { toSnapshotHost } from '../store/snapshot';
+import type { ApiDeps } from './deps';
+
+/**
+ * Reads everything that the checks look at, while the system goes on. What is read first explains what is read later:
+ * keys come before the operations that they led to, Temporal before the records (an operation that ends in between is
+ * then seen as ended, not as lost), the ledger before the VEEs (what was committed in between shows in the time of
+ * the record's last change), and operations come last, since they tell what was under way meanwhile.
+ */
+export async function readSystemState(deps: ApiDeps, now: number): Promise<SystemState> {
+  const { store } = deps;
+  const idempotencyKeys = await store.idempotency.all();
+  const { openOperations, watched } = await askTemporal(deps);
+  const hosts = await store.hosts.all();
+  const ledger = await store.vees.ledgerEvents({});
+  const [vees, services] = await Promise.all([store.vees.find(), store.services.all()]);
+  const operations = await store.operations.all();
+  const living = services.filter((s) => s.phase !== 'decommissioned');
+  const constraints = await Promise.all(
+    living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
+  );
+  return {
+    now,
+    hosts,
+    snapshotHosts: hosts.map(toSnapshotHost),
+    vees,
+    services,
+    operations,
+    ledger,
+    constraints: constraints.flat(),
+    openOperations,
+    watched,
+    timing: deps.timing,
+    idempotencyKeys,
+  };
+}
+
+/** That it does not answer is a finding like others. */
+async function askTemporal({
+  operations,
+  siteId,
+}: ApiDeps): Promise<Pick<SystemState, 'openOperations' | 'watched'>> {
+  try {
+    const openOperations = await operations.open(siteId);
+    return { openOperations, watched: await operations.isWatched(siteId) };
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unavailable') throw error;
+    return { openOperations: undefined, watched: undefined };
+  }
+}

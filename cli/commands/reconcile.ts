@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { clientOf, conclude } from '../context';
+
+interface ReconcileOptions {
+  readonly kind?: string[];
+  readonly host?: string;
+  readonly report: boolean;
+  readonly dryRun: boolean;
+  readonly wait: boolean;
+}
+
+/** Looking for drift on demand; the site does the same by itself, on a schedule. */
+export function registerReconcileCommand(program: Command): void {
+  program
+    .command('reconcile')
+    .description('find where records and hosts differ, and mend what can be mended safely')
+    .option('--kind <kind...>', 'only missing, extra, wrong-state, wrong-host or wrong-size')
+    .option('--host <host>', 'only what this host reports')
+    .option('--report', 'look and tell, but do nothing about it', false)
+    .option('--dry-run', 'show what differs and what would be done, and remember nothing', false)
+    .option('--no-wait', 'return as soon as it has started')
+    .option('-w, --watch', 'follow it to its end (the default)')
+    .action(async (options: ReconcileOptions, command: Command) => {
+      const client = await clientOf(command);
+      const body = {
+        ...(options.kind ? { kinds: options.kind } : {}),
+        ...(options.host ? { hostId: options.host } : {}),
+        ...(options.report ? { report: true } : {}),
+      };
+      const answer = await client.write('POST', `/v1/reconcile?dryRun=${options.dryRun}`, body);
+      await conclude(command, client, answer, options.wait);
+    });
+}
