@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../domain/errors';
+import { type OperationId, operationWorkflowId } from '../domain/ids';
 
 /**
- * Named faults for the crash suites, off unless `SLUICE_FAULTS_DIR` is set. A test writes `arm-<role>.json`
- * with a list of faults; the worker of that role makes each of them once, when it gets there:
+ * Named faults for the crash suites, off unless `SLUICE_FAULTS_DIR` is set. A test writes each fault into a file
+ * `arm-<role>.<name>.json`; a worker of that role makes it once, when it gets there:
  *
  *   `kill`  the worker kills itself with SIGKILL
- *   `hold`  the worker writes `held-<role>` and waits until the test removes it (or kills something)
+ *   `hold`  the worker writes its pid into `held-<role>.<name>` and waits until the test removes it (or kills something)
  *   `fail`  the activity fails for good
  *   `retry` the activity fails once in a way that passes, so that it is made again
  *
@@ -17,15 +18,24 @@ import { SluiceError } from '../domain/errors';
  */
 export interface Fault {
   readonly activity: string;
-  /** The n-th time that this activity is reached, from 1. */
+  /** The n-th time that this activity is reached since the fault was armed, from 1. */
   readonly occurrence: number;
   readonly when: 'before' | 'after';
   readonly act: 'kill' | 'hold' | 'fail' | 'retry';
+  /** Only in the workflows of this operation, so that many can be tested side by side. */
+  readonly operationId?: OperationId;
+}
+
+/** A child workflow's id begins with its operation's, so what it does is a part of the operation. */
+export function isOf(operationId: OperationId, workflowId: string): boolean {
+  const own = operationWorkflowId(operationId);
+  return workflowId === own || workflowId.startsWith(`${own}/`);
 }
 
 export class FaultPoints {
   private readonly folder: string;
   private readonly role: string;
+  /** How often each armed fault's point was reached, by its file. */
   private readonly reached = new Map<string, number>();
 
   constructor(folder: string, role: string) {
@@ -38,37 +48,53 @@ export class FaultPoints {
     return folder ? new FaultPoints(folder, role) : undefined;
   }
 
-  async reach(activity: string, when: Fault['when']): Promise<void> {
-    await this.trace(activity, when);
-    const path = join(this.folder, `arm-${this.role}.json`);
-    if (!existsSync(path)) return this.reached.clear();
-    const armed = JSON.parse(await readFile(path, 'utf8').catch(() => '[]')) as Fault[];
-    const count = (this.reached.get(`${when} ${activity}`) ?? 0) + 1;
-    this.reached.set(`${when} ${activity}`, count);
-    const fault = armed.find((f) => f.activity === activity && f.when === when && f.occurrence === count);
-    if (!fault) return;
-    // Disarmed first: it strikes once, also when the striking process is replaced.
-    const rest = armed.filter((f) => f !== fault);
-    if (rest.length > 0) await writeFile(path, JSON.stringify(rest));
-    else await rm(path, { force: true });
-    await this.strike(fault, `Injected ${when} ${activity}.`);
+  async reach(activity: string, when: Fault['when'], workflowId: string): Promise<void> {
+    await this.trace(activity, when, workflowId);
+    const prefix = `arm-${this.role}.`;
+    const files = (await readdir(this.folder)).filter((f) => f.startsWith(prefix) && f.endsWith('.json'));
+    for (const file of files) {
+      const fault = await this.read(file);
+      if (!fault || fault.activity !== activity || fault.when !== when) continue;
+      if (fault.operationId !== undefined && !isOf(fault.operationId, workflowId)) continue;
+      const count = (this.reached.get(file) ?? 0) + 1;
+      this.reached.set(file, count);
+      if (count === fault.occurrence && (await this.disarm(file)))
+        await this.strike(fault, file.slice(prefix.length, -'.json'.length));
+    }
   }
 
-  private async strike({ act }: Fault, message: string): Promise<void> {
+  private async read(file: string): Promise<Fault | undefined> {
+    const text = await readFile(join(this.folder, file), 'utf8').catch(() => undefined);
+    return text === undefined ? undefined : (JSON.parse(text) as Fault);
+  }
+
+  /** Before it strikes: it strikes once, whoever gets there first, also when the striking process is replaced. */
+  private async disarm(file: string): Promise<boolean> {
+    this.reached.delete(file);
+    return rm(join(this.folder, file)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  private async strike({ act, when, activity }: Fault, name: string): Promise<void> {
+    const message = `Injected ${when} ${activity}.`;
     if (act === 'kill') process.kill(process.pid, 'SIGKILL');
     if (act === 'fail') throw new SluiceError('driver-refused', message);
     if (act === 'retry') throw new SluiceError('driver-failed', message);
-    await this.hold();
+    await this.hold(name);
   }
 
-  private async trace(activity: string, when: Fault['when']): Promise<void> {
+  private async trace(activity: string, when: Fault['when'], workflowId: string): Promise<void> {
     const path = join(this.folder, 'trace');
-    if (when === 'before' && existsSync(path)) await appendFile(path, `${this.role} ${activity}\n`);
+    if (when === 'before' && existsSync(path))
+      await appendFile(path, `${this.role} ${activity} ${workflowId} ${Date.now()}\n`);
   }
 
-  private async hold(): Promise<void> {
-    const marker = join(this.folder, `held-${this.role}`);
-    await writeFile(marker, '');
+  private async hold(name: string): Promise<void> {
+    const marker = join(this.folder, `held-${this.role}.${name}`);
+    await writeFile(`${marker}.tmp`, String(process.pid));
+    await rename(`${marker}.tmp`, marker);
     while (existsSync(marker)) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -35,12 +35,13 @@ class EveryActivity implements ActivityInboundCallsInterceptor {
     input: ActivityExecuteInput,
     next: Next<ActivityInboundCallsInterceptor, 'execute'>,
   ): Promise<unknown> {
-    const { activityType } = this.context.info;
+    const { activityType, workflowExecution } = this.context.info;
+    const workflowId = workflowExecution?.workflowId ?? '';
     const beat = setInterval(() => this.context.heartbeat(), BEAT_MILLIS);
     try {
-      await this.faults?.reach(activityType, 'before');
+      await this.faults?.reach(activityType, 'before', workflowId);
       const result = await next(input);
-      await this.faults?.reach(activityType, 'after');
+      await this.faults?.reach(activityType, 'after', workflowId);
       return result;
     } catch (error) {
       throw this.translate(error);
