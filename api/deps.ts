@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { Policy } from '../domain/placement/model';
+import type { FaultPoints } from '../process/fault-points';
 import type { Logger } from '../process/log';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
@@ -22,4 +23,5 @@ export interface ApiDeps {
   readonly stopping: AbortSignal;
   /** Base of Temporal's UI for this namespace, where there is one: operations link to it. */
   readonly temporalUi: string | undefined;
+  readonly faults: FaultPoints | undefined;
 }

@@ -50,9 +50,10 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
     await writeFile(path, `${historyToJSON(history)}\n`);
     console.log(`recorded: ${name}`);
   };
-  const run = async (name: string, started: OperationView): Promise<OperationView> => {
+  /** @param names one for each shape that it has had: the older ones are there already */
+  const run = async (names: string | readonly string[], started: OperationView): Promise<OperationView> => {
     const ended = await client.follow(started.id);
-    await keep(name, operationWorkflowId(ended.id as OperationId));
+    for (const name of [names].flat()) await keep(name, operationWorkflowId(ended.id as OperationId));
     return ended;
   };
   const capacity = { cpuMillis: 100, memoryMiB: 64 };
@@ -71,7 +72,7 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
     await client.write('POST', '/v1/services?tenant=acme', manifest),
   );
   await run(
-    'scale-out',
+    ['scale-out', 'scale-out-undoes-count'],
     await client.write('POST', `/v1/services/${serviceId}/components/app/scale`, { instances: 3 }),
   );
   await run(
@@ -86,9 +87,15 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
   await run('suspend', await onVee('suspend'));
   await run('restore', await onVee('restore'));
   await run('restart', await onVee('restart'));
-  await run('resize', await onVee('resize', { cpuMillis: 200 }));
-  await run('suspend-service', await client.write('POST', `/v1/services/${serviceId}/suspend`));
-  await run('resume-service', await client.write('POST', `/v1/services/${serviceId}/resume`));
+  await run(['resize', 'resize-undoes-commit'], await onVee('resize', { cpuMillis: 200 }));
+  await run(
+    ['suspend-service', 'suspend-service-undoes-phase'],
+    await client.write('POST', `/v1/services/${serviceId}/suspend`),
+  );
+  await run(
+    ['resume-service', 'resume-service-undoes-phase'],
+    await client.write('POST', `/v1/services/${serviceId}/resume`),
+  );
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));
   await keep('service-entity', serviceWorkflowId(serviceId as ServiceId));
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { FaultPoints } from '../activities/fault-points';
+import { FaultPoints } from '../process/fault-points';
 import { activityInterceptor } from '../activities/interceptor';
 import { createVeehActivities } from '../activities/veeh';
 import { agentTaskQueue, type HostId } from '../domain/ids';

@@ -1,4 +1,4 @@
-import { type Fault, isOf } from '../../activities/fault-points';
+import { type Fault, isOf } from '../../process/fault-points';
 import type { OperationId } from '../../domain/ids';
 import { type Reached, type Step, stepsOf } from '../support/faults';
 import type { Json } from '../support/json';
@@ -34,6 +34,8 @@ export interface Scenario {
 }
 
 export interface Run {
+  /** Of the service that was made for it. */
+  readonly name: string;
   readonly subject: string;
   readonly operationId: OperationId;
   /** The site as the client that asks for the operation. */
@@ -46,7 +48,7 @@ let serial = 0;
 export class Subjects {
   private readonly site: TestSite;
   private readonly scenario: Scenario;
-  private readonly spare: string[] = [];
+  private readonly spare: Pick<Run, 'name' | 'subject'>[] = [];
 
   constructor(site: TestSite, scenario: Scenario) {
     this.site = site;
@@ -55,12 +57,13 @@ export class Subjects {
 
   async runs(count: number): Promise<Run[]> {
     const taken = this.spare.splice(0, count);
-    const fresh = Array.from({ length: count - taken.length }, () =>
-      this.scenario.prepare(this.site, `s${serial++}`),
-    );
-    return [...taken, ...(await Promise.all(fresh))].map((subject) => {
+    const fresh = Array.from({ length: count - taken.length }, async () => {
+      const name = `s${serial++}`;
+      return { name, subject: await this.scenario.prepare(this.site, name) };
+    });
+    return [...taken, ...(await Promise.all(fresh))].map((made) => {
       const key = `k${serial++}`;
-      return { subject, client: this.site.withKey(key), operationId: this.site.operationIdOf(key) };
+      return { ...made, client: this.site.withKey(key), operationId: this.site.operationIdOf(key) };
     });
   }
 
@@ -69,8 +72,8 @@ export class Subjects {
   }
 
   /** It is as it was before: what an undone operation has to leave. */
-  giveBack({ subject }: Run): void {
-    this.spare.push(subject);
+  giveBack({ name, subject }: Run): void {
+    this.spare.push({ name, subject });
   }
 }
 

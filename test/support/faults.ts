@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fault, isOf } from '../../activities/fault-points';
+import { type Fault, isOf } from '../../process/fault-points';
 import type { OperationId } from '../../domain/ids';
 
 /** An activity that was reached: which, by whom, and the how manieth of its name. */
@@ -18,7 +18,7 @@ export interface Reached {
   readonly at: number;
 }
 
-/** The folder through which a test arms the fault points of a site's workers; see `activities/fault-points.ts`. */
+/** The folder through which a test arms the fault points of a site's workers; see `process/fault-points.ts`. */
 export class Faults {
   readonly folder: string;
   private serial = 0;

@@ -3,9 +3,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fault } from '../../activities/fault-points';
+import type { Fault } from '../../process/fault-points';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { type HostId, makeOperationId, type OperationId } from '../../domain/ids';
+import type { Capacity } from '../../domain/units';
+import type { KeptVee } from '../../drivers/lib/vee-records';
 import { digestOf } from '../../store/identities';
 import { type AgentPlan, System, type SystemEvent } from '../../supervisor/system';
 import { Faults, type Step, stepsOf } from './faults';
@@ -24,6 +26,14 @@ export interface Reply<T = Record<string, never>> {
   readonly status: number;
   readonly body: T;
   readonly headers: Headers;
+}
+
+/** A VEE as a host itself keeps it. */
+export interface OnHost {
+  readonly hostId: HostId;
+  readonly veeId: string;
+  readonly state: string;
+  readonly capacity: Capacity;
 }
 
 const BIG = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
@@ -178,8 +188,8 @@ export class TestSite {
   }
 
   /** What the simulators really hold, read from their folders rather than from what anybody reports. */
-  async onHosts(): Promise<{ hostId: HostId; veeId: string; state: string }[]> {
-    const found: { hostId: HostId; veeId: string; state: string }[] = [];
+  async onHosts(): Promise<OnHost[]> {
+    const found: OnHost[] = [];
     const agents = join(this.dataDir, 'agents');
     for (const agent of await readdir(agents)) {
       const hosts = join(agents, agent, 'hosts');
@@ -188,7 +198,9 @@ export class TestSite {
           const text = await readFile(join(hosts, hostId, 'vees', veeId, 'vee.json'), 'utf8').catch(
             () => undefined,
           );
-          if (text) found.push({ hostId, veeId, state: JSON.parse(text).state });
+          if (!text) continue;
+          const { state, spec } = JSON.parse(text) as KeptVee;
+          found.push({ hostId, veeId, state, capacity: spec.template.capacity });
         }
     }
     return found;

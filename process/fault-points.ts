@@ -6,10 +6,11 @@ import { type OperationId, operationWorkflowId } from '../domain/ids';
 
 /**
  * Named faults for the crash suites, off unless `SLUICE_FAULTS_DIR` is set. A test writes each fault into a file
- * `arm-<role>.<name>.json`; a worker of that role makes it once, when it gets there:
+ * `arm-<role>.<name>.json`; a process of that role makes it once, when it gets to that activity (the API's only one
+ * is `submit`: a recorded request is handed over):
  *
- *   `kill`  the worker kills itself with SIGKILL
- *   `hold`  the worker writes its pid into `held-<role>.<name>` and waits until the test removes it (or kills something)
+ *   `kill`  the process kills itself with SIGKILL
+ *   `hold`  the process writes its pid into `held-<role>.<name>` and waits until the test removes it (or kills something)
  *   `fail`  the activity fails for good
  *   `retry` the activity fails once in a way that passes, so that it is made again
  *
@@ -48,19 +49,32 @@ export class FaultPoints {
     return folder ? new FaultPoints(folder, role) : undefined;
   }
 
-  async reach(activity: string, when: Fault['when'], workflowId: string): Promise<void> {
-    await this.trace(activity, when, workflowId);
-    const prefix = `arm-${this.role}.`;
-    const files = (await readdir(this.folder)).filter((f) => f.startsWith(prefix) && f.endsWith('.json'));
-    for (const file of files) {
+  /**
+   * An activity begins. Counted now for both sides of its effect: one that fails before it has been reached as well.
+   * @returns to be called when it has had its effect
+   */
+  async reach(activity: string, workflowId: string): Promise<() => Promise<void>> {
+    await this.trace(activity, workflowId);
+    const due: { file: string; fault: Fault }[] = [];
+    for (const file of await readdir(this.folder)) {
+      if (!file.startsWith(this.prefix) || !file.endsWith('.json')) continue;
       const fault = await this.read(file);
-      if (!fault || fault.activity !== activity || fault.when !== when) continue;
+      if (!fault || fault.activity !== activity) continue;
       if (fault.operationId !== undefined && !isOf(fault.operationId, workflowId)) continue;
       const count = (this.reached.get(file) ?? 0) + 1;
       this.reached.set(file, count);
-      if (count === fault.occurrence && (await this.disarm(file)))
-        await this.strike(fault, file.slice(prefix.length, -'.json'.length));
+      if (count === fault.occurrence) due.push({ file, fault });
     }
+    const strikeAll = async (when: Fault['when']) => {
+      for (const { file, fault } of due)
+        if (fault.when === when && (await this.disarm(file))) await this.strike(fault, file);
+    };
+    await strikeAll('before');
+    return () => strikeAll('after');
+  }
+
+  private get prefix(): string {
+    return `arm-${this.role}.`;
   }
 
   private async read(file: string): Promise<Fault | undefined> {
@@ -77,18 +91,17 @@ export class FaultPoints {
     );
   }
 
-  private async strike({ act, when, activity }: Fault, name: string): Promise<void> {
+  private async strike({ act, when, activity }: Fault, file: string): Promise<void> {
     const message = `Injected ${when} ${activity}.`;
     if (act === 'kill') process.kill(process.pid, 'SIGKILL');
     if (act === 'fail') throw new SluiceError('driver-refused', message);
     if (act === 'retry') throw new SluiceError('driver-failed', message);
-    await this.hold(name);
+    await this.hold(file.slice(this.prefix.length, -'.json'.length));
   }
 
-  private async trace(activity: string, when: Fault['when'], workflowId: string): Promise<void> {
+  private async trace(activity: string, workflowId: string): Promise<void> {
     const path = join(this.folder, 'trace');
-    if (when === 'before' && existsSync(path))
-      await appendFile(path, `${this.role} ${activity} ${workflowId} ${Date.now()}\n`);
+    if (existsSync(path)) await appendFile(path, `${this.role} ${activity} ${workflowId} ${Date.now()}\n`);
   }
 
   private async hold(name: string): Promise<void> {
