@@ -1,5 +1,5 @@
-import { type Fault, isOf } from '../../process/fault-points';
 import type { OperationId } from '../../domain/ids';
+import { type Fault, isOf } from '../../process/fault-points';
 import { type Reached, type Step, stepsOf } from '../support/faults';
 import type { Json } from '../support/json';
 import type { Reply, TestSite } from '../support/site';
@@ -111,7 +111,7 @@ export async function discoverUndo(
   const { state, steps: taken } = await traceRun(site, scenario, run);
   if (state !== 'undone')
     throw new Error(`${scenario.name} ended ${state} when ${labelOf(failing)} failed: has it no way back?`);
-  const undos = taken.slice(steps.indexOf(failing) + 1);
+  const undos = taken.slice(taken.findIndex((s) => isSame(s, failing)) + 1);
   return undos.length === 0 ? undefined : { failing, undos };
 }
 
@@ -135,8 +135,10 @@ export function isStepOf({ alone }: Scenario, run: Run, { activity, workflowId }
 }
 
 function lastUndoable({ noWayBackFrom }: Scenario, steps: readonly Step[]): Step | undefined {
-  const end = steps.findIndex((s) => s.activity === noWayBackFrom);
-  return end < 0 ? steps.at(-1) : steps[end - 1];
+  // What the API hands over has not begun, so it has nothing to undo.
+  const own = steps.filter((s) => s.role !== 'api');
+  const end = own.findIndex((s) => s.activity === noWayBackFrom);
+  return end < 0 ? own.at(-1) : own[end - 1];
 }
 
 /** What the table of scenarios says of an operation of which this step fails for good. */
@@ -148,6 +150,9 @@ export function endingsWhenFailed(scenario: Scenario, steps: readonly Step[], st
     throw new Error(`${scenario.name} has no step ${scenario.noWayBackFrom}`);
   return end >= 0 && steps.indexOf(step) >= end ? ['stuck'] : ['undone'];
 }
+
+const isSame = (a: Step, b: Step): boolean =>
+  a.role === b.role && a.activity === b.activity && a.occurrence === b.occurrence;
 
 export const labelOf = ({ activity, occurrence }: Step): string => `${activity}#${occurrence}`;
 

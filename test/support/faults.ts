@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Fault, isOf } from '../../process/fault-points';
 import type { OperationId } from '../../domain/ids';
+import { type Fault, isOf } from '../../process/fault-points';
 
 /** An activity that was reached: which, by whom, and the how manieth of its name. */
 export interface Step {

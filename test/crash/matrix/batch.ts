@@ -5,13 +5,15 @@ import type { TestSite } from '../../support/site';
 import { type Cell, cellName, TARGETS, type Target } from './cells';
 
 const REACH_MILLIS = 30_000;
+/** Site activities time out after 20 s: what is held for longer is tried again, and is then no longer at its step. */
+const HELD_MILLIS = 18_000;
 const END_MILLIS = 120_000;
 const READY_MILLIS = 60_000;
 
 export interface CellResult {
   readonly cell: Cell;
   readonly outcome: string;
-  /** From the kill to the start of the operation's next step; undefined when there was none. */
+  /** From the kill to the start of the operation's next step, or to its end when there was none. */
   readonly movedAfterMillis: number | undefined;
   /** Why it is red. */
   readonly fault?: string;
@@ -29,6 +31,7 @@ interface Trial {
   readonly run: Run;
   /** The hold that stops it at its step. */
   hold?: { role: string; name: string };
+  heldAt?: number;
   operation?: Json;
   fault?: string;
 }
@@ -43,18 +46,18 @@ export async function runBatch(
   undoOf: (cell: Cell) => Undo | undefined,
 ): Promise<BatchResult> {
   const target = cells[0]?.target as Target;
-  const isRequest = cells[0]?.way === 'request';
   await site.faults.startTrace();
   const trials = await prepare(site, cells);
   const before = await statesOf(site, trials);
-  if (isRequest) signal(site, 'temporal', 'SIGSTOP');
   await Promise.all(trials.map((t) => failing(t, () => bringToStep(site, t, undoOf(t.cell)))));
 
   const traced = (await site.faults.traced()).length;
   const killedAt = Date.now();
+  for (const t of trials)
+    if (t.heldAt !== undefined && killedAt - t.heldAt > HELD_MILLIS)
+      t.fault ??= `it was held for ${killedAt - t.heldAt} ms before all were: this machine is too slow`;
   const events = site.events.length;
-  for (const name of TARGETS[target]) signal(site, name, 'SIGKILL');
-  if (isRequest && !TARGETS[target].some((name) => name === 'temporal')) signal(site, 'temporal', 'SIGCONT');
+  for (const name of TARGETS[target]) kill(site, name);
   for (const { hold } of trials) if (hold) await site.faults.release(hold.role, hold.name);
 
   await Promise.all(trials.map((t) => failing(t, () => seeItsEnd(site, t))));
@@ -82,7 +85,8 @@ export async function runBatch(
     return {
       cell: t.cell,
       outcome: t.fault === undefined ? outcomeOf(t) : 'red',
-      movedAfterMillis: own[0] && own[0].at - killedAt,
+      // After its last step there is no next one: its end is what is left to see.
+      movedAfterMillis: t.operation && (own[0]?.at ?? t.operation.endedAt) - killedAt,
       ...(t.fault === undefined ? {} : { fault: t.fault }),
     };
   });
@@ -102,26 +106,23 @@ async function statesOf(site: TestSite, trials: readonly Trial[]): Promise<Json[
 
 async function bringToStep(site: TestSite, trial: Trial, undo: Undo | undefined): Promise<void> {
   const { cell, run } = trial;
-  const { scenario, way, step, when } = cell;
-  const operation = () => site.get(`/v1/operations/${run.operationId}`);
-  if (way === 'request') {
-    // It is not answered: the API waits for Temporal, and then dies.
-    begin(scenario, run).catch(() => undefined);
-    await site.until(`${cellName(cell)}: recorded`, REACH_MILLIS, async () =>
-      (await operation()).status === 200 ? true : undefined,
-    );
-    return;
-  }
-  if (way === 'undo') {
+  const { scenario, step, when } = cell;
+  if (cell.undo) {
     if (!undo) throw new Error('it has no undo');
     await site.arm(undo.failing.role, faultAt(scenario, run, undo.failing, 'before', 'fail'));
   }
   const [name = ''] = await site.arm(step.role, faultAt(scenario, run, step, when, 'hold'));
   trial.hold = { role: step.role, name };
-  await begin(scenario, run);
+  const asked = begin(scenario, run);
+  // An API that is held while it hands the request over does not answer, and then dies.
+  if (step.role === 'api') asked.catch(() => undefined);
+  else await asked;
   await site.until(`${cellName(cell)}: reaches its step`, REACH_MILLIS, async () => {
-    if (site.faults.isHeld(step.role, name)) return true;
-    const { body } = await operation();
+    if (site.faults.isHeld(step.role, name)) {
+      trial.heldAt = Date.now();
+      return true;
+    }
+    const { body } = await site.get(`/v1/operations/${run.operationId}`);
     if (body.endedAt !== undefined) throw new Error(`it ended ${body.state} without reaching the step`);
     return undefined;
   });
@@ -129,13 +130,16 @@ async function bringToStep(site: TestSite, trial: Trial, undo: Undo | undefined)
 
 async function seeItsEnd(site: TestSite, trial: Trial): Promise<void> {
   if (trial.fault !== undefined) return;
-  const { scenario, way } = trial.cell;
-  const allowed = way === 'undo' ? ['undone'] : (scenario.endingsWhenKilled ?? ['completed']);
+  const { scenario, undo } = trial.cell;
+  const allowed = undo ? ['undone'] : (scenario.endingsWhenKilled ?? ['completed']);
   const operation = await site.ended(trial.run.operationId, END_MILLIS);
   trial.operation = operation;
   const why = operation.error ?? operation.stuck;
   if (!allowed.includes(operation.state))
     trial.fault = `ended ${operation.state}, not ${allowed.join(' or ')}: ${JSON.stringify(why)}`;
+  // Because of the failure that sent it back, not of what was killed.
+  if (undo && !/^Injected before /.test(operation.error?.detail))
+    trial.fault ??= `undone for another reason: ${JSON.stringify(why)}`;
   if (operation.state !== 'stuck') return;
   if (!operation.stuck?.error?.detail) trial.fault ??= 'stuck without a reason';
   await site.post(`/v1/operations/${operation.id}/retry`);
@@ -169,10 +173,10 @@ async function failing(trial: Trial, work: () => Promise<void>): Promise<void> {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function signal(site: TestSite, name: string, signalName: NodeJS.Signals): void {
+function kill(site: TestSite, name: string): void {
   const { pid } = site.system.child(name);
   if (pid === undefined) throw new Error(`${name} does not run`);
-  process.kill(pid, signalName);
+  process.kill(pid, 'SIGKILL');
 }
 
 /** The supervisor tells when what was killed does its work again. */

@@ -21,13 +21,11 @@ export type Target = keyof typeof TARGETS;
 export const TARGET_NAMES = Object.keys(TARGETS) as Target[];
 const SINGLE = TARGET_NAMES.filter((t) => TARGETS[t].length === 1);
 
-/** On its way to its end, on its way back, or recorded by the API and not handed over yet. */
-export type Way = 'forward' | 'undo' | 'request';
-
 /** One operation, one moment of it, and what dies at that moment. */
 export interface Cell {
   readonly scenario: Scenario;
-  readonly way: Way;
+  /** On its way back: it failed at its last step with a way back, and the step is one of its undo. */
+  readonly undo: boolean;
   readonly step: Step;
   readonly when: 'before' | 'after';
   readonly target: Target;
@@ -40,13 +38,11 @@ export interface Discovered {
   readonly undo: Undo | undefined;
 }
 
-/** No activity but the API's own work: it has recorded the request, and Temporal does not know of it. */
-const REQUEST: Step = { role: 'api', activity: 'request', occurrence: 1 };
 const WHENS = ['before', 'after'] as const;
 
 /** Names a cell for `--cell`; a label is the same in each run. */
-export function cellName({ scenario, way, when, step, target }: Cell): string {
-  return [scenario.name, ...(way === 'undo' ? ['undo'] : []), when, labelOf(step), target].join(':');
+export function cellName({ scenario, undo, when, step, target }: Cell): string {
+  return [scenario.name, ...(undo ? ['undo'] : []), when, labelOf(step), target].join(':');
 }
 
 export const labelOf = ({ activity, occurrence }: Step): string =>
@@ -54,12 +50,11 @@ export const labelOf = ({ activity, occurrence }: Step): string =>
 
 /** Every step, before and after its effect, with every target. */
 export function allCells({ scenario, steps, undo }: Discovered): Cell[] {
-  const at = (way: Way, step: Step, when: Cell['when']): Cell[] =>
-    TARGET_NAMES.map((target) => ({ scenario, way, step, when, target }));
+  const at = (step: Step, back: boolean): Cell[] =>
+    WHENS.flatMap((when) => TARGET_NAMES.map((target) => ({ scenario, undo: back, step, when, target })));
   return [
-    ...at('request', REQUEST, 'after'),
-    ...steps.flatMap((step) => WHENS.flatMap((when) => at('forward', step, when))),
-    ...(undo?.undos ?? []).flatMap((step) => WHENS.flatMap((when) => at('undo', step, when))),
+    ...steps.flatMap((step) => at(step, false)),
+    ...(undo?.undos ?? []).flatMap((step) => at(step, true)),
   ];
 }
 
@@ -78,16 +73,16 @@ export function splitCells({ scenario, steps, undo }: Discovered, index: number)
   const forward = Array.from({ length: count }, (_, i): Cell => {
     const step = steps[Math.floor(i * stride) % steps.length] as Step;
     const when = WHENS[(i + index + Math.floor(i / steps.length)) % 2] as Cell['when'];
-    return { scenario, way: 'forward', step, when, target: rotated(i) };
+    return { scenario, undo: false, step, when, target: rotated(i) };
   });
   const undos = scenario.alone ? (undo?.undos.slice(0, 1) ?? []) : (undo?.undos ?? []);
   const back = undos.map(
     (step, i): Cell => ({
-      ...{ scenario, way: 'undo', step, target: rotated(i + count) },
+      ...{ scenario, undo: true, step, target: rotated(i + count) },
       when: WHENS[(i + index) % 2] as Cell['when'],
     }),
   );
-  return [{ scenario, way: 'request', step: REQUEST, when: 'after', target: 'api' }, ...forward, ...back];
+  return [...forward, ...back];
 }
 
 /** So many operations are under way when one kill strikes them all, each held at its own step. */
@@ -96,19 +91,17 @@ const SIDE_BY_SIDE = 16;
 /** Cells that one kill may serve: the same target, and operations that leave each other alone. */
 export function batchesOf(cells: readonly Cell[]): Cell[][] {
   const batches: Cell[][] = [];
-  const open = new Map<string, Cell[]>();
+  const open = new Map<Target, Cell[]>();
   for (const cell of cells) {
-    const { scenario, way, target } = cell;
+    const { scenario, target } = cell;
     if (scenario.alone) {
       batches.push([cell]);
       continue;
     }
-    // Temporal is stopped while requests are recorded, so nothing else can be on its way.
-    const key = `${target} ${way === 'request'}`;
-    let batch = open.get(key);
+    let batch = open.get(target);
     if (!batch || batch.length === SIDE_BY_SIDE) {
       batch = [];
-      open.set(key, batch);
+      open.set(target, batch);
       batches.push(batch);
     }
     batch.push(cell);

@@ -4,11 +4,9 @@ import { type Cell, cellName, labelOf, TARGET_NAMES } from './cells';
 
 export const isGreen = ({ fault }: CellResult): boolean => fault === undefined;
 
-const rowOf = ({ scenario, way, when, step, target }: Cell): string[] => [
+const rowOf = ({ scenario, undo, when, step, target }: Cell): string[] => [
   scenario.name,
-  way === 'request'
-    ? 'recorded, not handed over'
-    : `${way === 'undo' ? 'undo: ' : ''}${when} ${labelOf(step)}`,
+  `${undo ? 'undo: ' : ''}${when} ${labelOf(step)}`,
   target,
 ];
 
@@ -61,12 +59,12 @@ export const asJson = (results: readonly CellResult[], millis: number) => ({
   green: results.filter(isGreen).length,
   millis,
   results: results.map(({ cell, outcome, movedAfterMillis, fault }) => {
-    const { scenario, way, when, step, target } = cell;
+    const { scenario, undo, when, step, target } = cell;
     const { name: operation } = scenario;
     return {
       cell: cellName(cell),
       operation,
-      way,
+      undo,
       when,
       step: labelOf(step),
       killed: target,
