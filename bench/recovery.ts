@@ -125,7 +125,7 @@ async function round(site: TestSite, workers: Workers, outage: number | undefine
   if (outage === undefined) await workers.add();
   const traced = await site.faults.traced();
   const stood = all.map((run) => {
-    const own = traced.filter((r) => isStepOf(run === flying ? IN_FLIGHT : pause, run, r) && r.at > since);
+    const own = traced.filter((r) => isStepOf(run, r) && r.at > since);
     if (run !== flying) return (own[0]?.at ?? Number.POSITIVE_INFINITY) - since;
     // It has many steps to go, and may stand still between any two of them.
     return Math.max(...own.map((r, i) => r.at - (own[i - 1]?.at ?? since)));
@@ -144,7 +144,7 @@ async function hold(
   step: Step,
   when: 'before' | 'after',
 ): Promise<string> {
-  const [name = ''] = await site.arm(step.role, faultAt(scenario, run, step, when, 'hold'));
+  const [name = ''] = await site.arm(step.role, faultAt(run, step, when, 'hold'));
   await begin(scenario, run);
   await site.until('it is held', WATCHED_MILLIS, async () =>
     site.faults.isHeld(step.role, name) ? true : undefined,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../domain/errors';
-import { type OperationId, operationWorkflowId } from '../domain/ids';
+import type { OperationId } from '../domain/ids';
 
 /**
  * Named faults for the crash suites, off unless `SLUICE_FAULTS_DIR` is set. A test writes each fault into a file
@@ -27,11 +27,9 @@ export interface Fault {
   readonly operationId?: OperationId;
 }
 
-/** A child workflow's id begins with its operation's, so what it does is a part of the operation. */
-export function isOf(operationId: OperationId, workflowId: string): boolean {
-  const own = operationWorkflowId(operationId);
-  return workflowId === own || workflowId.startsWith(`${own}/`);
-}
+/** An operation's workflow, and those of its batches, have its id as a part of theirs. */
+export const isOf = (operationId: OperationId, workflowId: string): boolean =>
+  workflowId.split('/').includes(operationId);
 
 export class FaultPoints {
   private readonly folder: string;

@@ -117,7 +117,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
         steps.flatMap((step) =>
           (['before', 'after'] as const).map((when) => ({
             at: `${when} ${labelOf(step)}`,
-            faults: (run: Run) => [{ role: step.role, fault: faultAt(scenario, run, step, when, 'fail') }],
+            faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, when, 'fail') }],
             judge: (_at: string, operation: Json) =>
               judgeFailure(`${when} ${step.activity}`, operation, step),
           })),
@@ -134,8 +134,8 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
         undos.map((step) => ({
           at: `undone twice ${labelOf(step)}`,
           faults: (run: Run) => [
-            { role: failing.role, fault: faultAt(scenario, run, failing, 'before', 'fail') },
-            { role: step.role, fault: faultAt(scenario, run, step, 'after', 'retry') },
+            { role: failing.role, fault: faultAt(run, failing, 'before', 'fail') },
+            { role: step.role, fault: faultAt(run, step, 'after', 'retry') },
           ],
           judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'undone']),
         })),
@@ -146,7 +146,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
       await runAll(
         steps.map((step) => ({
           at: `twice ${labelOf(step)}`,
-          faults: (run: Run) => [{ role: step.role, fault: faultAt(scenario, run, step, 'after', 'retry') }],
+          faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, 'after', 'retry') }],
           judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'completed']),
         })),
       );

@@ -29,7 +29,7 @@ export interface Scenario {
   endingsWhenFailed?(step: Step): readonly Ending[] | undefined;
   /** How it may end when processes are killed under it. Completed, unless said otherwise. */
   readonly endingsWhenKilled?: readonly Ending[];
-  /** It acts on more than was made for it, such as a host: nothing else may run beside it. */
+  /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
 }
 
@@ -107,7 +107,7 @@ export async function discoverUndo(
   const failing = lastUndoable(scenario, steps);
   if (!failing) return undefined;
   const run = await new Subjects(site, scenario).run();
-  await site.arm(failing.role, faultAt(scenario, run, failing, 'before', 'fail'));
+  await site.arm(failing.role, faultAt(run, failing, 'before', 'fail'));
   const { state, steps: taken } = await traceRun(site, scenario, run);
   if (state !== 'undone')
     throw new Error(`${scenario.name} ended ${state} when ${labelOf(failing)} failed: has it no way back?`);
@@ -125,20 +125,20 @@ async function traceRun(
   await begin(scenario, run);
   const { state } = await site.ended(run.operationId);
   const since = (await site.faults.traced()).slice(length);
-  return { state, steps: stepsOf(since.filter((r) => isStepOf(scenario, run, r))) };
+  return { state, steps: stepsOf(since.filter((r) => isStepOf(run, r))) };
 }
 
-/** Is what was reached a step of this run? What keeps its record is none, nor what the site does by itself. */
-export function isStepOf({ alone }: Scenario, run: Run, { activity, workflowId }: Reached): boolean {
-  if (activity === 'reportOperation') return false;
-  return alone ? workflowId.startsWith('operation/') : isOf(run.operationId, workflowId);
+/**
+ * Is what was reached a step of this run? What keeps its record is none. What the operations do that it asks for as
+ * parts of itself are steps of theirs: they are scenarios of their own.
+ */
+export function isStepOf(run: Run, { activity, workflowId }: Reached): boolean {
+  return activity !== 'reportOperation' && isOf(run.operationId, workflowId);
 }
 
-function lastUndoable({ noWayBackFrom }: Scenario, steps: readonly Step[]): Step | undefined {
-  // What the API hands over has not begun, so it has nothing to undo.
-  const own = steps.filter((s) => s.role !== 'api');
-  const end = own.findIndex((s) => s.activity === noWayBackFrom);
-  return end < 0 ? own.at(-1) : own[end - 1];
+/** The last one with a way back. What the API hands over has not begun, so it has nothing to undo. */
+function lastUndoable(scenario: Scenario, steps: readonly Step[]): Step | undefined {
+  return steps.findLast((s) => s.role !== 'api' && endingsWhenFailed(scenario, steps, s).join() === 'undone');
 }
 
 /** What the table of scenarios says of an operation of which this step fails for good. */
@@ -158,11 +158,10 @@ export const labelOf = ({ activity, occurrence }: Step): string => `${activity}#
 
 /** A fault at a step of one run, which leaves those beside it alone. */
 export function faultAt(
-  { alone }: Scenario,
   { operationId }: Run,
   { activity, occurrence }: Step,
   when: Fault['when'],
   act: Fault['act'],
 ): Fault {
-  return { activity, occurrence, when, act, ...(alone ? {} : { operationId }) };
+  return { activity, occurrence, when, act, operationId };
 }

@@ -16,6 +16,9 @@ const ONE_VEE = {
   topology: {},
 };
 
+const hostOfDb = async (site: TestSite, id: string): Promise<string> =>
+  (await site.vees(id)).find((v) => v.component === 'db').hostId;
+
 const scale = (site: TestSite, id: string, instances: number) =>
   site.post(`/v1/services/${id}/components/app/scale`, { instances });
 
@@ -76,6 +79,14 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     start: (site, id) => site.post(`/v1/services/${id}/resume`),
   },
+  {
+    name: 'service.migrate',
+    prepare: operating,
+    start: (site, id) => site.post(`/v1/services/${id}/migrate`, {}),
+    // Each VEE has its own point, past which it waits for an operator whatever becomes of the others.
+    endingsWhenFailed: ({ activity }) =>
+      ['commitMove', 'finishMigration', 'releaseStray'].includes(activity) ? ['stuck'] : ['undone'],
+  },
   onVee('migrate', { body: {}, noWayBackFrom: 'commitMove' }),
   onVee('pause'),
   onVee('resume', { before: 'pause' }),
@@ -83,6 +94,43 @@ export const SCENARIOS: readonly Scenario[] = [
   onVee('restore', { before: 'suspend' }),
   onVee('restart'),
   onVee('resize', { body: { cpuMillis: 200 } }),
+  {
+    name: 'host.drain',
+    alone: true,
+    prepare: async (site, name) => hostOfDb(site, await operating(site, name)),
+    start: (site, hostId) => site.post(`/v1/hosts/${hostId}/drain`, {}),
+    endingsWhenFailed: ({ activity }) => (activity === 'verifyDrained' ? ['stuck'] : ['undone']),
+  },
+  {
+    name: 'host.restore',
+    alone: true,
+    prepare: async (site, name) => {
+      const hostId = await hostOfDb(site, await operating(site, name));
+      await site.done(await site.post(`/v1/hosts/${hostId}/drain`, {}));
+      return hostId;
+    },
+    start: (site, hostId) => site.post(`/v1/hosts/${hostId}/restore`),
+    noWayBackFrom: 'endMaintenance',
+  },
+  {
+    name: 'site.shutdown',
+    alone: true,
+    prepare: operating,
+    start: (site) => site.post('/v1/site/shutdown'),
+    endingsWhenFailed: ({ activity }) => (activity === 'verifyStill' ? ['stuck'] : ['undone']),
+  },
+  {
+    name: 'site.power-up',
+    alone: true,
+    prepare: async (site, name) => {
+      const id = await operating(site, name);
+      await site.done(await site.post('/v1/site/shutdown'));
+      return id;
+    },
+    start: (site) => site.post('/v1/site/power-up'),
+    endingsWhenFailed: ({ activity }) =>
+      activity === 'openSite' || activity === 'endShutdown' ? ['stuck'] : ['undone'],
+  },
 ];
 
 /** @throws Error that names those there are */

@@ -226,11 +226,23 @@ export class TestSite {
     const { body } = await this.get('/v1/services?limit=200');
     const living = body.items.filter((s: Json) => s.phase !== 'decommissioned');
     await Promise.all(living.map(async (s: Json) => this.done(await this.delete(`/v1/services/${s.id}`))));
-    for (const host of (await this.get('/v1/hosts?limit=200')).body.items)
-      if (host.cordoned) await this.post(`/v1/hosts/${host.id}/uncordon`);
+    await this.open();
     const vees = (await this.onHosts()).map((v) => `${v.veeId} is ${v.state} on ${v.hostId}`);
     const { items } = (await this.get('/v1/reservations')).body;
     return [...vees, ...items.map((r: Json) => `a reservation is left: ${JSON.stringify(r)}`)];
+  }
+
+  /** Ends shutdown and maintenance. */
+  private async open(): Promise<void> {
+    const hosts = (await this.get('/v1/hosts?limit=200')).body.items.filter((h: Json) => h.cordoned);
+    if (hosts.length === 0) return;
+    const poweredUp = await this.post('/v1/site/power-up');
+    if (poweredUp.status === 202) await this.done(poweredUp);
+    for (const { id } of hosts) {
+      if ((await this.get(`/v1/hosts/${id}`)).body.maintenance)
+        await this.done(await this.post(`/v1/hosts/${id}/restore`));
+      await this.post(`/v1/hosts/${id}/uncordon`);
+    }
   }
 
   arm(role: string, ...faults: Fault[]): Promise<string[]> {

@@ -81,7 +81,7 @@ export async function runBatch(
   await site.faults.disarm();
   const reached = (await site.faults.traced()).slice(traced);
   const results = trials.map((t): CellResult => {
-    const own = reached.filter((r) => r.at > killedAt && isStepOf(t.cell.scenario, t.run, r));
+    const own = reached.filter((r) => r.at > killedAt && isStepOf(t.run, r));
     return {
       cell: t.cell,
       outcome: t.fault === undefined ? outcomeOf(t) : 'red',
@@ -109,9 +109,9 @@ async function bringToStep(site: TestSite, trial: Trial, undo: Undo | undefined)
   const { scenario, step, when } = cell;
   if (cell.undo) {
     if (!undo) throw new Error('it has no undo');
-    await site.arm(undo.failing.role, faultAt(scenario, run, undo.failing, 'before', 'fail'));
+    await site.arm(undo.failing.role, faultAt(run, undo.failing, 'before', 'fail'));
   }
-  const [name = ''] = await site.arm(step.role, faultAt(scenario, run, step, when, 'hold'));
+  const [name = ''] = await site.arm(step.role, faultAt(run, step, when, 'hold'));
   trial.hold = { role: step.role, name };
   const asked = begin(scenario, run);
   // An API that is held while it hands the request over does not answer, and then dies.
