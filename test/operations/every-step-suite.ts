@@ -52,6 +52,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
       subjects = new Subjects(site, scenario);
       // What the API does by itself is no step that could be failed: it answers, and nothing has begun.
       steps = (await discoverSteps(site, scenario)).filter((s) => s.role !== 'api');
+      if (scenario.alone) await site.clean();
     }, 60_000);
 
     async function runAll(cases: readonly Case[]): Promise<void> {
@@ -66,10 +67,11 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
           if (state !== 'undone') continue;
           const { at } = some[n] as Case;
           expect([at, after[n]]).toEqual([at, before[n]]);
-          subjects.giveBack(runs[n] as Run);
+          if (!scenario.alone) subjects.giveBack(runs[n] as Run);
         }
         const ats = some.map((c) => c.at);
         expect([ats, await site.violations()]).toEqual([ats, []]);
+        if (scenario.alone) expect([ats, await site.clean()]).toEqual([ats, []]);
       }
     }
 
@@ -127,6 +129,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
 
     it('makes each undo twice: what was undone stays undone', async () => {
       const undo = await discoverUndo(site, scenario, steps);
+      if (scenario.alone) await site.clean();
       // Only what soon has no way back has none, and its scenario says so.
       if (!undo) return expect(steps.map((s) => s.activity)).toContain(scenario.noWayBackFrom);
       const { failing, undos } = undo;

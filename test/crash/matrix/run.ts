@@ -42,7 +42,6 @@ export async function runMatrix(options: MatrixOptions): Promise<CellResult[]> {
   let discovered: Discovered[];
   try {
     discovered = await discoverAll(first, scenariosOf(options));
-    await first.clean();
   } catch (error) {
     await first.stop();
     throw error;
@@ -132,6 +131,7 @@ async function discoverAll(site: TestSite, scenarios: readonly Scenario[]): Prom
   const discover = async (scenario: Scenario | undefined): Promise<void> => {
     if (!scenario) return;
     const steps = await discoverSteps(site, scenario);
+    if (scenario.alone) await site.clean();
     found.set(scenario, { scenario, steps, undo: await discoverUndo(site, scenario, steps) });
   };
   const together = scenarios.filter((s) => !s.alone);
@@ -139,9 +139,10 @@ async function discoverAll(site: TestSite, scenarios: readonly Scenario[]): Prom
     while (together.length > 0) await discover(together.shift());
   };
   await Promise.all(Array.from({ length: DISCOVERED_AT_ONCE }, lane));
+  await site.clean();
   for (const scenario of scenarios.filter((s) => s.alone)) {
-    await site.clean();
     await discover(scenario);
+    await site.clean();
   }
   return scenarios.map((s) => found.get(s) as Discovered);
 }
