@@ -8,25 +8,30 @@ import type {
 } from '@temporalio/worker';
 import { SluiceError } from '../domain/errors';
 import { asStoreError } from '../store/connect';
-import type { FaultPoints } from './fault-points';
 
 const BEAT_MILLIS = 800;
 /** An error we did not foresee is a bug: it gets a few tries, in case it passes, and then is reported. */
 const UNFORESEEN_ATTEMPTS = 5;
 
+/** For tests: where an activity can be made to fail, hang or die. See `process/fault-points.ts`. */
+export interface Faults {
+  /** @returns to be called when the activity has had its effect */
+  reach(activity: string, workflowId: string): Promise<() => Promise<void>>;
+}
+
 /**
  * What every activity gets: a heartbeat, so that a dead worker is noticed in seconds; errors in our closed
  * enumeration, with Temporal's retry decided by its table; and, in tests only, fault points.
  */
-export function activityInterceptor(faults?: FaultPoints) {
+export function activityInterceptor(faults?: Faults) {
   return (context: Context): ActivityInterceptors => ({ inbound: new EveryActivity(context, faults) });
 }
 
 class EveryActivity implements ActivityInboundCallsInterceptor {
   private readonly context: Context;
-  private readonly faults: FaultPoints | undefined;
+  private readonly faults: Faults | undefined;
 
-  constructor(context: Context, faults: FaultPoints | undefined) {
+  constructor(context: Context, faults: Faults | undefined) {
     this.context = context;
     this.faults = faults;
   }
@@ -35,12 +40,13 @@ class EveryActivity implements ActivityInboundCallsInterceptor {
     input: ActivityExecuteInput,
     next: Next<ActivityInboundCallsInterceptor, 'execute'>,
   ): Promise<unknown> {
-    const { activityType } = this.context.info;
+    const { activityType, workflowExecution } = this.context.info;
+    const workflowId = workflowExecution?.workflowId ?? '';
     const beat = setInterval(() => this.context.heartbeat(), BEAT_MILLIS);
     try {
-      await this.faults?.reach(activityType, 'before');
+      const done = await this.faults?.reach(activityType, workflowId);
       const result = await next(input);
-      await this.faults?.reach(activityType, 'after');
+      await done?.();
       return result;
     } catch (error) {
       throw this.translate(error);

@@ -15,6 +15,11 @@ export function createServiceRecordActivities(deps: SiteDeps) {
   return {
     enterPhase: (call: PhaseCall) => enterPhase(deps, call),
 
+    /** Undo of `enterPhase`: only if the operation had come so far. */
+    async returnToPhase(call: PhaseCall): Promise<void> {
+      if ((await serviceOf(store, call.serviceId)).phase !== call.phase) await enterPhase(deps, call);
+    },
+
     reportOperation: (report: ProgressReport) => store.operations.report(report),
 
     /** Admission: the service is as it was requested, and its tenant is known. */

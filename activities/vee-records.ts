@@ -185,6 +185,20 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       );
     },
 
+    /** Undo of `commitResize`: only if this operation had come so far. */
+    async revertResize({ operationId, veeId, capacity }: OnVee & { capacity: Capacity }): Promise<void> {
+      const vee = await store.vees.get(veeId);
+      if (!vee || vee.transition?.operationId === operationId) return;
+      await store.vees.commit({
+        veeId,
+        operationId,
+        step: 'revert resize',
+        change: { capacity },
+        ledger: 'resized',
+        now: deps.now(),
+      });
+    },
+
     async commitMove({
       operationId,
       veeId,

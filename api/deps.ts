@@ -4,6 +4,7 @@ import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationTiming } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
+import type { FaultPoints } from '../process/fault-points';
 import type { Logger } from '../process/log';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
@@ -19,6 +20,8 @@ export interface ApiDeps {
   readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */
   readonly canFence: boolean;
+  /** Off but in tests. */
+  readonly faults: FaultPoints | undefined;
   readonly log: Logger;
   /** Are indexes and first tokens in place? Before that nobody can be told apart. */
   readonly started: () => boolean;

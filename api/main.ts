@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { readEnvironment, siteSettings } from '../process/settings';
@@ -46,6 +47,7 @@ async function main(log: Logger): Promise<void> {
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
     started: () => started,
     stopping: stopping.signal,
+    faults: FaultPoints.fromEnvironment('api'),
   });
   const server = createServer(app);
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { SluiceError } from '../domain/errors';
-import type { HostId, SiteId, VeeId } from '../domain/ids';
+import { type HostId, operationWorkflowId, type SiteId, type VeeId } from '../domain/ids';
 import type { OperationKind, OperationParams, OperationRecord } from '../domain/operation/operation';
 import type { ServiceRecord } from '../domain/service/service';
 import type { Identity } from '../store/identities';
@@ -58,7 +58,10 @@ export async function requestOperation(deps: ApiDeps, asking: Asking, asked: Ask
 export async function hand(deps: ApiDeps, identity: Identity, record: OperationRecord): Promise<Answer> {
   if (record.state === 'pending') {
     try {
-      await deps.operations.submit(record, await subjectName(deps, record));
+      const name = await subjectName(deps, record);
+      const done = await deps.faults?.reach('submit', operationWorkflowId(record.id));
+      await deps.operations.submit(record, name);
+      await done?.();
     } catch (error) {
       // Refused before it began: it never was an operation. A fault says nothing, so the record stays.
       if (error instanceof SluiceError && !error.retryable) await deps.store.operations.forget(record.id);

@@ -20,7 +20,7 @@ import { System } from '../supervisor/system';
 import { recordReconciliation } from './record-reconciliation';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
-const GENERATION = '2';
+const GENERATION = '3';
 const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories', GENERATION);
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { FaultPoints } from '../activities/fault-points';
 import { activityInterceptor } from '../activities/interceptor';
 import { createVeehActivities } from '../activities/veeh';
 import { agentTaskQueue, type HostId } from '../domain/ids';
 import type { Driver } from '../drivers/contract';
 import { createDriver } from '../drivers/registry';
+import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { workerConnection } from '../temporal/worker-connection';

@@ -96,7 +96,7 @@ function startSite({ hosts, agents }: RunOptions): Promise<TestSite> {
       id: `agent-${a + 1}`,
       hosts: plans.filter((_, i) => i % agents === a),
     })),
-    ports: { api: 0, temporal: 0, temporalUi: 0, mongodb: 0 },
+    ownEngines: true,
     environment: {
       SLUICE_SUSPECT_MILLIS: '1000',
       SLUICE_LOST_MILLIS: '3000',

@@ -1,130 +1,162 @@
+import type { Fault } from '../../process/fault-points';
+import type { Step } from '../support/faults';
 import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
+import {
+  begin,
+  discoverSteps,
+  discoverUndo,
+  endingsWhenFailed,
+  faultAt,
+  labelOf,
+  type Run,
+  type Scenario,
+  Subjects,
+} from './scenario';
+import { SCENARIOS } from './scenarios';
+import { look, stateOf } from './subject-state';
 
-/** An operation under test: fresh parameters before each run, and what must hold whatever happened. */
-export interface Scenario {
-  readonly name: string;
-  /** Makes what the operation acts on. @returns the service */
-  prepare(site: TestSite, service: string): Promise<string>;
-  start(site: TestSite, serviceId: string): Promise<Json>;
+/** So many runs share a site, and one check of the invariants at their end. */
+const SIDE_BY_SIDE = 8;
+
+interface Case {
+  readonly at: string;
+  /** By role; all of them strike, or the case says nothing. */
+  readonly faults: (run: Run) => readonly { readonly role: string; readonly fault: Fault }[];
+  readonly judge: (at: string, operation: Json) => Promise<void> | void;
 }
 
-/** Never part of an operation: the site's own watch. */
-const NOT_A_STEP = new Set(['watchSite', 'reportOperation']);
-
-/** Fails, repeats and undoes each step of an operation in turn; which steps there are, it finds out by itself. */
-export function everyStep({ name, prepare, start }: Scenario): void {
-  describe(`${name}, each of its steps`, () => {
+/** One of several files that share the scenarios, so that Jest's workers share the work. */
+export function everyStepOfPart(part: number, parts: number): void {
+  describe(`each step of each operation, part ${part} of ${parts}`, () => {
     let site: TestSite;
-    let points: { role: string; activity: string; occurrence: number }[];
-    let serial = 0;
-    const fresh = () => `s${serial++}`;
-
     beforeAll(async () => {
       site = await TestSite.start();
-      const subject = await prepare(site, fresh());
-      const traced = await site.trace(async () => site.done(await start(site, subject)));
-      points = traced.filter((p) => !NOT_A_STEP.has(p.activity));
     }, 60_000);
-    afterAll(() => site.stop());
+    afterAll(() => site?.stop());
 
-    /** Decommissions what is left, so that each run starts from a clean slate, and sees that it is one. */
-    async function clean(): Promise<void> {
-      const { body } = await site.get('/v1/services?limit=200');
-      for (const service of body.items.filter((s: Json) => s.phase !== 'decommissioned'))
-        await site.done(await site.delete(`/v1/services/${service.id}`));
-      expect(await site.onHosts()).toEqual([]);
-      expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    for (const scenario of SCENARIOS.filter((_, i) => i % parts === part - 1))
+      everyStep(scenario, () => site);
+  });
+}
+
+/** Fails, repeats and undoes each step of an operation in turn; which steps there are, it finds out by itself. */
+function everyStep(scenario: Scenario, theSite: () => TestSite): void {
+  describe(scenario.name, () => {
+    let site: TestSite;
+    let steps: readonly Step[];
+    let subjects: Subjects;
+
+    beforeAll(async () => {
+      site = theSite();
+      subjects = new Subjects(site, scenario);
+      // What the API does by itself is no step that could be failed: it answers, and nothing has begun.
+      steps = (await discoverSteps(site, scenario)).filter((s) => s.role !== 'api');
+      if (scenario.alone) await site.clean();
+    }, 60_000);
+
+    async function runAll(cases: readonly Case[]): Promise<void> {
+      const width = scenario.alone ? 1 : SIDE_BY_SIDE;
+      for (let i = 0; i < cases.length; i += width) {
+        const some = cases.slice(i, i + width);
+        const runs = await subjects.runs(some.length);
+        const before = await statesOf(runs);
+        const operations = await Promise.all(some.map((one, n) => runOne(one, runs[n] as Run)));
+        const after = await statesOf(runs);
+        for (const [n, { state }] of operations.entries()) {
+          if (state !== 'undone') continue;
+          const { at } = some[n] as Case;
+          expect([at, after[n]]).toEqual([at, before[n]]);
+          if (!scenario.alone) subjects.giveBack(runs[n] as Run);
+        }
+        const ats = some.map((c) => c.at);
+        expect([ats, await site.violations()]).toEqual([ats, []]);
+        if (scenario.alone) expect([ats, await site.clean()]).toEqual([ats, []]);
+      }
     }
 
-    it('has steps', () => {
-      expect(points.length).toBeGreaterThanOrEqual(3);
-    });
+    async function statesOf(runs: readonly Run[]): Promise<Json[]> {
+      const sight = await look(site);
+      return Promise.all(runs.map(({ name }) => stateOf(site, name, sight)));
+    }
 
-    it('fails before and after each: it ends undone, or goes forward once the operator retries', async () => {
-      for (const { role, activity, occurrence } of points)
-        for (const when of ['before', 'after'] as const) {
-          const at = `${when} ${activity}#${occurrence}`;
-          const subject = await prepare(site, fresh());
-          await site.arm(role, { activity, occurrence, when, act: 'fail' });
-          const reply = await start(site, subject);
-          let operation = await site.ended(reply.body.id);
-          expect([at, site.wasStruck(role)]).toEqual([at, true]);
-          if (operation.state === 'stuck') {
-            expect([at, operation.stuck.error.detail]).toEqual([at, `Injected ${when} ${activity}.`]);
-            await site.post(`/v1/operations/${operation.id}/retry`);
-            operation = await site.until(`${at}: goes on`, 20_000, async () => {
-              const { body } = await site.get(`/v1/operations/${operation.id}`);
-              return body.endedAt === undefined ? undefined : body;
-            });
-            expect([at, operation.state]).toEqual([at, 'completed']);
-          } else {
-            expect([at, operation.state, operation.error?.detail]).toEqual([
-              at,
-              'undone',
-              `Injected ${when} ${activity}.`,
-            ]);
-            expect(
-              operation.steps.filter((s: Json) => s.state === 'stuck' || s.state === 'abandoned'),
-            ).toEqual([]);
-          }
-          expect([at, await site.violations()]).toEqual([at, []]);
-          await clean();
-        }
-    }, 600_000);
+    async function runOne({ at, faults, judge }: Case, run: Run): Promise<Json> {
+      const armed: { role: string; name: string | undefined }[] = [];
+      for (const { role, fault } of faults(run)) armed.push({ role, name: (await site.arm(role, fault))[0] });
+      await begin(scenario, run);
+      const operation = await site.ended(run.operationId);
+      for (const { role, name } of armed) expect([at, site.faults.wasStruck(role, name)]).toEqual([at, true]);
+      await judge(at, operation);
+      return operation;
+    }
 
-    it('makes each twice: the second time changes nothing, and it completes', async () => {
-      for (const { role, activity, occurrence } of points) {
-        const at = `twice ${activity}#${occurrence}`;
-        const subject = await prepare(site, fresh());
-        await site.arm(role, { activity, occurrence, when: 'after', act: 'retry' });
-        const operation = await site.ended((await start(site, subject)).body.id);
-        expect([at, operation.state, site.wasStruck(role)]).toEqual([at, 'completed', true]);
-        expect([at, await site.violations()]).toEqual([at, []]);
-        await clean();
+    /** Exactly the injected failure, and the ending that the table of scenarios says. */
+    async function judgeFailure(at: string, operation: Json, step: Step): Promise<void> {
+      const injected = `Injected ${at}.`;
+      expect([at, endingsWhenFailed(scenario, steps, step)]).toEqual([
+        at,
+        expect.arrayContaining([operation.state]),
+      ]);
+      if (operation.state === 'completed') return;
+      if (operation.state === 'undone') {
+        expect([at, operation.error?.detail]).toEqual([at, injected]);
+        expect(operation.steps.filter((s: Json) => s.state === 'stuck' || s.state === 'abandoned')).toEqual(
+          [],
+        );
+        return;
       }
+      expect([at, operation.stuck.error.detail]).toEqual([at, injected]);
+      await site.post(`/v1/operations/${operation.id}/retry`);
+      const ended = await site.until(`${at}: goes on`, 20_000, async () => {
+        const { body } = await site.get(`/v1/operations/${operation.id}`);
+        return body.endedAt === undefined ? undefined : body;
+      });
+      expect([at, ended.state]).toEqual([at, 'completed']);
+    }
+
+    it('fails before and after each: it ends as its scenario says', async () => {
+      await runAll(
+        steps.flatMap((step) =>
+          (['before', 'after'] as const).map((when) => ({
+            at: `${when} ${labelOf(step)}`,
+            faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, when, 'fail') }],
+            judge: (_at: string, operation: Json) =>
+              judgeFailure(`${when} ${step.activity}`, operation, step),
+          })),
+        ),
+      );
     }, 600_000);
 
     it('makes each undo twice: what was undone stays undone', async () => {
-      const last = points[points.length - 1];
-      if (!last) throw new Error('no steps');
-      const failLast = {
-        activity: last.activity,
-        occurrence: last.occurrence,
-        when: 'before',
-        act: 'fail',
-      } as const;
-      const subject = await prepare(site, fresh());
-      await site.arm(last.role, failLast);
-      let state = '';
-      const traced = await site.trace(async () => {
-        const operation = await site.ended((await start(site, subject)).body.id);
-        state = operation.state;
-        if (state === 'stuck') await site.post(`/v1/operations/${operation.id}/retry`);
-      });
-      // Past its point of no return it has no undo to repeat.
-      if (state === 'stuck') return;
-      await clean();
-      const undos = traced.filter((p) => !NOT_A_STEP.has(p.activity)).slice(points.length);
-      expect(undos.length).toBeGreaterThan(0);
-      for (const undo of undos) {
-        const again = await prepare(site, fresh());
-        const repeat = {
-          activity: undo.activity,
-          occurrence: undo.occurrence,
-          when: 'after',
-          act: 'retry',
-        } as const;
-        if (undo.role === last.role) await site.arm(last.role, failLast, repeat);
-        else {
-          await site.arm(last.role, failLast);
-          await site.arm(undo.role, repeat);
-        }
-        const operation = await site.ended((await start(site, again)).body.id);
-        expect([undo, operation.state, site.wasStruck(undo.role)]).toEqual([undo, 'undone', true]);
-        expect([undo, await site.violations()]).toEqual([undo, []]);
-        await clean();
-      }
+      const undo = await discoverUndo(site, scenario, steps);
+      if (scenario.alone) await site.clean();
+      // Only what soon has no way back has none, and its scenario says so.
+      if (!undo) return expect(steps.map((s) => s.activity)).toContain(scenario.noWayBackFrom);
+      const { failing, undos } = undo;
+      await runAll(
+        undos.map((step) => ({
+          at: `undone twice ${labelOf(step)}`,
+          faults: (run: Run) => [
+            { role: failing.role, fault: faultAt(run, failing, 'before', 'fail') },
+            { role: step.role, fault: faultAt(run, step, 'after', 'retry') },
+          ],
+          judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'undone']),
+        })),
+      );
     }, 600_000);
+
+    it('makes each twice: the second time changes nothing, and it completes', async () => {
+      await runAll(
+        steps.map((step) => ({
+          at: `twice ${labelOf(step)}`,
+          faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, 'after', 'retry') }],
+          judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'completed']),
+        })),
+      );
+    }, 600_000);
+
+    it('leaves nothing on the hosts when all is over', async () => {
+      expect(await site.clean()).toEqual([]);
+    }, 60_000);
   });
 }

@@ -3,7 +3,7 @@ import { readJson } from '../../drivers/lib/atomic-file';
 import type { SimulatorFault, SimulatorScript } from '../../drivers/simulator/script';
 import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
-import type { Scenario } from './every-step-suite';
+import type { Scenario } from './scenario';
 
 const VERBS = [
   ...['define', 'start', 'pause', 'resume', 'suspend', 'restore', 'stop', 'destroy', 'resize'],

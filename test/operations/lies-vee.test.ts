@@ -1,10 +1,4 @@
 import { liesOf } from './lies-suite';
-import { onVee } from './scenarios';
+import { SCENARIOS } from './scenarios';
 
-liesOf(onVee('migrate'));
-liesOf(onVee('pause'));
-liesOf(onVee('resume', 'pause'));
-liesOf(onVee('suspend'));
-liesOf(onVee('restore', 'suspend'));
-liesOf(onVee('restart'));
-liesOf(onVee('resize'));
+for (const scenario of SCENARIOS.filter((s) => s.name.startsWith('vee.'))) liesOf(scenario);

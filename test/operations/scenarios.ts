@@ -1,7 +1,6 @@
-import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import type { TestSite } from '../support/site';
-import type { Scenario } from './every-step-suite';
+import type { Scenario } from './scenario';
 
 export async function operating(
   site: TestSite,
@@ -12,19 +11,132 @@ export async function operating(
   return operation.serviceId;
 }
 
-const only = async (site: TestSite, serviceId: string, component: string): Promise<Json> =>
-  (await site.vees(serviceId)).find((v) => v.component === component);
+const ONE_VEE = {
+  components: [{ name: 'db', image: 'busybox', capacity: { cpuMillis: 100, memoryMiB: 64 } }],
+  topology: {},
+};
 
-export const onVee = (verb: string, state?: string): Scenario => ({
+const hostOfDb = async (site: TestSite, id: string): Promise<string> =>
+  (await site.vees(id)).find((v) => v.component === 'db').hostId;
+
+const scale = (site: TestSite, id: string, instances: number) =>
+  site.post(`/v1/services/${id}/components/app/scale`, { instances });
+
+/** A verb on a service's only VEE, which was brought into a state before. */
+const onVee = (
+  verb: string,
+  more: { before?: string; body?: unknown; noWayBackFrom?: string } = {},
+): Scenario => ({
   name: `vee.${verb}`,
   prepare: async (site, name) => {
-    const serviceId = await operating(site, name);
-    if (state)
-      await site.done(await site.post(`/v1/vees/${(await only(site, serviceId, 'db')).id}/${state}`));
-    return serviceId;
+    const [vee] = await site.vees(await operating(site, name, ONE_VEE));
+    if (more.before) await site.done(await site.post(`/v1/vees/${vee.id}/${more.before}`));
+    return vee.id;
   },
-  start: async (site, serviceId) => {
-    const body = verb === 'resize' ? { cpuMillis: 200 } : verb === 'migrate' ? {} : undefined;
-    return site.post(`/v1/vees/${(await only(site, serviceId, 'db')).id}/${verb}`, body);
-  },
+  start: (site, veeId) => site.post(`/v1/vees/${veeId}/${verb}`, more.body),
+  ...(more.noWayBackFrom ? { noWayBackFrom: more.noWayBackFrom } : {}),
 });
+
+/** Every operation that the crash suites put through: one entry adds one to all of them. */
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'service.provision',
+    prepare: async (_site, name) => name,
+    start: (site, name) => site.apply(manifestOf(name)),
+  },
+  {
+    name: 'service.decommission',
+    prepare: operating,
+    start: (site, id) => site.delete(`/v1/services/${id}`),
+    noWayBackFrom: 'enterPhase',
+  },
+  {
+    name: 'service.scale-out',
+    prepare: operating,
+    start: (site, id) => scale(site, id, 2),
+  },
+  {
+    name: 'service.scale-in',
+    prepare: async (site, name) => {
+      const id = await operating(site, name);
+      await site.done(await scale(site, id, 2));
+      return id;
+    },
+    start: (site, id) => scale(site, id, 1),
+    noWayBackFrom: 'destroyVee',
+  },
+  {
+    name: 'service.suspend',
+    prepare: operating,
+    start: (site, id) => site.post(`/v1/services/${id}/suspend`),
+  },
+  {
+    name: 'service.resume',
+    prepare: async (site, name) => {
+      const id = await operating(site, name);
+      await site.done(await site.post(`/v1/services/${id}/suspend`));
+      return id;
+    },
+    start: (site, id) => site.post(`/v1/services/${id}/resume`),
+  },
+  {
+    name: 'service.migrate',
+    prepare: operating,
+    start: (site, id) => site.post(`/v1/services/${id}/migrate`, {}),
+    // Each VEE has its own point, past which it waits for an operator whatever becomes of the others.
+    endingsWhenFailed: ({ activity }) =>
+      ['commitMove', 'finishMigration', 'releaseStray'].includes(activity) ? ['stuck'] : ['undone'],
+  },
+  onVee('migrate', { body: {}, noWayBackFrom: 'commitMove' }),
+  onVee('pause'),
+  onVee('resume', { before: 'pause' }),
+  onVee('suspend'),
+  onVee('restore', { before: 'suspend' }),
+  onVee('restart'),
+  onVee('resize', { body: { cpuMillis: 200 } }),
+  {
+    name: 'host.drain',
+    alone: true,
+    prepare: async (site, name) => hostOfDb(site, await operating(site, name)),
+    start: (site, hostId) => site.post(`/v1/hosts/${hostId}/drain`, {}),
+    endingsWhenFailed: ({ activity }) => (activity === 'verifyDrained' ? ['stuck'] : ['undone']),
+  },
+  {
+    name: 'host.restore',
+    alone: true,
+    prepare: async (site, name) => {
+      const hostId = await hostOfDb(site, await operating(site, name));
+      await site.done(await site.post(`/v1/hosts/${hostId}/drain`, {}));
+      return hostId;
+    },
+    start: (site, hostId) => site.post(`/v1/hosts/${hostId}/restore`),
+    noWayBackFrom: 'endMaintenance',
+  },
+  {
+    name: 'site.shutdown',
+    alone: true,
+    prepare: operating,
+    start: (site) => site.post('/v1/site/shutdown'),
+    endingsWhenFailed: ({ activity }) => (activity === 'verifyStill' ? ['stuck'] : ['undone']),
+  },
+  {
+    name: 'site.power-up',
+    alone: true,
+    prepare: async (site, name) => {
+      const id = await operating(site, name);
+      await site.done(await site.post('/v1/site/shutdown'));
+      return id;
+    },
+    start: (site) => site.post('/v1/site/power-up'),
+    endingsWhenFailed: ({ activity }) =>
+      activity === 'openSite' || activity === 'endShutdown' ? ['stuck'] : ['undone'],
+  },
+];
+
+/** @throws Error that names those there are */
+export function scenarioNamed(name: string): Scenario {
+  const found = SCENARIOS.find((s) => s.name === name);
+  if (!found)
+    throw new Error(`No operation is called ${name}: there are ${SCENARIOS.map((s) => s.name).join(', ')}.`);
+  return found;
+}

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fault } from '../../activities/fault-points';
+import { derivedEntropy } from '../../domain/derived-entropy';
+import { makeOperationId, type OperationId } from '../../domain/ids';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
 import type { SimulatorScript } from '../../drivers/simulator/script';
+import type { Fault } from '../../process/fault-points';
+import { digestOf } from '../../store/identities';
 import { type AgentPlan, System, type SystemEvent, type SystemOptions } from '../../supervisor/system';
+import { Faults, type Step, stepsOf } from './faults';
 import { disagreements, type HeldVee, readHostFolders, runningTwice } from './host-folders';
 import type { Json } from './json';
 
@@ -17,6 +20,8 @@ export interface TestSiteOptions {
   readonly agents?: readonly AgentPlan[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly ports?: SystemOptions['ports'];
+  /** Engines of its own, which may be killed, instead of those that all tests share. */
+  readonly ownEngines?: boolean;
 }
 
 export interface Reply<T = Record<string, never>> {
@@ -27,24 +32,26 @@ export interface Reply<T = Record<string, never>> {
 
 const BIG = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
 
-/** A real site for a test: its own processes and database, in the engines that all tests share. */
+/** A real site for a test: its own processes and database, in the engines that all tests share or in its own. */
 export class TestSite {
   readonly system: System;
-  readonly faultsDir: string;
+  readonly faults: Faults;
   readonly dataDir: string;
   readonly events: SystemEvent[];
+  /** Of every write, in a view made by `withKey`. */
+  private readonly idempotencyKey: string | undefined = undefined;
 
-  private constructor(system: System, faultsDir: string, dataDir: string, events: SystemEvent[]) {
+  private constructor(system: System, faults: Faults, dataDir: string, events: SystemEvent[]) {
     this.system = system;
-    this.faultsDir = faultsDir;
+    this.faults = faults;
     this.dataDir = dataDir;
     this.events = events;
   }
 
   static async start(options: TestSiteOptions = {}): Promise<TestSite> {
     const dataDir = await mkdtemp(join(tmpdir(), 'sluice-site-'));
-    const faultsDir = join(dataDir, 'faults');
-    await mkdir(faultsDir);
+    const faults = new Faults(join(dataDir, 'faults'));
+    await mkdir(faults.folder);
     const id = `t${randomBytes(5).toString('hex')}`;
     const events: SystemEvent[] = [];
     const hosts = Array.from({ length: options.hosts ?? 3 }, (_, i) => ({
@@ -54,14 +61,15 @@ export class TestSite {
       labels: { rack: `r${i + 1}` },
       capacity: BIG,
     }));
+    if (options.ownEngines) forgetSharedEngines();
     const system = await System.start({
       dataDir,
       siteId: id,
       database: `sluice_${id}`,
       agents: options.agents ?? [{ id: 'agent', hosts }],
-      ports: options.ports ?? { api: 0 },
+      ports: { api: 0, temporal: 0, temporalUi: 0, mongodb: 0, ...options.ports },
       environment: {
-        SLUICE_FAULTS_DIR: faultsDir,
+        SLUICE_FAULTS_DIR: faults.folder,
         // What mends by itself would hide what a test is about: tests that want it say so.
         SLUICE_RECONCILE_MILLIS: '0',
         SLUICE_HEARTBEAT_MILLIS: '250',
@@ -72,7 +80,7 @@ export class TestSite {
       },
       onEvent: (event) => events.push(event),
     });
-    const site = new TestSite(system, faultsDir, dataDir, events);
+    const site = new TestSite(system, faults, dataDir, events);
     await site.post('/v1/tenants', { id: 'acme' });
     return site;
   }
@@ -80,6 +88,19 @@ export class TestSite {
   async stop(): Promise<void> {
     await this.system.stop();
     await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  /**
+   * This site, as a client whose next write carries that key: with it the operation's id is known before the
+   * operation is asked for, and the same request may be sent again. One key is good for one write.
+   */
+  withKey(key: string): TestSite {
+    return Object.assign(Object.create(this) as TestSite, { idempotencyKey: key });
+  }
+
+  /** The id that the API derives from the operator's token and a key. */
+  operationIdOf(key: string): OperationId {
+    return makeOperationId(derivedEntropy('idempotency', digestOf(this.system.access.token), key));
   }
 
   async send(
@@ -94,6 +115,9 @@ export class TestSite {
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.idempotencyKey === undefined || method === 'GET'
+          ? {}
+          : { 'Idempotency-Key': this.idempotencyKey }),
         ...headers,
       },
       ...(text === undefined ? {} : { body: text }),
@@ -108,10 +132,17 @@ export class TestSite {
     return { status: response.status, body: parsed, headers: response.headers };
   }
 
-  get = (path: string, token?: string | null) => this.send('GET', path, token === undefined ? {} : { token });
-  post = (path: string, body?: unknown, headers?: Record<string, string>) =>
-    this.send('POST', path, { body, ...(headers ? { headers } : {}) });
-  delete = (path: string) => this.send('DELETE', path);
+  get(path: string, token?: string | null): Promise<Reply<Json>> {
+    return this.send('GET', path, token === undefined ? {} : { token });
+  }
+
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply<Json>> {
+    return this.send('POST', path, { body, ...(headers ? { headers } : {}) });
+  }
+
+  delete(path: string): Promise<Reply<Json>> {
+    return this.send('DELETE', path);
+  }
 
   apply(manifest: unknown, headers?: Record<string, string>): Promise<Reply<Json>> {
     return this.post('/v1/services?tenant=acme', manifest, headers);
@@ -136,12 +167,14 @@ export class TestSite {
   }
 
   async until<T>(what: string, timeoutMillis: number, look: () => Promise<T | undefined>): Promise<T> {
-    const deadline = Date.now() + timeoutMillis;
+    const began = Date.now();
     for (;;) {
       const seen = await look();
       if (seen !== undefined) return seen;
-      if (Date.now() > deadline) throw new Error(`timed out after ${timeoutMillis} ms: ${what}`);
-      await delay(40);
+      const waited = Date.now() - began;
+      if (waited > timeoutMillis) throw new Error(`timed out after ${timeoutMillis} ms: ${what}`);
+      // Many may wait at once: who has waited long looks less often.
+      await delay(Math.min(200, Math.max(20, waited / 10)));
     }
   }
 
@@ -155,7 +188,13 @@ export class TestSite {
 
   /** All invariants, by the product's own check and by a look at the hosts. Waits until hosts have reported since. */
   async violations(): Promise<string[]> {
-    await delay(350);
+    const asked = Date.now();
+    // A report is dated back by as long as it may have been under way.
+    await this.until('every host that answers has reported', 15_000, async () => {
+      const { body, status } = await this.get('/v1/hosts?limit=200');
+      const late = (h: Json) => h.liveness === 'up' && h.lastHeartbeatAt <= asked + 200;
+      return status === 200 && !body.items.some(late) ? true : undefined;
+    });
     const { body } = await this.get('/v1/invariants');
     return [...body.violations, ...runningTwice(await this.onHosts())];
   }
@@ -210,48 +249,63 @@ export class TestSite {
     return this.system.options.agents.flatMap((a) => a.hosts.map((h) => h.id));
   }
 
-  async arm(role: string, ...faults: Fault[]): Promise<void> {
-    await writeFile(join(this.faultsDir, `arm-${role}.json`), JSON.stringify(faults));
+  /** Ends all services and opens all hosts again. @returns what is left where nothing should be */
+  async clean(): Promise<string[]> {
+    const { body } = await this.get('/v1/services?limit=200');
+    const living = body.items.filter((s: Json) => s.phase !== 'decommissioned');
+    await Promise.all(living.map(async (s: Json) => this.done(await this.delete(`/v1/services/${s.id}`))));
+    await this.open();
+    const vees = (await this.onHosts()).map((v) => `${v.veeId} is ${v.state} on ${v.hostId}`);
+    const { items } = (await this.get('/v1/reservations')).body;
+    return [...vees, ...items.map((r: Json) => `a reservation is left: ${JSON.stringify(r)}`)];
   }
 
-  async disarm(): Promise<void> {
-    for (const role of ['site', 'agent']) await rm(join(this.faultsDir, `arm-${role}.json`), { force: true });
+  /** Ends shutdown and maintenance. */
+  private async open(): Promise<void> {
+    const hosts = (await this.get('/v1/hosts?limit=200')).body.items.filter((h: Json) => h.cordoned);
+    if (hosts.length === 0) return;
+    const poweredUp = await this.post('/v1/site/power-up');
+    if (poweredUp.status === 202) await this.done(poweredUp);
+    for (const { id } of hosts) {
+      if ((await this.get(`/v1/hosts/${id}`)).body.maintenance)
+        await this.done(await this.post(`/v1/hosts/${id}/restore`));
+      await this.post(`/v1/hosts/${id}/uncordon`);
+    }
   }
 
-  /** Lets a held activity go on. */
-  async release(role: string): Promise<void> {
-    await rm(join(this.faultsDir, `held-${role}`), { force: true });
+  arm(role: string, ...faults: Fault[]): Promise<string[]> {
+    return this.faults.arm(role, ...faults);
+  }
+
+  disarm(): Promise<void> {
+    return this.faults.disarm();
+  }
+
+  /** Lets held activities go on. */
+  release(role: string): Promise<void> {
+    return this.faults.release(role);
   }
 
   /** Waits until an activity is held. */
   held(role: string): Promise<true> {
-    return this.until(`${role} is held`, 15_000, async () =>
-      existsSync(join(this.faultsDir, `held-${role}`)) ? true : undefined,
-    );
+    return this.until(`${role} is held`, 15_000, async () => (this.faults.isHeld(role) ? true : undefined));
   }
 
   wasStruck(role: string): boolean {
-    return !existsSync(join(this.faultsDir, `arm-${role}.json`));
+    return this.faults.wasStruck(role);
   }
 
-  /** Every activity that runs during `work`, in order, as `{role, activity, occurrence}`. */
-  async trace(
-    work: () => Promise<unknown>,
-  ): Promise<{ role: string; activity: string; occurrence: number }[]> {
-    const path = join(this.faultsDir, 'trace');
-    await writeFile(path, '');
+  /** Every activity that runs during `work`, in order. */
+  async trace(work: () => Promise<unknown>): Promise<Step[]> {
+    await this.faults.startTrace();
+    const before = (await this.faults.traced()).length;
     await work();
-    const lines = (await readFile(path, 'utf8'))
-      .trim()
-      .split('\n')
-      .filter((l) => l !== '');
-    await rm(path);
-    const counts = new Map<string, number>();
-    return lines.map((line) => {
-      const [role = '', activity = ''] = line.split(' ');
-      const occurrence = (counts.get(line) ?? 0) + 1;
-      counts.set(line, occurrence);
-      return { role, activity, occurrence };
-    });
+    return stepsOf((await this.faults.traced()).slice(before));
   }
+}
+
+/** What tests share they are told in the environment; without it a site starts its own. */
+function forgetSharedEngines(): void {
+  for (const name of Object.keys(process.env))
+    if (/^(TEMPORAL_|MONGODB_)/.test(name)) delete process.env[name];
 }

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
@@ -16,8 +17,12 @@ export function resumeService(input: ServiceOperationInput): Promise<OperationOu
         (vee) =>
           changeState(operation, vee.veeId, vee.state === 'SUSPENDED' ? 'restore' : 'resume', veeLabel(vee)),
       );
+    const undoesPhase = patched('service.resume-undoes-phase');
     await operation.step({
       name: 'operating',
+      ...(undoesPhase
+        ? { undo: () => site.returnToPhase({ serviceId, phase: 'suspended', operationId }) }
+        : {}),
       run: () => site.enterPhase({ serviceId, phase: 'operating', operationId }),
     });
   });

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
 import { deployVees, planAndReserve } from '../lib/deploy';
@@ -24,8 +25,11 @@ export function scaleService(input: ServiceOperationInput): Promise<OperationOut
       operation.expect(change.retire.length * STEPS_PER_RETIREMENT + 1);
       await retireVees(operation, [change.retire]);
     }
+    const before = instances - change.create.length;
+    const undoesCount = change.create.length > 0 && patched('service.scale-undoes-count');
     await operation.step({
       name: 'commit',
+      ...(undoesCount ? { undo: () => site.setInstances({ serviceId, component, instances: before }) } : {}),
       run: () => site.setInstances({ serviceId, component, instances }),
     });
   });

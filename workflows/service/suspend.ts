@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
@@ -15,8 +16,12 @@ export function suspendService(input: ServiceOperationInput): Promise<OperationO
         group.filter((v) => v.state === 'ACTIVE'),
         (vee) => changeState(operation, vee.veeId, vee.canSuspend ? 'suspend' : 'pause', veeLabel(vee)),
       );
+    const undoesPhase = patched('service.suspend-undoes-phase');
     await operation.step({
       name: 'suspended',
+      ...(undoesPhase
+        ? { undo: () => site.returnToPhase({ serviceId, phase: 'operating', operationId }) }
+        : {}),
       run: () => site.enterPhase({ serviceId, phase: 'suspended', operationId }),
     });
   });

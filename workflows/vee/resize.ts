@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
@@ -30,8 +31,10 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
       run: () =>
         onHost(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
     });
+    const undoesCommit = patched('vee.resize-undoes-commit');
     await operation.step({
       name: 'commit',
+      ...(undoesCommit ? { undo: () => site.revertResize({ operationId, veeId, capacity: from }) } : {}),
       run: () => site.commitResize({ operationId, veeId, capacity: to }),
     });
   });

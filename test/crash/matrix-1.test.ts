@@ -1,0 +1,3 @@
+import { matrixPart } from './matrix-suite';
+
+matrixPart(1, 2);

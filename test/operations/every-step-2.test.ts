@@ -1,0 +1,3 @@
+import { everyStepOfPart } from './every-step-suite';
+
+everyStepOfPart(2, 4);

@@ -1,0 +1,44 @@
+import type { Json } from '../support/json';
+import type { TestSite } from '../support/site';
+
+/** What one looks at for several subjects, read once. */
+export interface Sight {
+  readonly onHosts: Awaited<ReturnType<TestSite['onHosts']>>;
+  readonly reservations: readonly Json[];
+}
+
+export async function look(site: TestSite): Promise<Sight> {
+  const [onHosts, { body }] = await Promise.all([site.onHosts(), site.get('/v1/reservations')]);
+  return { onHosts, reservations: body.items };
+}
+
+/**
+ * All of a service that an operation has to leave as it was when it is undone, as it is recorded and as it is on the
+ * hosts. Counters and clocks go on.
+ */
+export async function stateOf(site: TestSite, name: string, sight: Sight): Promise<Json[]> {
+  const { body } = await site.get(`/v1/services?name=${name}&limit=200`);
+  const living = body.items.filter((s: Json) => s.phase !== 'decommissioned');
+  return Promise.all(
+    living.map(async ({ id, phase, instances, manifestDigest }: Json) => {
+      const vees = await site.vees(id);
+      const ids = vees.map((v) => v.id);
+      return {
+        ...{ id, phase, instances, manifestDigest },
+        vees: vees.map((v) => ({
+          ...{ id: v.id, component: v.component, index: v.index, state: v.state, hostId: v.hostId },
+          ...{ capacity: v.capacity, image: v.image, transition: v.transition },
+        })),
+        onHosts: byId(sight.onHosts.filter((v) => ids.includes(v.veeId))),
+        reservations: byId(
+          sight.reservations
+            .filter((r) => ids.includes(r.veeId))
+            .map(({ hostId, veeId, amount }) => ({ hostId, veeId, amount })),
+        ),
+      };
+    }),
+  );
+}
+
+const byId = <T extends { veeId: string; hostId: string }>(items: readonly T[]): T[] =>
+  [...items].sort((a, b) => `${a.veeId} ${a.hostId}`.localeCompare(`${b.veeId} ${b.hostId}`));
