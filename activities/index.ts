@@ -3,7 +3,9 @@ import { createHostActivities } from './hosts';
 import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
+import { createRecompositionActivities } from './recomposition';
 import { createReservationActivities } from './reservations';
+import { createRestorationActivities } from './restoration';
 import { createServiceRecordActivities } from './service-records';
 import { createSitePowerActivities } from './site-power';
 import { createVeeRecordActivities } from './vee-records';
@@ -17,7 +19,9 @@ export function createSiteActivities(deps: SiteDeps) {
     ...createMoveActivities(deps),
     ...createOperationActivities(deps),
     ...createPlanningActivities(deps),
+    ...createRecompositionActivities(deps),
     ...createReservationActivities(deps),
+    ...createRestorationActivities(deps),
     ...createServiceRecordActivities(deps),
     ...createSitePowerActivities(deps),
     ...createVeeRecordActivities(deps),

@@ -4,7 +4,7 @@ import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
-import type { Driver, TransferOffer, VeeRef, VeeSpec } from '../drivers/contract';
+import type { Driver, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
 
 interface OnHost {
   readonly hostId: HostId;
@@ -61,6 +61,10 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
         await driver.stop(ref, graceMillis);
       await driver.destroy(ref);
     },
+
+    /** What its driver has of it now; for undos that must know before they act. */
+    inspectVee: async ({ hostId, ref }: OnHost): Promise<VeeStatus | null> =>
+      (await on(hostId).inspect(ref.veeId)) ?? null,
 
     /** @throws SluiceError `vee-not-ready` after the manifest's time, or at once when it has ended */
     async awaitReady({ hostId, ref, readiness }: OnHost & { readiness: Readiness }): Promise<void> {

@@ -25,6 +25,7 @@ import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
+import { recompositionRoutes } from './routes/recompositions';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
 import { systemRoutes } from './routes/system';
@@ -37,6 +38,7 @@ const ANONYMOUS: Identity = { id: 'anonymous', role: 'tenant', name: 'anonymous'
 export function allRoutes(deps: ApiDeps): Route[] {
   return [
     serviceRoutes,
+    recompositionRoutes,
     veeRoutes,
     hostRoutes,
     agentRoutes,

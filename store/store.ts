@@ -4,6 +4,7 @@ import type { StoreConnection } from './connect';
 import { type HostRepository, hostRepository } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
+import { recompositionRepository } from './recompositions';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
 import { siteRepository } from './site';
@@ -21,6 +22,7 @@ export function createStore({ client, db }: StoreConnection) {
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),
+    recompositions: recompositionRepository(db),
     events: eventRepository(db),
     idempotency: idempotencyRepository(db),
     identities: identityRepository(db),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ServiceId, TenantId } from '../../domain/ids';
 import { checkInvariants } from '../../domain/invariants/check';
 import { manifestJsonSchema } from '../../domain/manifest/schema';
-import { constraintsOf } from '../../domain/placement/constraints';
+import { constraintsOf, sharedConstraints } from '../../domain/placement/constraints';
 import { toSnapshotHost } from '../../store/snapshot';
 import type { ApiDeps } from '../deps';
 import { pageQuery, type Route, route, scopeOf } from '../route';
@@ -111,7 +111,13 @@ export function systemRoutes(deps: ApiDeps): Route[] {
         ]);
         const living = services.filter((s) => s.phase !== 'decommissioned');
         const manifests = await Promise.all(
-          living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
+          living.map(async (s) => {
+            const current = await store.services.manifest(s.manifestDigest);
+            if (!s.recomposition) return constraintsOf(current, s.id);
+            // Between two manifests only what both say holds at every moment.
+            const wanted = await store.services.manifest(s.recomposition.manifestDigest);
+            return sharedConstraints(current, wanted, s.id);
+          }),
         );
         const invariants = checkInvariants({
           now,

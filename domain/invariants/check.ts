@@ -163,6 +163,7 @@ function operationsEnd({ operations, openOperations, services, vees, now }: Syst
     'reserved',
     'deploying',
     'registered',
+    'recomposing',
     'decommissioning',
   ]);
   for (const s of services) {
