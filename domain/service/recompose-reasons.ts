@@ -7,6 +7,7 @@ export type ChangeReason =
   | { readonly reason: 'command' }
   | { readonly reason: 'environment'; readonly names: readonly string[] }
   | { readonly reason: 'readiness' }
+  | { readonly reason: 'drain' }
   | { readonly reason: 'stop-grace'; readonly fromMillis: number; readonly toMillis: number }
   | {
       readonly reason: 'capacity';
@@ -46,6 +47,7 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
     .sort();
   if (names.length > 0) found.push({ reason: 'environment', names });
   if (!same(is.readiness, should.readiness)) found.push({ reason: 'readiness' });
+  if (!same(is.drain ?? null, should.drain ?? null)) found.push({ reason: 'drain' });
   if (is.stopGraceMillis !== should.stopGraceMillis)
     found.push({ reason: 'stop-grace', fromMillis: is.stopGraceMillis, toMillis: should.stopGraceMillis });
   return [...found, ...capacityChanges(is.capacity, should.capacity)];
@@ -82,6 +84,8 @@ export function describeReason(r: ChangeReason): string {
       return `environment changed (${r.names.join(', ')})`;
     case 'readiness':
       return 'its readiness changed';
+    case 'drain':
+      return 'its drain hook changed';
     case 'stop-grace':
       return `stopGraceMillis ${r.fromMillis} → ${r.toMillis}`;
     case 'capacity':

@@ -185,7 +185,9 @@ describe('the command line', () => {
         /^svc-\w+ is there with another manifest: re-composing it\.[\s\S]*service\.recompose op-\w+ completed after/,
       ),
     });
-    expect((await run('apply', '-f', file, '--tenant', 'acme')).out).toMatch(/^Unchanged: service\.recompose/);
+    expect((await run('apply', '-f', file, '--tenant', 'acme')).out).toMatch(
+      /^Unchanged: service\.recompose/,
+    );
   });
 
   it('says what failed and was kept, with exit code 1, and makes it good when applied again', async () => {

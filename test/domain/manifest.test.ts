@@ -286,7 +286,9 @@ describe('what a manifest says about failing and updating', () => {
 
   it('fills up what it leaves out', () => {
     const manifest = checkManifest(
-      edited((m) => void Object.assign(m, { update: { maxUnavailable: 2 }, provisioning: { onFailure: 'keep' } })),
+      edited(
+        (m) => void Object.assign(m, { update: { maxUnavailable: 2 }, provisioning: { onFailure: 'keep' } }),
+      ),
     );
     expect(updatePolicyOf(manifest)).toEqual({ maxUnavailable: 2, maxSurge: 1, onFailure: 'rollback' });
     expect(provisioningFailureOf(manifest)).toBe('keep');

@@ -83,6 +83,7 @@ describe('a re-composition', () => {
     ['a command', { command: ['/bin/true'] }, 'its command changed'],
     ['an environment', { environment: { A: '1' } }, 'environment changed (A)'],
     ['a readiness', { readiness: { kind: 'exec', command: ['/bin/true'] } }, 'its readiness changed'],
+    ['a drain hook', { drain: { command: ['/bin/true'] } }, 'its drain hook changed'],
     ['a grace time', { stopGraceMillis: 1 }, 'stopGraceMillis 2000 → 1'],
     [
       'what no driver can resize',

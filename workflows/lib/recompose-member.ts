@@ -8,6 +8,7 @@ import { moveBack, moveVee, STEPS_PER_MOVE } from './migration';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
 import { restoration } from './restore-vee';
+import { retireVee } from './retire';
 import type { Steps } from './saga';
 import { lockVee } from './vee-transition';
 
@@ -15,8 +16,6 @@ import { lockVee } from './vee-transition';
 export const STEPS_PER_RESIZE = 5;
 /** Plan, the migration itself, ready. */
 export const STEPS_PER_MEMBER_MOVE = STEPS_PER_MOVE + 2;
-/** Destroy, retire. */
-export const STEPS_PER_END = 2;
 
 /** Changes what a running member has, and sees that it still serves. */
 export async function resizeMember(
@@ -78,26 +77,9 @@ export async function moveMember(
 
 /** Ends a member that another has taken the place of, or that nobody wants any more. */
 export async function endMember(steps: Steps, vee: LivingVee): Promise<void> {
-  const { operationId, timing } = steps.input;
-  const { veeId, epoch, hostId, agentQueue, stopGraceMillis } = vee;
-  const label = veeLabel(vee);
   // Nobody misses what never ran. No step's undo: that would be moot on a fenced host, and this is not.
-  if (vee.state !== 'DEFINED') steps.onUndo(`bring back ${label}`, restoration(steps, vee));
-  await steps.step({
-    name: `destroy ${label}`,
-    host: hostId,
-    mootWhenFenced: true,
-    run: () =>
-      onHost(agentQueue, timing, `destroy ${label}`, stopGraceMillis).destroyVee({
-        hostId,
-        ref: { veeId, epoch },
-        graceMillis: stopGraceMillis,
-      }),
-  });
-  await steps.step({
-    name: `retire ${label}`,
-    run: () => site.retireVee({ operationId, veeId }),
-  });
+  if (vee.state !== 'DEFINED') steps.onUndo(`bring back ${veeLabel(vee)}`, restoration(steps, vee));
+  await retireVee(steps, vee);
 }
 
 interface Place {

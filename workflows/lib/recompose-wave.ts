@@ -11,10 +11,10 @@ import {
   endMember,
   moveMember,
   resizeMember,
-  STEPS_PER_END,
   STEPS_PER_MEMBER_MOVE,
   STEPS_PER_RESIZE,
 } from './recompose-member';
+import { STEPS_PER_RETIREMENT } from './retire';
 import type { Steps } from './saga';
 
 export interface WaveOrder {
@@ -80,4 +80,4 @@ const stepsOf = ({ resizes, move, creates, destroys }: WaveWork) =>
   resizes.length * STEPS_PER_RESIZE +
   (move ? STEPS_PER_MEMBER_MOVE : 0) +
   (creates > 0 ? creates * STEPS_PER_VEE + 3 : 0) +
-  destroys.length * STEPS_PER_END;
+  destroys.length * STEPS_PER_RETIREMENT;
