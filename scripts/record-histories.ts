@@ -7,6 +7,7 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { ApiClient, type OperationView } from '../cli/client';
 import { type OperationId, operationWorkflowId, type ServiceId, serviceWorkflowId } from '../domain/ids';
 import { System } from '../supervisor/system';
+import { recordRecompositions } from './recorded-recompositions';
 
 const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories');
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
@@ -91,6 +92,8 @@ async function record(client: ApiClient, temporal: Client, dataDir: string): Pro
   await run('resume-service', await client.write('POST', `/v1/services/${serviceId}/resume`));
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));
   await keep('service-entity', serviceWorkflowId(serviceId as ServiceId));
+
+  await recordRecompositions(client, dataDir, run);
 
   const faults = { faults: [{ verb: 'start', call: 0, when: 'before', do: 'fail', code: 'driver-refused' }] };
   for (const n of [1, 2, 3])
