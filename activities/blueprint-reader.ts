@@ -1,6 +1,7 @@
 import { SluiceError } from '../domain/errors';
 import type { BlueprintId, OperationId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
+import type { Manifest } from '../domain/manifest/schema';
 import type { Blueprint } from '../domain/placement/model';
 import type { ServiceRecord } from '../domain/service/service';
 import type { VeeTemplate } from '../domain/vee/vee';
@@ -27,10 +28,15 @@ export class BlueprintReader {
     return service;
   }
 
+  /** What the operation's VEEs are made by: the manifest that it names, or else the service's. */
+  async manifest(operationId: OperationId): Promise<Manifest> {
+    const named = (await this.store.operations.get(operationId))?.params.manifestDigest;
+    return this.store.services.manifest(named ?? (await this.service(operationId)).manifestDigest);
+  }
+
   /** @returns the template of a component, or throws when the manifest has none of that name */
   async templates(operationId: OperationId): Promise<(component: string) => VeeTemplate> {
-    const { manifestDigest } = await this.service(operationId);
-    const manifest = await this.store.services.manifest(manifestDigest);
+    const manifest = await this.manifest(operationId);
     const byName = new Map(manifest.components.map((c) => [c.name, templateOf(manifest, c)]));
     return (component) => {
       const template = byName.get(component);

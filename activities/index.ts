@@ -4,8 +4,10 @@ import { createMendingActivities } from './mending';
 import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
+import { createRecompositionActivities } from './recomposition';
 import { createReconcileActivities } from './reconcile';
 import { createReservationActivities } from './reservations';
+import { createRestorationActivities } from './restoration';
 import { createServiceRecordActivities } from './service-records';
 import { createSitePowerActivities } from './site-power';
 import { createVeeRecordActivities } from './vee-records';
@@ -21,7 +23,9 @@ export function createSiteActivities(deps: SiteDeps) {
     ...createOperationActivities(deps),
     ...createPlanningActivities(deps),
     ...createReconcileActivities(deps),
+    ...createRecompositionActivities(deps),
     ...createReservationActivities(deps),
+    ...createRestorationActivities(deps),
     ...createServiceRecordActivities(deps),
     ...createSitePowerActivities(deps),
     ...createVeeRecordActivities(deps),

@@ -1,12 +1,9 @@
-import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
-import { agentTaskQueue, makeBlueprintId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
 import { deadlineMode } from '../domain/migration/deadline';
-import type { Blueprint, PlacementRequest } from '../domain/placement/model';
-import { plan } from '../domain/placement/plan';
-import { refusalSummary } from '../domain/placement/refusal-summary';
+import type { Blueprint } from '../domain/placement/model';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import type { Deployment } from '../domain/service/deployment';
 import { planScaling, type ScalingChange, standingOf } from '../domain/service/scaling';
@@ -14,8 +11,9 @@ import type { ServiceRecord } from '../domain/service/service';
 import { startLevels } from '../domain/service/start-order';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { VeeSpec } from '../drivers/contract';
-import { hostOf, takeSnapshot } from '../store/snapshot';
+import { hostOf } from '../store/snapshot';
 import type { Store } from '../store/store';
+import { decide } from './decide';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
 
@@ -42,30 +40,8 @@ export function createPlanningActivities(deps: SiteDeps) {
   ): Promise<Deployment> {
     const manifest = await store.services.manifest(service.manifestDigest);
     const request = additionRequest(manifest, service, operationId, additions);
-    const blueprint = await decide(operationId, request, attempt);
+    const blueprint = await decide(deps, operationId, request, attempt);
     return toDeployment(store, blueprint, manifest, service);
-  }
-
-  /** Plans once under an id that is derived from operation and attempt: a repeat gets the first answer. */
-  async function decide(
-    operationId: OperationId,
-    request: PlacementRequest,
-    attempt: number,
-  ): Promise<Blueprint> {
-    const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', attempt));
-    const kept = await store.blueprints.get(blueprintId);
-    const now = deps.now();
-    const answer =
-      kept ??
-      plan(await takeSnapshot(store, now), request, deps.placementPolicy, {
-        now,
-        seed: operationId,
-        blueprintId,
-        operationId,
-      });
-    if (answer.kind === 'blueprint') return store.blueprints.put(answer);
-    await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: now });
-    throw new SluiceError('placement-infeasible', refusalSummary(answer));
   }
 
   async function reserveTarget(
@@ -80,7 +56,7 @@ export function createPlanningActivities(deps: SiteDeps) {
       throw new SluiceError('capability-missing', `The driver of ${source.id} can't migrate.`);
     const request = migrationRequest(manifest, vee, source, toHostId);
     for (let attempt = 1; attempt <= 5; attempt++) {
-      const blueprint = await decide(operationId, request, attempt);
+      const blueprint = await decide(deps, operationId, request, attempt);
       const hostId = blueprint.assignments[0]?.hostId;
       if (
         hostId &&
@@ -175,7 +151,8 @@ export async function serviceOf(store: Store, id: ServiceId): Promise<ServiceRec
   return service;
 }
 
-async function toDeployment(
+/** A blueprint in the form that its executor works with. */
+export async function toDeployment(
   store: Store,
   blueprint: Blueprint,
   manifest: Manifest,

@@ -1,9 +1,11 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId } from '../domain/ids';
+import { type OnFailure, provisioningFailureOf } from '../domain/manifest/policies';
 import type { LivingVee } from '../domain/service/deployment';
 import type { ServicePhase } from '../domain/service/service';
-import { startLevels } from '../domain/service/start-order';
+import { dependantsOf, startLevels } from '../domain/service/start-order';
 import type { ProgressReport } from '../store/operations';
+import type { ServiceChange } from '../store/services';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
 import { serviceOf } from './planning';
@@ -17,16 +19,24 @@ export function createServiceRecordActivities(deps: SiteDeps) {
 
     /** Undo of `enterPhase`: only if the operation had come so far. */
     async returnToPhase(call: PhaseCall): Promise<void> {
-      if ((await serviceOf(store, call.serviceId)).phase !== call.phase) await enterPhase(deps, call);
+      const { phase, history } = await serviceOf(store, call.serviceId);
+      const cameSoFar = history.some((h) => h.operationId === call.operationId && h.phase !== call.phase);
+      if (cameSoFar && phase !== call.phase) await enterPhase(deps, call);
     },
 
     reportOperation: (report: ProgressReport) => store.operations.report(report),
 
     /** Admission: the service is as it was requested, and its tenant is known. */
-    async admitService({ serviceId }: { operationId: OperationId; serviceId: ServiceId }): Promise<void> {
-      const { tenantId } = await serviceOf(store, serviceId);
+    async admitService({
+      serviceId,
+    }: {
+      operationId: OperationId;
+      serviceId: ServiceId;
+    }): Promise<Admission> {
+      const { tenantId, manifestDigest } = await serviceOf(store, serviceId);
       if (!(await store.identities.hasTenant(tenantId)))
         throw new SluiceError('not-found', `There is no tenant ${tenantId}.`);
+      return { onFailure: provisioningFailureOf(await store.services.manifest(manifestDigest)) };
     },
 
     async operateService({
@@ -38,6 +48,31 @@ export function createServiceRecordActivities(deps: SiteDeps) {
     }): Promise<void> {
       await enterPhase(deps, { serviceId, operationId, phase: 'registered' });
       await enterPhase(deps, { serviceId, operationId, phase: 'operating' });
+    },
+
+    /** The service begins with less than was asked for: what did not start was given up, as its manifest says. */
+    async operatePartly(call: { serviceId: ServiceId; operationId: OperationId }): Promise<void> {
+      const { serviceId, operationId } = call;
+      const { instances } = await serviceOf(store, serviceId);
+      const running = await store.vees.find({ serviceId, state: 'ACTIVE' });
+      const counts = Object.keys(instances).map((component): [string, number] => [
+        component,
+        running.filter((v) => v.component === component).length,
+      ]);
+      await enterPhase(deps, { serviceId, operationId, phase: 'registered' });
+      await enterPhase(deps, {
+        serviceId,
+        operationId,
+        phase: 'operating',
+        change: { instances: Object.fromEntries(counts) },
+      });
+    },
+
+    /** Components that need one of these, directly or by way of others. */
+    async dependantsOf(call: { serviceId: ServiceId; components: readonly string[] }): Promise<string[]> {
+      const { manifestDigest } = await serviceOf(store, call.serviceId);
+      const { topology } = await store.services.manifest(manifestDigest);
+      return dependantsOf(call.components, topology.dependencies);
     },
 
     /** Undo of `admitService` and all that followed: the service is over. */
@@ -74,23 +109,33 @@ export function createServiceRecordActivities(deps: SiteDeps) {
         manifest.topology.dependencies,
       );
       const levels = order.kind === 'levels' ? [...order.levels].reverse() : [];
-      return levels
-        .map((level) => vees.filter((v) => level.includes(v.component)))
-        .filter((group) => group.length > 0);
+      // First those of components that the manifest does not know: a re-composition that was given up left them.
+      const known = new Set(levels.flat());
+      return [
+        vees.filter((v) => !known.has(v.component)),
+        ...levels.map((level) => vees.filter((v) => level.includes(v.component))),
+      ].filter((group) => group.length > 0);
     },
   };
+}
+
+/** What the manifest says about how it is to be provisioned. */
+export interface Admission {
+  readonly onFailure: OnFailure;
 }
 
 interface PhaseCall {
   readonly serviceId: ServiceId;
   readonly phase: ServicePhase;
   readonly operationId: OperationId;
+  /** Written with it. */
+  readonly change?: ServiceChange;
 }
 
 /** Enters a phase of the service's life, and tells. */
 export async function enterPhase({ store, now }: SiteDeps, call: PhaseCall): Promise<void> {
-  const { serviceId, phase, operationId } = call;
-  await store.services.enterPhase(serviceId, phase, operationId, now());
+  const { serviceId, phase, operationId, change } = call;
+  await store.services.enterPhase(serviceId, phase, operationId, now(), change);
   const { tenantId, name } = await serviceOf(store, serviceId);
   await store.events.append({
     id: `${operationId}/${serviceId}/${phase}`,

@@ -64,6 +64,9 @@ export function createSitePowerActivities(deps: SiteDeps) {
 
     noteStilled: ({ serviceId }: { serviceId: ServiceId }) => store.site.noteStilled(siteId, serviceId),
 
+    isStill: async ({ serviceId }: { serviceId: ServiceId }): Promise<boolean> =>
+      (await store.services.get(serviceId))?.phase === 'suspended',
+
     /** @throws SluiceError `conflict` naming what still runs */
     async verifyStill(call: Of): Promise<void> {
       const running = await store.vees.find({ state: 'ACTIVE' });

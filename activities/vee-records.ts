@@ -1,7 +1,7 @@
 import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
 import { hasEnded } from '../domain/operation/operation';
 import type { LivingVee } from '../domain/service/deployment';
-import type { Capacity } from '../domain/units';
+import { type Capacity, fits } from '../domain/units';
 import { nextState, type VeeVerb } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { BlueprintReader } from './blueprint-reader';
@@ -94,6 +94,22 @@ export function createVeeRecordActivities(deps: SiteDeps) {
           now: deps.now(),
         });
       }
+    },
+
+    /** The same for one VEE: what it held is free again, the rest of its blueprint stays. */
+    async discardVee({ operationId, veeId }: OnVee): Promise<void> {
+      if (await store.vees.get(veeId)) {
+        const vee = await store.vees.commit({
+          veeId,
+          operationId,
+          step: 'discard',
+          change: { state: 'DESTROYED' },
+          ledger: 'destroyed',
+          now: deps.now(),
+        });
+        await told(vee, operationId, 'discarded', `${vee.component}/${vee.index} was given up`);
+      }
+      await releaseEverywhere(veeId);
     },
 
     async activateVee({ operationId, veeId }: OnVee): Promise<void> {
@@ -189,6 +205,7 @@ export function createVeeRecordActivities(deps: SiteDeps) {
     async revertResize({ operationId, veeId, capacity }: OnVee & { capacity: Capacity }): Promise<void> {
       const vee = await store.vees.get(veeId);
       if (!vee || vee.transition?.operationId === operationId) return;
+      if (fits(vee.template.capacity, capacity) && fits(capacity, vee.template.capacity)) return;
       await store.vees.commit({
         veeId,
         operationId,

@@ -26,6 +26,7 @@ import { agentRoutes } from './routes/agents';
 import { driftRoutes } from './routes/drift';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
+import { recompositionRoutes } from './routes/recompositions';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
 import { systemRoutes } from './routes/system';
@@ -38,6 +39,7 @@ const ANONYMOUS: Identity = { id: 'anonymous', role: 'tenant', name: 'anonymous'
 export function allRoutes(deps: ApiDeps): Route[] {
   return [
     serviceRoutes,
+    recompositionRoutes,
     veeRoutes,
     hostRoutes,
     agentRoutes,

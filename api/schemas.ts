@@ -95,6 +95,10 @@ export const serviceSchema = z
     instances: z.record(z.string(), z.int()),
     gri: z.string(),
     manifestDigest: z.string(),
+    recomposition: z
+      .object({ manifestDigest: z.string(), operationId: z.string() })
+      .optional()
+      .describe('The manifest that it is being re-composed to, or was when that failed and was kept so'),
     generation: z.int(),
     createdAt: millis,
     updatedAt: millis,
@@ -237,6 +241,36 @@ export const planSchema = z
     feasible: z.boolean(),
     steps: z.array(z.string()),
     blueprint: z.unknown().optional(),
+    actions: z
+      .array(
+        z.object({
+          verb: z.enum(['no-op', 'resize', 'move', 'replace', 'destroy']),
+          veeId: z.string(),
+          component: z.string(),
+          index: z.int(),
+          hostId: z.string(),
+          reasons: z.array(z.looseObject({ reason: z.string() })),
+        }),
+      )
+      .optional()
+      .describe('Of a re-composition: what becomes of each VEE, and why'),
+    creations: z
+      .array(
+        z.object({ component: z.string(), count: z.int(), reason: z.looseObject({ reason: z.string() }) }),
+      )
+      .optional()
+      .describe('Of a re-composition: VEEs that are new, beyond those that replace others'),
+    waves: z
+      .array(
+        z.object({
+          resizes: z.array(z.string()),
+          move: z.string().optional(),
+          creates: z.array(z.object({ component: z.string(), index: z.int() })),
+          destroys: z.array(z.string()),
+        }),
+      )
+      .optional()
+      .describe('Of a re-composition: the order, one wave after the other'),
   })
   .meta({ id: 'Plan' });
 

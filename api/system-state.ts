@@ -1,6 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import type { SystemState } from '../domain/invariants/check';
-import { constraintsOf } from '../domain/placement/constraints';
+import { constraintsOf, sharedConstraints } from '../domain/placement/constraints';
 import { toSnapshotHost } from '../store/snapshot';
 import type { ApiDeps } from './deps';
 
@@ -20,7 +20,13 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
   const operations = await store.operations.all();
   const living = services.filter((s) => s.phase !== 'decommissioned');
   const constraints = await Promise.all(
-    living.map(async (s) => constraintsOf(await store.services.manifest(s.manifestDigest), s.id)),
+    living.map(async (s) => {
+      const current = await store.services.manifest(s.manifestDigest);
+      if (!s.recomposition) return constraintsOf(current, s.id);
+      // Between two manifests only what both say holds at every moment.
+      const wanted = await store.services.manifest(s.recomposition.manifestDigest);
+      return sharedConstraints(current, wanted, s.id);
+    }),
   );
   return {
     now,

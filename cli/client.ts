@@ -26,6 +26,8 @@ export interface OperationView {
     readonly step: string;
     readonly direction: string;
     readonly error: { readonly code: string; readonly detail: string };
+    /** None when the manifest has decided already. */
+    readonly choices: readonly string[];
   };
   readonly error?: { readonly code: string; readonly detail: string };
   readonly createdAt: number;
@@ -64,7 +66,7 @@ export class ApiClient {
 
   /** Every write carries a key of its own, so that the retry after a lost answer is the same write. */
   write<T = OperationView>(
-    method: 'POST' | 'DELETE',
+    method: 'POST' | 'PUT' | 'DELETE',
     path: string,
     body?: unknown,
     contentType = 'application/json',

@@ -71,6 +71,11 @@ export function describeEnd(operation: OperationView): string {
       `  sluice operation retry ${operation.id}    try the step again`,
       `  sluice operation abort ${operation.id}    give it up`,
     ].join('\n');
+  if (operation.state === 'stuck' && operation.stuck?.choices.length === 0)
+    return [
+      `${operation.kind} ${operation.id} failed in part after ${took}; what it had done is kept, as the manifest says:`,
+      ...(operation.notes ?? []).map((n) => `  ${n.about}: ${n.error.detail}`),
+    ].join('\n');
   const why = operation.error ? `: ${operation.error.detail}` : '';
   return `${operation.kind} ${operation.id} ${operation.state} after ${took}${why}`;
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { registerApplyCommands } from './commands/apply';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerReadCommands } from './commands/reads';
@@ -35,6 +36,7 @@ export function createProgram(): Command {
       '\nExit codes: 0 done, 1 the operation failed, 2 usage, 3 not found, 4 denied, 5 conflict, 6 infeasible, 7 unavailable.',
     );
   registerSystemCommands(program);
+  registerApplyCommands(program);
   registerServiceCommands(program);
   registerMaintenanceCommands(program);
   registerReconcileCommand(program);

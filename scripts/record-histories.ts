@@ -18,6 +18,7 @@ import {
 } from '../domain/ids';
 import { System } from '../supervisor/system';
 import { recordReconciliation } from './record-reconciliation';
+import { recordRecompositions } from './recorded-recompositions';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
 const GENERATION = '3';
@@ -132,6 +133,8 @@ async function record(
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));
   await keep('service-entity', serviceWorkflowId(serviceId as ServiceId));
 
+  await recordRecompositions(client, dataDir, run);
+
   const faults = { faults: [{ verb: 'start', call: 0, when: 'before', do: 'fail', code: 'driver-refused' }] };
   const scripts = [1, 2, 3, 4].map((n) =>
     join(dataDir, 'agents', n === 4 ? 'mortal' : 'agent', 'hosts', `host-${n}`, 'script.json'),
@@ -156,16 +159,18 @@ async function recordMaintenance(client: ApiClient, { keep, run }: Keeper, syste
   const { serviceId } = await client.follow(
     (await client.write('POST', '/v1/services?tenant=acme', manifest)).id,
   );
-  const [paused] = await client.list<{ id: string }>('/v1/vees', { service: serviceId, host: 'host-1' });
+  const vees = await client.list<{ id: string; hostId: string }>('/v1/vees', { service: serviceId });
+  const paused = vees.find((v) => v.hostId !== 'host-4');
+  const hostId = paused?.hostId ?? '';
   await client.follow((await client.write('POST', `/v1/vees/${paused?.id}/pause`)).id);
   const drain = await run(
     'drain',
-    await client.write('POST', '/v1/hosts/host-1/drain', { immovable: 'restart' }),
+    await client.write('POST', `/v1/hosts/${hostId}/drain`, { immovable: 'restart' }),
   );
   for (const child of await client.list<OperationView>('/v1/operations', { parent: drain.id }))
     await keep(child.kind.replace('service.', ''), operationWorkflowId(child.id as OperationId));
-  await run('restore-host', await client.write('POST', '/v1/hosts/host-1/restore'));
-  await keep('host-entity', hostWorkflowId('home' as SiteId, 'host-1' as HostId));
+  await run('restore-host', await client.write('POST', `/v1/hosts/${hostId}/restore`));
+  await keep('host-entity', hostWorkflowId('home' as SiteId, hostId as HostId));
 
   process.kill(system.child('mortal').pid ?? 0, 'SIGSTOP');
   while ((await client.get<{ liveness: string }>('/v1/hosts/host-4')).liveness !== 'lost') await delay(200);

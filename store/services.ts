@@ -12,6 +12,11 @@ interface ManifestDocument {
   manifest: Manifest;
 }
 
+/** What the end or the beginning of a re-composition changes. */
+export type ServiceChange = Partial<
+  Pick<ServiceRecord, 'manifestDigest' | 'manifestOperationId' | 'instances' | 'recomposition'>
+>;
+
 export function serviceRepository(client: MongoClient, db: Db) {
   const operations = db.collection<Stored<OperationRecord>>('operations');
   const services = db.collection<Stored<ServiceRecord>>('services');
@@ -89,18 +94,23 @@ export function serviceRepository(client: MongoClient, db: Db) {
       }
     },
 
-    /** Enters a phase. Being in it already is a success; a move that the lifecycle forbids is not. */
+    /**
+     * Enters a phase, and changes with it what belongs to it. Being in it already is a success; a move that the
+     * lifecycle forbids is not.
+     */
     async enterPhase(
       id: ServiceId,
       phase: ServicePhase,
       operationId: OperationId,
       now: number,
+      change: ServiceChange = {},
     ): Promise<void> {
       const from = (Object.keys(NEXT_PHASES) as ServicePhase[]).filter((p) => NEXT_PHASES[p].includes(phase));
       const result = await services.updateOne(
         { _id: id, phase: { $in: from }, history: { $not: { $elemMatch: { phase, operationId } } } },
         {
           $set: {
+            ...change,
             phase,
             updatedAt: now,
             ...(phase === 'decommissioned' ? { live: false } : {}),

@@ -5,6 +5,7 @@ import { driftRepository } from './drift';
 import { type HostRepository, hostRepository } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
+import { recompositionRepository } from './recompositions';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
 import { siteRepository } from './site';
@@ -22,6 +23,7 @@ export function createStore({ client, db }: StoreConnection) {
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),
+    recompositions: recompositionRepository(db),
     events: eventRepository(db),
     drift: driftRepository(db),
     idempotency: idempotencyRepository(db),

@@ -8,6 +8,7 @@ export { decommissionService } from './service/decommission';
 export { service } from './service/entity';
 export { migrateService } from './service/migrate';
 export { provisionService } from './service/provision';
+export { recomposeService } from './service/recompose';
 export { relocateService } from './service/relocate';
 export { resumeService } from './service/resume';
 export { scaleService } from './service/scale';

@@ -1,18 +1,18 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { SluiceError } from '../../domain/errors';
 import { makeServiceId, type ServiceId, type TenantId } from '../../domain/ids';
 import { componentNamed, initialInstances } from '../../domain/manifest/components';
-import { checkManifest, parseManifest } from '../../domain/manifest/parse';
 import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
 import { MOST_MOVES } from '../../domain/migration/plan-moves';
 import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
+import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, setOnly } from '../migration-request';
 import { planServiceMoves } from '../plan-maintenance';
+import { planRecomposition } from '../recompose-plan';
 import { hand, pendingOperation, requestOperation } from '../request-operation';
 import {
   type Answer,
@@ -26,6 +26,7 @@ import {
   OPERATED,
   pageQuery,
   type Route,
+  requirePhase,
   route,
   scopeOf,
 } from '../route';
@@ -60,6 +61,9 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         if (context.dryRun) {
           const living = await store.services.named(tenantId, manifest.name);
           if (living && living.manifestDigest !== digestOf(manifest)) throw alreadyThere(living);
+          // It may fall short of its manifest all the same, when what failed was given up alone.
+          if (living?.phase === 'operating')
+            return planRecomposition(deps, context.identity, living, manifest, context.operationId);
           if (living) return planOf('service.provision', []);
           const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
           return planAdditions(
@@ -269,18 +273,6 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
   ];
 }
 
-function requirePhase(service: ServiceRecord, verb: string, phases: readonly string[]): void {
-  if (!phases.includes(service.phase))
-    throw new SluiceError(
-      'transition-illegal',
-      `${service.name} is ${service.phase}: ${verb} needs ${phases.join(' or ')}.`,
-    );
-}
-
-function readManifest(body: unknown): Manifest {
-  return typeof body === 'string' ? parseManifest(body) : checkManifest(body);
-}
-
 /** A tenant applies for itself; an operator says for whom. */
 async function owner(
   deps: ApiDeps,
@@ -339,15 +331,14 @@ async function apply(
   const provisioning = pendingOperation(siteId, context, { kind: 'service.provision', service: asked });
   const holder = await store.services.create(asked, provisioning);
   if (holder.manifestDigest !== digest) throw alreadyThere(holder);
-  const operation = await store.operations.get(holder.provisionOperationId);
+  const operation = await store.operations.get(holder.manifestOperationId ?? holder.provisionOperationId);
   return hand(deps, context.identity, operation ?? provisioning);
 }
-
-const digestOf = (manifest: Manifest) => createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
 
 function alreadyThere({ tenantId, name, id }: ServiceRecord): SluiceError {
   return new SluiceError(
     'already-exists',
     `${tenantId} has a service "${name}" with another manifest (${id}).`,
+    { members: { serviceId: id } },
   );
 }

@@ -7,9 +7,7 @@ import { clientOf, conclude, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
 
-const YAML = 'application/yaml';
-
-async function readManifestFile(file: string): Promise<string> {
+export async function readManifestFile(file: string): Promise<string> {
   try {
     return file === '-' ? await text(process.stdin) : await readFile(file, 'utf8');
   } catch (error) {
@@ -55,39 +53,6 @@ export function registerServiceCommands(program: Command): void {
         );
       }
     });
-
-  for (const verb of ['plan', 'apply'] as const)
-    program
-      .command(verb)
-      .description(
-        verb === 'plan'
-          ? 'show where a manifest’s VEEs would be placed, and why'
-          : 'place and start a service from its manifest',
-      )
-      .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
-      .option('--tenant <name>', 'whose service it is (operators must say)')
-      .option('--dry-run', 'plan only', verb === 'plan')
-      .option('--no-wait', 'return as soon as it has started')
-      .option('-w, --watch', 'follow it to its end (the default)')
-      .action(
-        async (
-          options: { file: string; tenant?: string; dryRun: boolean; wait: boolean },
-          command: Command,
-        ) => {
-          const client = await clientOf(command);
-          const query = new URLSearchParams({
-            dryRun: String(options.dryRun),
-            ...(options.tenant ? { tenant: options.tenant } : {}),
-          });
-          const answer = await client.write(
-            'POST',
-            `/v1/services?${query}`,
-            await readManifestFile(options.file),
-            YAML,
-          );
-          await conclude(command, client, answer, options.wait);
-        },
-      );
 
   program
     .command('scale <service/component> <instances>')

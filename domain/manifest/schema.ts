@@ -86,6 +86,33 @@ const topologySchema = z.strictObject({
     ),
 });
 
+const onFailureSchema = z
+  .enum(['rollback', 'keep'])
+  .default('rollback')
+  .describe('What becomes of what was done when a part of it fails');
+
+const provisioningSchema = z
+  .strictObject({ onFailure: onFailureSchema })
+  .describe('How the service is started for the first time');
+
+const updateSchema = z
+  .strictObject({
+    maxUnavailable: z
+      .int()
+      .min(0)
+      .max(MAX_INSTANCES)
+      .default(0)
+      .describe('How many instances of a component may be missing at any moment'),
+    maxSurge: z
+      .int()
+      .min(0)
+      .max(MAX_INSTANCES)
+      .default(1)
+      .describe('How many instances of a component may be there beyond its count at any moment'),
+    onFailure: onFailureSchema,
+  })
+  .describe('How a running service is re-composed to this manifest');
+
 const levelSchema = z.enum(['host', 'zone', 'site']).default('host');
 const placementSchema = z.strictObject({
   affinity: z
@@ -176,6 +203,9 @@ export const manifestSchema = z
     components: z.array(componentSchema).min(1).max(100),
     groups: z.array(groupSchema).max(100).default([]),
     topology: topologySchema.prefault({}),
+    // Left out rather than filled with their defaults: the digest of a manifest without them stays what it was.
+    provisioning: provisioningSchema.optional(),
+    update: updateSchema.optional(),
     placement: placementSchema.prefault({}),
     elasticity: elasticitySchema.prefault({}),
     slos: z.array(sloSchema).max(100).default([]),

@@ -1,5 +1,6 @@
 import type { Finding } from '../errors';
 import { startLevels } from '../service/start-order';
+import { updatePolicyOf } from './policies';
 import type { Manifest } from './schema';
 
 /** Commands and environments travel with each VEE that is made: what is larger belongs on its disk. */
@@ -102,6 +103,18 @@ const RULES: Readonly<Record<string, Rule>> = {
         pointer: '/topology/dependencies',
         message: `the start order has a cycle: ${[...order.cycle, order.cycle[0]].join(' → ')}`,
         hint: 'Remove one of these dependencies.',
+      },
+    ];
+  },
+
+  'update-progresses': (m) => {
+    const { maxUnavailable, maxSurge } = updatePolicyOf(m);
+    if (maxUnavailable > 0 || maxSurge > 0) return [];
+    return [
+      {
+        pointer: '/update',
+        message: 'with neither an instance missing nor one too many, none could ever be replaced',
+        hint: 'Set maxSurge (a new one starts first) or maxUnavailable (an old one ends first) to at least 1.',
       },
     ];
   },

@@ -4,6 +4,7 @@ import type { HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from '..
 export const SERVICE_OPERATION_KINDS = [
   'service.provision',
   'service.scale',
+  'service.recompose',
   'service.suspend',
   'service.resume',
   'service.decommission',
@@ -65,7 +66,8 @@ export interface StuckReason {
   readonly step: string;
   readonly direction: 'forward' | 'undo';
   readonly error: ErrorSummary;
-  readonly choices: readonly ['retry', 'abort'];
+  /** None when it has ended so: by an abort, or because the manifest says that what was done is kept. */
+  readonly choices: readonly ('retry' | 'abort')[];
 }
 
 /** What an operation that completes has left as it was, and why: it was allowed to, or told to. */
@@ -118,6 +120,8 @@ export interface OperationRecord extends OperationProgress, OperationSubject {
 export interface OperationParams {
   readonly component?: string;
   readonly instances?: number;
+  /** The manifest to re-compose to: by digest, since it may be large. */
+  readonly manifestDigest?: string;
   readonly toHostId?: string;
   readonly capacity?: Readonly<Partial<Record<'cpuMillis' | 'memoryMiB', number>>>;
   /** Of a migration or relocation of several VEEs: those on this host, or these; all when neither is given. */

@@ -1,6 +1,6 @@
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
-import type { Constraint, PlacedVee, Refusal, SnapshotHost } from './model';
+import type { Constraint, Handover, PlacedVee, Refusal, SnapshotHost } from './model';
 
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
@@ -62,6 +62,10 @@ export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Ref
   return undefined;
 }
 
+/** Does a constraint hold against this VEE, or is it on its way out and the constraint new? */
+export const heldAgainst = (c: Constraint, { id }: Pick<PlacedVee, 'id'>, handover: Handover | undefined) =>
+  !(handover?.fresh.has(c) && handover.leaving.has(id));
+
 /** Every breach of a constraint in a placement, in words: the checker, used on plans and on live systems. */
 export function breaches(
   c: Constraint,
@@ -80,6 +84,23 @@ export function breaches(
     }
   });
   return found;
+}
+
+/** A manifest's constraints while it replaces another; `fresh` are those that the other does not have. */
+export function handoverConstraints(
+  from: Manifest,
+  to: Manifest,
+  serviceId: ServiceId,
+): { constraints: Constraint[]; fresh: ReadonlySet<Constraint> } {
+  const before = new Set(constraintsOf(from, serviceId).map((c) => JSON.stringify(c)));
+  const constraints = constraintsOf(to, serviceId);
+  return { constraints, fresh: new Set(constraints.filter((c) => !before.has(JSON.stringify(c)))) };
+}
+
+/** What holds also while one manifest gives way to another: the constraints that both have. */
+export function sharedConstraints(from: Manifest, to: Manifest, serviceId: ServiceId): Constraint[] {
+  const { constraints, fresh } = handoverConstraints(from, to, serviceId);
+  return constraints.filter((c) => !fresh.has(c));
 }
 
 /** A manifest's placement part as constraints. Groups need none: a service is placed all or nothing. */

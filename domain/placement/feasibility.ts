@@ -1,6 +1,6 @@
 import type { HostId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
-import { bound, conflict, constraintName, hostRefusal } from './constraints';
+import { bound, conflict, constraintName, heldAgainst, hostRefusal } from './constraints';
 import type {
   Constraint,
   PlacedVee,
@@ -102,6 +102,7 @@ export class Board {
         return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
       for (const other of this.placed) {
         if (other.id === v.id) continue;
+        if (!heldAgainst(c, other, this.request.handover)) continue;
         if (other.hostId === host.id && conflict(c, v, other))
           return `${other.component} (${other.id}) is there`;
         // Whatever it must be together with moves along, as one unit.

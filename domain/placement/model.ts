@@ -67,6 +67,18 @@ export type Constraint =
 export interface PlacementRequest {
   readonly vees: readonly RequestedVee[];
   readonly constraints: readonly Constraint[];
+  /** Set while one manifest gives way to another. */
+  readonly handover?: Handover;
+}
+
+/**
+ * What is on its way out need not obey what is new: a constraint that only the new manifest has could not hold
+ * before the last VEE of the old one is gone. Those that both have are continuous, and hold against all.
+ */
+export interface Handover {
+  readonly leaving: ReadonlySet<VeeId>;
+  /** Members of the request's `constraints`. */
+  readonly fresh: ReadonlySet<Constraint>;
 }
 
 export const POLICY_NAMES = ['packing', 'striping'] as const;

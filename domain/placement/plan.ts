@@ -1,6 +1,6 @@
 import type { HostId } from '../ids';
 import { add, fits, subtract, sum } from '../units';
-import { breaches } from './constraints';
+import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
 import type {
@@ -170,7 +170,13 @@ function isLegal(snapshot: Snapshot, request: PlacementRequest, assignments: rea
       return hostId ? [{ ...v, hostId }] : [];
     }),
   ];
-  return roomy && request.constraints.every((c) => breaches(c, placed, hosts).length === 0);
+  return (
+    roomy &&
+    request.constraints.every((c) => {
+      const held = placed.filter((v) => heldAgainst(c, v, request.handover));
+      return breaches(c, held, hosts).length === 0;
+    })
+  );
 }
 
 function largestFirst(units: readonly Unit[], hosts: readonly SnapshotHost[]): Unit[] {

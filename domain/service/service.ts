@@ -8,6 +8,7 @@ export const PHASES = [
   'deploying',
   'registered',
   'operating',
+  'recomposing',
   'suspended',
   'decommissioning',
   'decommissioned',
@@ -31,7 +32,9 @@ export const NEXT_PHASES: Readonly<Record<ServicePhase, readonly ServicePhase[]>
   reserved: ['deploying', 'decommissioning'],
   deploying: ['registered', 'decommissioning'],
   registered: ['operating', 'decommissioning'],
-  operating: ['suspended', 'decommissioning'],
+  operating: ['recomposing', 'suspended', 'decommissioning'],
+  // Again by another operation: the first may have been given up.
+  recomposing: ['recomposing', 'operating', 'decommissioning'],
   suspended: ['operating', 'decommissioning'],
   // Again by another operation: the first may have been given up.
   decommissioning: ['decommissioning', 'decommissioned'],
@@ -45,6 +48,7 @@ const PASSING_PHASES: readonly ServicePhase[] = [
   'reserved',
   'deploying',
   'registered',
+  'recomposing',
   'decommissioning',
 ];
 export const isPassing = (phase: ServicePhase) => PASSING_PHASES.includes(phase);
@@ -57,6 +61,13 @@ export interface ServiceRecord {
   readonly phase: ServicePhase;
   readonly history: readonly PhaseEntry[];
   readonly manifestDigest: string;
+  /** The operation that made it as that manifest says; its provisioning when absent. */
+  readonly manifestOperationId?: OperationId;
+  /**
+   * The manifest that it is being re-composed to. It stays while what a failed re-composition did is kept: some
+   * VEEs are then of one manifest and some of the other.
+   */
+  readonly recomposition?: { readonly manifestDigest: string; readonly operationId: OperationId } | null;
   /** How many instances of each component are wanted now; starts at the manifest's `initial`. */
   readonly instances: Readonly<Record<string, number>>;
   /** Global reservation id: names this provisioning through its whole life (CSA). */

@@ -29,6 +29,20 @@ export function startLevels(components: readonly string[], dependencies: readonl
   return { kind: 'levels', levels };
 }
 
+/** All that need one of these, directly or by way of others. */
+export function dependantsOf(components: readonly string[], dependencies: readonly Dependency[]): string[] {
+  const found = new Set<string>();
+  const queue = [...components];
+  for (let on = queue.shift(); on !== undefined; on = queue.shift()) {
+    for (const { component, dependsOn } of dependencies) {
+      if (!dependsOn.includes(on) || found.has(component)) continue;
+      found.add(component);
+      queue.push(component);
+    }
+  }
+  return [...found];
+}
+
 /** Walks from any component that can't be placed: each has an unplaced dependency, so the walk must repeat. */
 function findCycle(needs: ReadonlyMap<string, ReadonlySet<string>>, placed: ReadonlySet<string>): string[] {
   const walk: string[] = [];

@@ -13,6 +13,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/services/{id}': ['operator', 'tenant'],
   'GET /v1/services/{id}/plan': ['operator', 'tenant'],
   'GET /v1/services/{id}/events': ['operator', 'tenant'],
+  'PUT /v1/services/{id}': ['operator', 'tenant'],
   'DELETE /v1/services/{id}': ['operator', 'tenant'],
   'POST /v1/services/{id}/components/{component}/scale': ['operator', 'tenant'],
   'POST /v1/services/{id}/suspend': ['operator', 'tenant'],
@@ -145,7 +146,9 @@ describe('every route under every role', () => {
         ? { instances: 1 }
         : path.endsWith('/resize')
           ? { cpuMillis: 1 }
-          : undefined;
+          : method === 'PUT'
+            ? manifestOf('shop')
+            : undefined;
       const ask = (p: string) => site.send(method, p, { token: tokens.tenant, ...(body ? { body } : {}) });
       const others = await ask(concrete(path));
       const none = await ask(

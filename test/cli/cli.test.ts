@@ -155,12 +155,58 @@ describe('the command line', () => {
       out: expect.stringContaining('nothing to do'),
     });
     await writeFile(same, JSON.stringify(manifestOf('same', { description: 'other' })));
-    for (const verb of ['plan', 'apply'])
-      expect((await run(verb, '-f', same, '--tenant', 'acme')).code).toBe(5);
+    expect(await run('plan', '-f', same, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('nothing to do'),
+    });
     expect((await run('delete', 'service', 'acme:same')).code).toBe(0);
     expect((await run('usage', '--service', 'same')).out).toContain('app/0');
     expect((await run('get', 'services')).out).not.toContain('same');
     expect((await run('get', 'services', '--all')).out).toContain('same');
+  });
+
+  it('re-composes a service that is there with another manifest, and says so first', async () => {
+    const file = join(folder, 'changing.yaml');
+    const capacity = { cpuMillis: 100, memoryMiB: 64 };
+    const app = { name: 'app', image: 'busybox', capacity };
+    await writeFile(file, JSON.stringify(manifestOf('changing', { components: [app], topology: {} })));
+    expect((await run('apply', '-f', file, '--tenant', 'acme')).code).toBe(0);
+    const wanted = { components: [{ ...app, command: ['/bin/new'] }], topology: {} };
+    await writeFile(file, JSON.stringify(manifestOf('changing', wanted)));
+    expect(await run('plan', '-f', file, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(
+        /^svc-\w+ is there with another manifest: the difference\.\nPlan for service\.recompose \(nothing was changed\):\n {2}replace app\/0 on host-\d: its command changed\n {2}wave 1 of 1: create app\/1 on host-\d \(.*\); destroy app\/0/,
+      ),
+    });
+    expect(await run('apply', '-f', file, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(
+        /^svc-\w+ is there with another manifest: re-composing it\.[\s\S]*service\.recompose op-\w+ completed after/,
+      ),
+    });
+    expect((await run('apply', '-f', file, '--tenant', 'acme')).out).toMatch(
+      /^Unchanged: service\.recompose/,
+    );
+  });
+
+  it('says what failed and was kept, with exit code 1, and makes it good when applied again', async () => {
+    const file = join(folder, 'kept.yaml');
+    const capacity = { cpuMillis: 100, memoryMiB: 64 };
+    const components = ['a', 'b'].map((name) => ({ name, image: 'busybox', capacity }));
+    const kept = { components, topology: {}, provisioning: { onFailure: 'keep' } };
+    await writeFile(file, JSON.stringify(manifestOf('kept', kept)));
+    await site.arm('agent', { activity: 'awaitReady', occurrence: 2, when: 'before', act: 'fail' });
+    expect(await run('apply', '-f', file, '--tenant', 'acme')).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(
+        /failed in part after .*; what it had done is kept, as the manifest says:\n {2}[ab]\/0: Injected before awaitReady/,
+      ),
+    });
+    expect(await run('apply', '-f', file, '--tenant', 'acme')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/making good what is missing\.[\s\S]*service\.recompose op-\w+ completed/),
+    });
   });
 
   it('points at line and field of a manifest that is wrong', async () => {

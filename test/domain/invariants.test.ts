@@ -1,4 +1,5 @@
 import { checkInvariants, type SystemState } from '../../domain/invariants/check';
+import { DEFAULT_TIMING } from '../../domain/operation/operation';
 import type { Json } from '../support/json';
 
 const NOW = 1_000_000;
@@ -15,6 +16,7 @@ const vee = (changes: Json = {}): Json => ({
   epoch: 1,
   generation: 1,
   transition: null,
+  template: { readiness: { kind: 'running' }, stopGraceMillis: 0 },
   createdAt: OLD,
   updatedAt: OLD,
   ...changes,
@@ -37,6 +39,7 @@ const operation = (changes: Json = {}): Json => ({
   state: 'running',
   createdAt: OLD,
   startedAt: OLD,
+  steps: [],
   ...changes,
 });
 const service = (changes: Json = {}): Json => ({
@@ -57,6 +60,7 @@ function violations(number: number, state: Json): readonly string[] {
     ledger: [],
     constraints: [],
     openOperations: undefined,
+    timing: DEFAULT_TIMING,
     idempotencyKeys: [],
     ...state,
   } as SystemState;

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { SluiceError } from '../../domain/errors';
 import { templateOf } from '../../domain/manifest/components';
 import { checkManifest, parseManifest } from '../../domain/manifest/parse';
+import { provisioningFailureOf, updatePolicyOf } from '../../domain/manifest/policies';
 import { manifestJsonSchema } from '../../domain/manifest/schema';
 
 const root = join(__dirname, '..', '..');
@@ -177,6 +178,12 @@ describe('the manifest', () => {
       '/placement/antiAffinity/0',
     ],
     [
+      'an update that could never replace anything',
+      (m: typeof FULL) => void Object.assign(m, { update: { maxUnavailable: 0, maxSurge: 0 } }),
+      'update-progresses',
+      '/update',
+    ],
+    [
       'too many VEEs',
       (m: typeof FULL) =>
         m.components.forEach((c) => void Object.assign(c, { instances: { max: 500 } })) as never,
@@ -266,5 +273,24 @@ describe('the manifest', () => {
       expect(schema.properties).toHaveProperty(part);
     const path = join(root, 'docs', 'manifest.schema.json');
     expect(existsSync(path) && JSON.parse(readFileSync(path, 'utf8'))).toEqual(schema);
+  });
+});
+
+describe('what a manifest says about failing and updating', () => {
+  it('changes nothing of one that says nothing: its digest stays', () => {
+    const manifest = checkManifest(edited(() => undefined));
+    expect(JSON.stringify(manifest)).not.toMatch(/provisioning|update/);
+    expect(updatePolicyOf(manifest)).toEqual({ maxUnavailable: 0, maxSurge: 1, onFailure: 'rollback' });
+    expect(provisioningFailureOf(manifest)).toBe('rollback');
+  });
+
+  it('fills up what it leaves out', () => {
+    const manifest = checkManifest(
+      edited(
+        (m) => void Object.assign(m, { update: { maxUnavailable: 2 }, provisioning: { onFailure: 'keep' } }),
+      ),
+    );
+    expect(updatePolicyOf(manifest)).toEqual({ maxUnavailable: 2, maxSurge: 1, onFailure: 'rollback' });
+    expect(provisioningFailureOf(manifest)).toBe('keep');
   });
 });

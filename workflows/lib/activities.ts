@@ -1,6 +1,9 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { AgentActivities, SiteActivities } from '../../activities';
+import type { HostId } from '../../domain/ids';
 import type { OperationTiming } from '../../domain/operation/operation';
+import type { Readiness } from '../../domain/vee/vee';
+import type { VeeRef } from '../../drivers/contract';
 
 /**
  * Every activity beats by itself (see `activities/interceptor.ts`), so a dead worker is noticed within
@@ -41,13 +44,18 @@ export function onHost(
 }
 
 /** The same for an undo: it tries for longer, since giving up means that a person has to look. */
-export function onHostUndo(agentQueue: string, timing: OperationTiming, summary: string): AgentActivities {
+export function onHostUndo(
+  agentQueue: string,
+  timing: OperationTiming,
+  summary: string,
+  graceMillis = 0,
+): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
     summary: `undo: ${summary}`,
     taskQueue: agentQueue,
-    startToCloseTimeout: timing.attemptMillis,
-    scheduleToCloseTimeout: timing.undoGiveUpMillis,
+    startToCloseTimeout: timing.attemptMillis + graceMillis,
+    scheduleToCloseTimeout: timing.undoGiveUpMillis + graceMillis,
     retry: RETRY,
   });
 }
@@ -66,5 +74,21 @@ export function waitOnHost(
     startToCloseTimeout: waitMillis + timing.attemptMillis,
     scheduleToCloseTimeout: waitMillis + timing.giveUpMillis,
     retry: RETRY,
+  });
+}
+
+/** Waits until a VEE serves, as its manifest says how to see it. */
+export function awaitReady(
+  at: { readonly hostId: HostId; readonly agentQueue: string },
+  ref: VeeRef,
+  timing: OperationTiming,
+  summary: string,
+  readiness: Readiness,
+): Promise<void> {
+  const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
+  return waitOnHost(at.agentQueue, timing, waitMillis, summary).awaitReady({
+    hostId: at.hostId,
+    ref,
+    readiness,
   });
 }

@@ -3,6 +3,7 @@ import { type Deployment, type PlannedVee, veeLabel } from '../../domain/service
 import { onHost, onHostUndo, site, waitOnHost } from './activities';
 import type { Operation } from './operation';
 import { inParallel } from './parallel';
+import type { Steps } from './saga';
 
 /** Other plans may keep taking the capacity; after so many lost races the operation fails, and says so. */
 const MOST_PLANS = 5;
@@ -15,12 +16,13 @@ export const STEPS_PER_VEE = 4;
  * the undo frees exactly what was taken here.
  */
 export async function planAndReserve(
-  operation: Operation,
+  operation: Steps,
   plan: (attempt: number) => Promise<Deployment>,
+  which = '',
 ): Promise<Deployment> {
   const { operationId } = operation.input;
   for (let attempt = 1; attempt <= MOST_PLANS; attempt++) {
-    const suffix = attempt === 1 ? '' : ` (attempt ${attempt})`;
+    const suffix = `${which}${attempt === 1 ? '' : ` (attempt ${attempt})`}`;
     const deployment = await operation.step({ name: `plan${suffix}`, run: () => plan(attempt) });
     const { blueprintId } = deployment;
     const reserved = await operation.step({
@@ -38,22 +40,34 @@ export async function planAndReserve(
 
 /** Makes the VEEs of a deployment run, level by level: all of a level are ready before the next starts. */
 export async function deployVees(operation: Operation, deployment: Deployment): Promise<void> {
-  const { operationId } = operation.input;
-  const { blueprintId } = deployment;
   operation.expect(1 + deployment.vees.length * STEPS_PER_VEE + 1);
-  await operation.step({
-    name: 'record',
-    // The ledger is closed by this undo, which runs after those that end the VEEs on their hosts.
-    undo: () => site.discardVees({ operationId, blueprintId }),
-    run: () => site.recordVees({ operationId, blueprintId }),
-  });
+  await deployByLevel(operation, deployment);
+}
+
+/** The same for a part of an operation; `which` tells its steps from those of other parts. */
+export async function deployByLevel(operation: Steps, deployment: Deployment, which = ''): Promise<void> {
+  await recordDeployment(operation, deployment, which);
   for (const level of deployment.levels) {
     const vees = deployment.vees.filter((v) => level.includes(v.component));
     await inParallel(vees, (vee) => deployVee(operation, deployment, vee));
   }
 }
 
-async function deployVee(operation: Operation, deployment: Deployment, vee: PlannedVee): Promise<void> {
+export async function recordDeployment(
+  operation: Steps,
+  { blueprintId }: Deployment,
+  which = '',
+): Promise<void> {
+  const { operationId } = operation.input;
+  await operation.step({
+    name: `record${which}`,
+    // The ledger is closed by this undo, which runs after those that end the VEEs on their hosts.
+    undo: () => site.discardVees({ operationId, blueprintId }),
+    run: () => site.recordVees({ operationId, blueprintId }),
+  });
+}
+
+export async function deployVee(operation: Steps, deployment: Deployment, vee: PlannedVee): Promise<void> {
   const { operationId, timing } = operation.input;
   const { veeId, epoch, hostId, component, index } = vee;
   const { tenantId, serviceId } = deployment;

@@ -73,6 +73,7 @@ export class Operation implements Steps, Bookkeeper {
   private readonly stuck: StuckReason[] = [];
   private direction: GoingBack = 'running';
   private ended: OperationState | undefined;
+  private kept: StuckReason | undefined;
   private error: ErrorSummary | undefined;
   private resolution: { action: Resolution; serial: number } = { action: 'retry', serial: 0 };
   private expected = 0;
@@ -117,7 +118,6 @@ export class Operation implements Steps, Bookkeeper {
     return this.whole.step(step);
   }
 
-  /** Registers what takes back a part of the operation as a whole, before that part begins. */
   onUndo(name: string, undo: () => Promise<unknown>): void {
     this.whole.onUndo(name, undo);
   }
@@ -139,6 +139,15 @@ export class Operation implements Steps, Bookkeeper {
   /** Is this failure the end of the whole: a cancel, or a step that was given up? */
   isEnding(error: unknown): boolean {
     return this.cancelled || error instanceof Aborted;
+  }
+
+  /**
+   * Ends the operation as it stands, because a part of it failed and what was done is to be kept: neither completed
+   * nor undone, with the reason, and nothing to decide any more.
+   */
+  keep(reason: Omit<StuckReason, 'choices'>): never {
+    this.kept = { ...reason, choices: [] };
+    throw new Aborted(reason.error);
   }
 
   /** Says what the operation leaves undone although it completes, and why. */
@@ -249,12 +258,20 @@ export class Operation implements Steps, Bookkeeper {
   }
 
   private async finish(state: OperationState): Promise<OperationOutcome> {
-    this.end(state);
+    if (!this.kept) this.end(state);
     const { operationId } = this.input;
     const outcome = this.error ? { operationId, state, error: this.error } : { operationId, state };
     await this.releaseEntity(outcome);
+    if (this.kept) this.endAsKept(this.kept);
     await this.journal.close(now());
     return outcome;
+  }
+
+  /** Told only together with its end: until then it would seem to wait for somebody. */
+  private endAsKept(reason: StuckReason): void {
+    this.stuck.push(reason);
+    this.ended = 'stuck';
+    tagState(this.ended);
   }
 
   private end(state: OperationState): void {

@@ -11,7 +11,8 @@ export async function retireVees(operation: Steps, groups: readonly (readonly Li
   for (const group of groups) await inParallel(group, (vee) => retireVee(operation, vee));
 }
 
-async function retireVee(operation: Steps, vee: LivingVee): Promise<void> {
+/** Ends one: it hands over if it has a hook for that, then goes from its host, then from the ledger. */
+export async function retireVee(operation: Steps, vee: LivingVee): Promise<void> {
   const { operationId, timing } = operation.input;
   const { veeId, epoch, hostId, agentQueue, stopGraceMillis, drain, hostFenced } = vee;
   if (drain && !hostFenced) {

@@ -2,7 +2,7 @@ import type { ErrorSummary } from '../../domain/errors';
 import type { HostId } from '../../domain/ids';
 import type { OperationInput, StepRecord, StuckReason } from '../../domain/operation/operation';
 import { now } from './clock';
-import { summarise } from './failure';
+import { Aborted, summarise } from './failure';
 import type { Fences } from './fences';
 
 export interface Step<T> {
@@ -27,6 +27,8 @@ export interface Steps {
   step<T>(step: Step<T>): Promise<T>;
   /** From here on only forward: undos are dropped, and a step that fails waits for the operator. */
   pointOfNoReturn(): void;
+  /** Registers what takes back a part as a whole, before that part begins. */
+  onUndo(name: string, undo: () => Promise<unknown>): void;
 }
 
 export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -59,6 +61,8 @@ interface Undo {
   readonly record: OpenStep;
   readonly undo: () => Promise<unknown>;
   readonly host: HostId | undefined;
+  /** It belongs to no step, and is listed only once it is under way. */
+  readonly unseen?: boolean;
 }
 
 /**
@@ -94,10 +98,9 @@ export class Saga implements Steps {
     this.keeper.changed();
   }
 
-  /** For what is no step by itself: the undo of a part as a whole. Registered before the part begins. */
   onUndo(name: string, undo: () => Promise<unknown>): void {
-    const record: OpenStep = { name, state: 'done', startedAt: now(), endedAt: now() };
-    this.undos.push({ record, undo, host: undefined });
+    const record: OpenStep = { name, state: 'undoing', startedAt: now() };
+    this.undos.push({ record, undo, host: undefined, unseen: true });
   }
 
   async step<T>({ name, run, undo, interruptible, patient, host, mootWhenFenced }: Step<T>): Promise<T> {
@@ -141,14 +144,17 @@ export class Saga implements Steps {
    */
   async goBack(over?: () => void): Promise<void> {
     for (let entry = this.undos.pop(); entry; entry = this.undos.pop()) {
-      const { record, undo, host } = entry;
+      const { record, undo, host, unseen } = entry;
       record.state = 'undoing';
-      this.keeper.changed();
+      if (unseen) this.keeper.open(Object.assign(record, { startedAt: now() }));
+      else this.keeper.changed();
       for (;;) {
         try {
           await this.keeper.fences.guard(host, undo);
           break;
         } catch (error) {
+          // Given up within a part that is taken back here as a whole: it need not be given up twice.
+          if (error instanceof Aborted) throw error;
           const summary = summarise(error);
           if (await this.keeper.fences.excuse(host, summary)) break;
           await this.keeper.waitForOperator(record, 'undo', summary, host, false);

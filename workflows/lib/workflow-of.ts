@@ -4,6 +4,7 @@ import type { OperationKind } from '../../domain/operation/operation';
 export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'service.provision': 'provisionService',
   'service.scale': 'scaleService',
+  'service.recompose': 'recomposeService',
   'service.suspend': 'suspendService',
   'service.resume': 'resumeService',
   'service.decommission': 'decommissionService',

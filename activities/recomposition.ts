@@ -1,0 +1,229 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { agentTaskQueue, makeBlueprintId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import { templateOf } from '../domain/manifest/components';
+import { type OnFailure, updatePolicyOf } from '../domain/manifest/policies';
+import { refusalSummary } from '../domain/placement/refusal-summary';
+import type { Deployment, LivingVee } from '../domain/service/deployment';
+import { describeBlocks, recompose } from '../domain/service/recompose';
+import type { MemberMaking, RecompositionOutline, WaveWork } from '../domain/service/recompose-work';
+import { creationRequest, type Handing, moveRequest, rehearse } from '../domain/service/rehearsal';
+import type { VeeRecord } from '../domain/vee/vee';
+import type { RecompositionRecord } from '../store/recompositions';
+import { hostOf, takeSnapshot } from '../store/snapshot';
+import { BlueprintReader } from './blueprint-reader';
+import { decide } from './decide';
+import type { SiteDeps } from './deps';
+import { toLiving } from './living';
+import type { PlannedMove } from './moves';
+import { serviceOf, toDeployment } from './planning';
+import { enterPhase } from './service-records';
+
+const MOST_ATTEMPTS = 5;
+
+interface OnService {
+  readonly operationId: OperationId;
+  readonly serviceId: ServiceId;
+}
+
+interface OnWave extends OnService {
+  /** From 0. */
+  readonly wave: number;
+}
+
+const outlineOf = (
+  { waves }: RecompositionRecord,
+  onFailure: OnFailure,
+  former: RecompositionOutline['former'],
+): RecompositionOutline => ({
+  waves: waves.length,
+  moves: waves.some((w) => w.move !== undefined),
+  onFailure,
+  former,
+});
+
+/** Activities of a re-composition: how it goes, wave by wave, and how far the service's record has come with it. */
+export function createRecompositionActivities(deps: SiteDeps) {
+  const { store } = deps;
+  const reader = new BlueprintReader(store);
+
+  async function recordOf(operationId: OperationId): Promise<RecompositionRecord> {
+    const record = await store.recompositions.get(operationId);
+    if (!record) throw new SluiceError('not-found', `${operationId} has no plan.`);
+    return record;
+  }
+
+  async function veeOf(id: VeeId): Promise<VeeRecord> {
+    const vee = await store.vees.get(id);
+    if (!vee) throw new SluiceError('not-found', `There is no VEE ${id}.`);
+    return vee;
+  }
+
+  async function digestOf(operationId: OperationId): Promise<string> {
+    const digest = (await store.operations.get(operationId))?.params.manifestDigest;
+    if (digest === undefined) throw new SluiceError('not-found', `${operationId} names no manifest.`);
+    return digest;
+  }
+
+  async function handingOf({ operationId, serviceId }: OnService): Promise<Handing> {
+    const service = await serviceOf(store, serviceId);
+    const { waves } = await recordOf(operationId);
+    const [current, wanted] = await Promise.all([
+      store.services.manifest(service.manifestDigest),
+      reader.manifest(operationId),
+    ]);
+    return { service, current, wanted, waves };
+  }
+
+  return {
+    /** Decides everything, and plays it through, before anything changes. A repeat finds what was decided. */
+    async planRecomposition({ operationId, serviceId }: OnService): Promise<RecompositionOutline> {
+      const wanted = await reader.manifest(operationId);
+      const { onFailure } = updatePolicyOf(wanted);
+      const kept = await store.recompositions.get(operationId);
+      const service = await serviceOf(store, serviceId);
+      const former = service.recomposition ?? null;
+      if (kept) return outlineOf(kept, onFailure, former);
+      const current = await store.services.manifest(service.manifestDigest);
+      const now = deps.now();
+      const [members, snapshot] = await Promise.all([
+        store.vees.find({ serviceId, living: true }),
+        takeSnapshot(store, now),
+      ]);
+      const { instances } = service;
+      const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+      if (plan.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(plan));
+      const played = rehearse(
+        snapshot,
+        { service, current, wanted, waves: plan.waves },
+        members,
+        deps.placementPolicy,
+        {
+          now,
+          seed: operationId,
+          blueprintId: makeBlueprintId(derivedEntropy(operationId, 'rehearsal')),
+          operationId,
+        },
+      );
+      if (played.kind === 'infeasible')
+        throw new SluiceError(
+          'placement-infeasible',
+          `Wave ${played.wave + 1} of ${plan.waves.length}: ${refusalSummary(played.why)}`,
+        );
+      const { kind: _, ...decided } = plan;
+      const record = { ...decided, id: operationId, serviceId, createdAt: now };
+      return outlineOf(await store.recompositions.put(record), onFailure, former);
+    },
+
+    async enterRecomposition({ operationId, serviceId }: OnService): Promise<void> {
+      const manifestDigest = await digestOf(operationId);
+      await enterPhase(deps, {
+        serviceId,
+        operationId,
+        phase: 'recomposing',
+        change: { recomposition: { manifestDigest, operationId } },
+      });
+    },
+
+    /** Undo of `enterRecomposition`: all else was undone by now. */
+    leaveRecomposition: ({
+      operationId,
+      serviceId,
+      former = null,
+    }: OnService & Partial<Pick<RecompositionOutline, 'former'>>) =>
+      enterPhase(deps, { serviceId, operationId, phase: 'operating', change: { recomposition: former } }),
+
+    /** It failed, and what was done stays: the service is of both manifests from now on. */
+    keepRecomposition: ({ operationId, serviceId }: OnService) =>
+      enterPhase(deps, { serviceId, operationId, phase: 'operating' }),
+
+    async commitRecomposition({ operationId, serviceId }: OnService): Promise<void> {
+      const { instances } = await recordOf(operationId);
+      const manifestDigest = await digestOf(operationId);
+      await enterPhase(deps, {
+        serviceId,
+        operationId,
+        phase: 'operating',
+        change: { manifestDigest, manifestOperationId: operationId, instances, recomposition: null },
+      });
+    },
+
+    /** What is to be done in one wave, as its executor needs it: a slice, since the whole may be large. */
+    async recompositionWave({ operationId, wave }: OnWave): Promise<WaveWork> {
+      const { waves } = await recordOf(operationId);
+      const wanted = await reader.manifest(operationId);
+      const { resizes = [], move, creates = [], destroys = [] } = waves[wave] ?? {};
+      const living = async (veeId: VeeId): Promise<LivingVee> => toLiving(store, await veeOf(veeId));
+      const resized = await Promise.all(resizes.map(living));
+      const moved = move && (await living(move));
+      const names = new Set([...resized, ...(moved ? [moved] : [])].map((v) => v.component));
+      const made = wanted.components
+        .filter((c) => names.has(c.name))
+        .map((c): [string, MemberMaking] => {
+          const { capacity, readiness } = templateOf(wanted, c);
+          return [c.name, { capacity, readiness }];
+        });
+      return {
+        resizes: resized,
+        made: Object.fromEntries(made),
+        ...(moved ? { move: moved } : {}),
+        creates: creates.length,
+        destroys: await Promise.all(destroys.map(living)),
+      };
+    },
+
+    /** Places a wave's new VEEs. */
+    async planWave({
+      operationId,
+      serviceId,
+      wave,
+      attempt,
+    }: OnWave & { attempt: number }): Promise<Deployment> {
+      const handing = await handingOf({ operationId, serviceId });
+      const request = creationRequest(handing, wave, operationId);
+      const blueprint = await decide(deps, operationId, request, 'wave', wave, attempt);
+      return toDeployment(store, blueprint, handing.wanted, await serviceOf(store, serviceId));
+    },
+
+    /** Chooses where a member goes and takes the capacity there; a repeat finds what it took. */
+    async planMove({ operationId, serviceId, wave, veeId }: OnWave & { veeId: VeeId }): Promise<PlannedMove> {
+      const vee = await veeOf(veeId);
+      const handing = await handingOf({ operationId, serviceId });
+      const { fingerprint } = await hostOf(store, vee.hostId);
+      const request = moveRequest(handing, wave, vee, { id: vee.hostId, driver: fingerprint.driver });
+      const amount = new Map([[veeId as string, vee.template.capacity]]);
+      const held = (await store.hosts.all()).find((h) => h.reservations[veeId]?.operationId === operationId);
+      let hostId = held?.id;
+      for (let attempt = 1; hostId === undefined && attempt <= MOST_ATTEMPTS; attempt++) {
+        const blueprint = await decide(deps, operationId, request, 'move', veeId, attempt);
+        const chosen = blueprint.assignments[0]?.hostId;
+        if (chosen && (await store.hosts.reserve(chosen, operationId, amount, deps.now()))) hostId = chosen;
+      }
+      if (hostId === undefined)
+        throw new SluiceError('placement-race', `Other plans kept taking the capacity for ${veeId}.`);
+      const target = await hostOf(store, hostId);
+      return {
+        veeId,
+        component: vee.component,
+        index: vee.index,
+        hostId,
+        epoch: await store.vees.nextEpoch(veeId, operationId),
+        fromHostId: vee.hostId,
+        fromEpoch: vee.epoch,
+        agentQueue: agentTaskQueue(target.siteId, target.agentId),
+        mode: fingerprint.capabilities.migration === 'cold' ? 'cold' : 'pre-copy',
+      };
+    },
+
+    /** Places that members were moved away from were kept for them: now nothing goes back any more. */
+    async releaseLeftPlaces({ operationId }: OnService): Promise<void> {
+      const moved = (await recordOf(operationId)).waves.flatMap((w) => w.move ?? []);
+      const hosts = await store.hosts.all();
+      for (const veeId of moved) {
+        const vee = await store.vees.get(veeId);
+        for (const host of hosts)
+          if (host.reservations[veeId] && vee?.hostId !== host.id) await store.hosts.release(host.id, veeId);
+      }
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { makeBlueprintId, type OperationId } from '../domain/ids';
+import type { Manifest } from '../domain/manifest/schema';
+import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
+import { describeBlocks, type Recomposition, recompose } from '../domain/service/recompose';
+import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
+import { rehearse } from '../domain/service/rehearsal';
+import type { ServiceRecord } from '../domain/service/service';
+import type { Identity } from '../store/identities';
+import { takeSnapshot } from '../store/snapshot';
+import type { ApiDeps } from './deps';
+import { planOf } from './dry-run';
+import type { Answer } from './route';
+
+const OPERATION = 'service.recompose';
+
+/**
+ * The difference between a service and a manifest, as a plan: made and played through by the very functions that
+ * the operation uses.
+ * @throws SluiceError `transition-illegal` when a VEE that would change can't
+ */
+export async function planRecomposition(
+  { store, placementPolicy }: ApiDeps,
+  identity: Identity,
+  service: ServiceRecord,
+  wanted: Manifest,
+  operationId: OperationId,
+): Promise<Answer> {
+  const now = Date.now();
+  const [current, members, snapshot] = await Promise.all([
+    store.services.manifest(service.manifestDigest),
+    store.vees.find({ serviceId: service.id, living: true }),
+    takeSnapshot(store, now),
+  ]);
+  const { id: serviceId, instances } = service;
+  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+  if (plan.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(plan));
+  const played = rehearse(
+    snapshot,
+    { service, current, wanted, waves: plan.waves },
+    members,
+    placementPolicy,
+    {
+      now,
+      seed: operationId,
+      blueprintId: makeBlueprintId(derivedEntropy(operationId, 'rehearsal')),
+      operationId,
+    },
+  );
+  const operator = identity.role === 'operator';
+  const told = operator ? plan : publicly(plan);
+  const { members: actions, creations, waves } = told;
+  if (played.kind === 'infeasible') {
+    const where = `wave ${played.wave + 1} of ${waves.length}`;
+    const why = operator ? refusalSummary(played.why) : refusalCounts(played.why);
+    return {
+      status: 200,
+      body: {
+        dryRun: true,
+        operation: OPERATION,
+        feasible: false,
+        steps: describeRecomposition(told),
+        actions,
+        creations,
+        why: `${where}: ${why}`,
+        ...(operator ? { refusals: played.why.unplaced } : {}),
+      },
+    };
+  }
+  if (waves.length === 0) return planOf(OPERATION, [], { actions, creations, waves });
+  return planOf(OPERATION, describeRecomposition(told, played), { actions, creations, waves });
+}
+
+function publicly(plan: Recomposition): Recomposition {
+  return { ...plan, members: plan.members.map((m) => ({ ...m, reasons: m.reasons.map(forTenants) })) };
+}

@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import type { ApiClient, OperationView } from '../client';
+import { clientOf, conclude, globals } from '../context';
+import { CliError } from '../exit-codes';
+import { readManifestFile } from './services';
+
+const YAML = 'application/yaml';
+
+interface ApplyOptions {
+  readonly file: string;
+  readonly tenant?: string;
+  readonly dryRun: boolean;
+  readonly wait: boolean;
+}
+
+/** A manifest is applied: to nothing, which makes a service, or to a service, which becomes as it says. */
+export function registerApplyCommands(program: Command): void {
+  for (const verb of ['plan', 'apply'] as const)
+    program
+      .command(verb)
+      .description(
+        verb === 'plan'
+          ? 'show what a manifest would change: where VEEs would be placed, and what becomes of those that are there'
+          : 'make a service from its manifest, or re-compose the one that is there',
+      )
+      .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
+      .option('--tenant <name>', 'whose service it is (operators must say)')
+      .option('--dry-run', 'plan only', verb === 'plan')
+      .option('--no-wait', 'return as soon as it has started')
+      .option('-w, --watch', 'follow it to its end (the default)')
+      .action(async (options: ApplyOptions, command: Command) => {
+        const client = await clientOf(command);
+        const manifest = await readManifestFile(options.file);
+        const say = (line: string) => {
+          if (!globals(command).json) console.log(line);
+        };
+        await conclude(command, client, await apply(client, manifest, options, say), options.wait);
+      });
+}
+
+async function apply(
+  client: ApiClient,
+  manifest: string,
+  { tenant, dryRun }: ApplyOptions,
+  say: (line: string) => void,
+): Promise<unknown> {
+  const query = new URLSearchParams({ dryRun: String(dryRun), ...(tenant ? { tenant } : {}) });
+  const recompose = (serviceId: string) =>
+    client.write('PUT', `/v1/services/${serviceId}?dryRun=${dryRun}`, manifest, YAML);
+  let answer: OperationView;
+  try {
+    answer = await client.write('POST', `/v1/services?${query}`, manifest, YAML);
+  } catch (error) {
+    const serviceId = existing(error);
+    if (serviceId === undefined) throw error;
+    say(`${serviceId} is there with another manifest: ${dryRun ? 'the difference' : 're-composing it'}.`);
+    return recompose(serviceId);
+  }
+  // What failed was given up alone, and the rest operates: the same manifest again makes good what is missing.
+  if (answer.state !== 'stuck' || answer.endedAt === undefined) return answer;
+  say(`${answer.kind} ${answer.id} was kept although parts of it failed: making good what is missing.`);
+  return recompose(answer.serviceId);
+}
+
+function existing(error: unknown): string | undefined {
+  if (!(error instanceof CliError)) return undefined;
+  const { code, serviceId } = (error.problem ?? {}) as { code?: unknown; serviceId?: unknown };
+  return code === 'already-exists' && typeof serviceId === 'string' ? serviceId : undefined;
+}

@@ -1,0 +1,55 @@
+import type { HostId, ServiceId, VeeId } from '../ids';
+import type { Manifest } from '../manifest/schema';
+import { bound, conflict, constraintName, constraintsOf, hostRefusal } from '../placement/constraints';
+import type { Constraint, SnapshotHost } from '../placement/model';
+import type { VeeRecord } from '../vee/vee';
+import type { ChangeReason } from './recompose-reasons';
+
+/**
+ * Members that can't stay where they are under a manifest's constraints, each with the first reason. Of those that
+ * only can't be there *together*, as few as a simple rule finds are named: what is bound gathers where most of it
+ * is, and of two that must be apart the one that comes later in the list goes.
+ */
+export function misplaced(
+  serviceId: ServiceId,
+  manifest: Manifest,
+  members: readonly VeeRecord[],
+  hosts: readonly SnapshotHost[],
+): Map<VeeId, ChangeReason> {
+  const constraints = constraintsOf(manifest, serviceId);
+  const hostById = new Map<HostId, SnapshotHost>(hosts.map((h) => [h.id, h]));
+  const found = new Map<VeeId, ChangeReason>();
+  const blame = (c: Constraint, { id }: VeeRecord, because: string) => {
+    if (!found.has(id)) found.set(id, { reason: 'constraint', constraint: constraintName(c), because });
+  };
+  const staying = () => members.filter((v) => !found.has(v.id));
+
+  for (const vee of staying()) {
+    const host = hostById.get(vee.hostId);
+    for (const c of host ? constraints : []) {
+      const refusal = host && hostRefusal(c, vee, host);
+      if (refusal?.reason === 'constraint') blame(c, vee, `${vee.hostId}: ${refusal.because}`);
+    }
+  }
+  for (const c of constraints) {
+    const tied = staying().filter((v) => bound(c, v, v));
+    const anchor = mostFrequent(tied.map((v) => v.hostId));
+    for (const vee of tied) if (vee.hostId !== anchor) blame(c, vee, `the others are on ${anchor}`);
+  }
+  const settled: VeeRecord[] = [];
+  for (const vee of staying()) {
+    const clash = settled.find(
+      (other) => other.hostId === vee.hostId && constraints.some((c) => conflict(c, vee, other)),
+    );
+    const broken = clash && constraints.find((c) => conflict(c, vee, clash));
+    if (clash && broken) blame(broken, vee, `${clash.component}/${clash.index} is on ${vee.hostId} too`);
+    else settled.push(vee);
+  }
+  return found;
+}
+
+function mostFrequent(hosts: readonly HostId[]): HostId | undefined {
+  const count = new Map<HostId, number>();
+  for (const h of hosts) count.set(h, (count.get(h) ?? 0) + 1);
+  return [...count].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
+}

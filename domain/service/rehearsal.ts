@@ -1,0 +1,173 @@
+import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import { templateOf } from '../manifest/components';
+import type { Manifest } from '../manifest/schema';
+import { handoverConstraints } from '../placement/constraints';
+import type {
+  Assignment,
+  Blueprint,
+  Infeasible,
+  PlacementRequest,
+  PlanContext,
+  Policy,
+  Snapshot,
+} from '../placement/model';
+import { plan } from '../placement/plan';
+import { additionRequest } from '../placement/request';
+import { add, type Capacity, subtract, ZERO } from '../units';
+import type { VeeRecord } from '../vee/vee';
+import type { Wave } from './recompose-waves';
+
+/** What places a wave's VEEs: the same for the rehearsal and for the wave itself. */
+export interface Handing {
+  readonly service: { readonly id: ServiceId; readonly tenantId: TenantId };
+  readonly current: Manifest;
+  readonly wanted: Manifest;
+  readonly waves: readonly Wave[];
+}
+
+/** New members of one wave. What is still on its way out by then is not held against what only they must obey. */
+export function creationRequest(handing: Handing, wave: number, operationId: OperationId): PlacementRequest {
+  const { service, wanted, waves } = handing;
+  const byComponent = new Map<string, number[]>();
+  for (const { component, index } of waves[wave]?.creates ?? [])
+    byComponent.set(component, [...(byComponent.get(component) ?? []), index]);
+  const additions = [...byComponent].map(([component, indices]) => ({ component, indices }));
+  const { vees } = additionRequest(wanted, service, operationId, additions);
+  return { vees, ...handover(handing, wave) };
+}
+
+/** A new place for a member that the new manifest drives away from its own. */
+export function moveRequest(
+  handing: Handing,
+  wave: number,
+  vee: VeeRecord,
+  source: { readonly id: HostId; readonly driver: string },
+): PlacementRequest {
+  const { id, tenantId, serviceId, component, index, template } = vee;
+  const moving = { from: source.id, away: true, driver: source.driver };
+  return {
+    vees: [
+      { id, tenantId, serviceId, component, index, need: template.capacity, image: template.image, moving },
+    ],
+    ...handover(handing, wave),
+  };
+}
+
+function handover(
+  { service, current, wanted, waves }: Handing,
+  wave: number,
+): Pick<PlacementRequest, 'constraints' | 'handover'> {
+  const { constraints, fresh } = handoverConstraints(current, wanted, service.id);
+  const leaving = new Set(waves.slice(wave).flatMap((w) => (w.move ? [...w.destroys, w.move] : w.destroys)));
+  return { constraints, handover: { leaving, fresh } };
+}
+
+export interface Rehearsed {
+  readonly kind: 'feasible';
+  /** By wave: where each VEE that is moved or made would go. */
+  readonly waves: readonly { readonly move?: Assignment; readonly creates: readonly Assignment[] }[];
+}
+
+/** Nothing fits in some wave; `wave` counts from 0. */
+export interface Unrehearsed {
+  readonly kind: 'infeasible';
+  readonly wave: number;
+  readonly why: Infeasible;
+}
+
+/**
+ * Plays a re-composition through on a snapshot, wave by wave: what can't be placed is then known before anything
+ * was changed. Each wave is planned once more when its turn comes, since others place VEEs meanwhile.
+ */
+export function rehearse(
+  snapshot: Snapshot,
+  handing: Handing,
+  members: readonly VeeRecord[],
+  policy: Policy,
+  context: PlanContext,
+): Rehearsed | Unrehearsed {
+  const { waves } = handing;
+  const stage = new Stage(snapshot, handing.wanted, members);
+  const played: { move?: Assignment; creates: readonly Assignment[] }[] = [];
+  for (const [i, wave] of waves.entries()) {
+    for (const id of wave.resizes) stage.resize(id);
+    const move = moveOf(wave, i);
+    if (move?.kind === 'infeasible') return { kind: 'infeasible', wave: i, why: move };
+    if (move && wave.move) stage.move(wave.move, move);
+    const made = plan(stage.snapshot, creationRequest(handing, i, context.operationId), policy, context);
+    if (made.kind === 'infeasible') return { kind: 'infeasible', wave: i, why: made };
+    stage.create(made, handing);
+    for (const id of wave.destroys) stage.destroy(id);
+    const to = move?.assignments[0];
+    played.push({ creates: made.assignments, ...(to ? { move: to } : {}) });
+  }
+  return { kind: 'feasible', waves: played };
+
+  function moveOf({ move }: Wave, wave: number): Blueprint | Infeasible | undefined {
+    const vee = move && stage.member(move);
+    const source = stage.snapshot.hosts.find((h) => h.id === vee?.hostId);
+    return vee && source && plan(stage.snapshot, moveRequest(handing, wave, vee, source), policy, context);
+  }
+}
+
+/** A snapshot as it changes in the course of the play. Mutable, private to one rehearsal. */
+class Stage {
+  snapshot: Snapshot;
+  private readonly members: Map<VeeId, VeeRecord>;
+  private readonly templates: ReadonlyMap<string, VeeRecord['template']>;
+
+  constructor(snapshot: Snapshot, wanted: Manifest, members: readonly VeeRecord[]) {
+    this.snapshot = snapshot;
+    this.members = new Map(members.map((v) => [v.id, v]));
+    this.templates = new Map(wanted.components.map((c) => [c.name, templateOf(wanted, c)]));
+  }
+
+  member(id: VeeId): VeeRecord | undefined {
+    return this.members.get(id);
+  }
+
+  resize(id: VeeId): void {
+    const vee = this.members.get(id);
+    const template = vee && this.templates.get(vee.component);
+    if (!vee || !template) return;
+    this.hold(vee.hostId, subtract(template.capacity, vee.template.capacity));
+    this.members.set(id, { ...vee, template });
+  }
+
+  move(id: VeeId, { assignments }: Blueprint): void {
+    const vee = this.members.get(id);
+    const hostId = assignments[0]?.hostId;
+    if (!vee || !hostId) return;
+    // Its old place stays reserved for it until the end: the whole may go back.
+    this.hold(hostId, vee.template.capacity);
+    this.members.set(id, { ...vee, hostId });
+    this.snapshot = {
+      ...this.snapshot,
+      vees: this.snapshot.vees.map((v) => (v.id === id ? { ...v, hostId } : v)),
+    };
+  }
+
+  create({ assignments }: Blueprint, { service }: Handing): void {
+    for (const { veeId, component, hostId } of assignments) {
+      this.hold(hostId, this.templates.get(component)?.capacity ?? ZERO);
+      const vee = { id: veeId, tenantId: service.tenantId, serviceId: service.id, component, hostId };
+      this.snapshot = { ...this.snapshot, vees: [...this.snapshot.vees, vee] };
+    }
+  }
+
+  destroy(id: VeeId): void {
+    const vee = this.members.get(id);
+    if (!vee) return;
+    this.hold(vee.hostId, subtract(ZERO, vee.template.capacity));
+    this.snapshot = { ...this.snapshot, vees: this.snapshot.vees.filter((v) => v.id !== id) };
+  }
+
+  private hold(hostId: HostId, amount: Capacity): void {
+    this.snapshot = {
+      ...this.snapshot,
+      hosts: this.snapshot.hosts.map((h) =>
+        h.id === hostId ? { ...h, reserved: add(h.reserved, amount) } : h,
+      ),
+    };
+  }
+}
