@@ -163,7 +163,7 @@ async function recordMaintenance(client: ApiClient, { keep, run }: Keeper, syste
     await client.write('POST', '/v1/hosts/host-1/drain', { immovable: 'restart' }),
   );
   for (const child of await client.list<OperationView>('/v1/operations', { parent: drain.id }))
-    await keep(child.kind.replace('service.', ''), operationWorkflowId(child.id as OperationId));
+    await keep(child.kind.replace('service.', 'several-'), operationWorkflowId(child.id as OperationId));
   await run('restore-host', await client.write('POST', '/v1/hosts/host-1/restore'));
   await keep('host-entity', hostWorkflowId('home' as SiteId, 'host-1' as HostId));
 
