@@ -161,7 +161,7 @@ describe('docs/cases.md', () => {
       .filter((l) => l.startsWith('| ') && !/^\| (case|-+) /.test(l));
     expect(rows.length).toBeGreaterThan(10);
     for (const row of rows) {
-      const [, path, title] = /\| `(test\/[^`]+)`: "(.*)" \|$/.exec(row) ?? [];
+      const [, path, title] = /\| `(test\/[^`]+)`: "(.*)" +\|$/.exec(row) ?? [];
       if (path && title) expect([row, read(path).includes(title)]).toEqual([row, true]);
       else expect(row).toMatch(/\| pending\b/);
     }
