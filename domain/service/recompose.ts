@@ -226,18 +226,24 @@ function named(
   });
 }
 
-/** Dependants change after what they depend on: so what is new starts beside what is new. */
+/**
+ * Dependants change after what they depend on: so what is new starts beside what is new. What grows where it is comes
+ * before all: it was judged by the room that is there now, which nothing that is placed later may take.
+ */
 function inStartOrder(wanted: Manifest, changes: ReadonlyMap<string, ComponentChange>): Wave[] {
   const order = startLevels(
     wanted.components.map((c) => c.name),
     wanted.topology.dependencies,
   );
   const levels = order.kind === 'levels' ? order.levels : [];
-  return levels.flatMap((level) => {
+  const grows = (wave: Wave) => wave.resizes.length > 0;
+  const first = sideBySide([...changes.values()].map((c) => componentWaves(c).filter(grows)));
+  const rest = levels.flatMap((level) => {
     const lanes = level.flatMap((name) => changes.get(name) ?? []);
     const moves = lanes.flatMap((c) => c.moves).map((move) => ({ ...EMPTY_WAVE, move }));
-    return [...moves, ...sideBySide(lanes.map(componentWaves))];
+    return [...moves, ...sideBySide(lanes.map((c) => componentWaves(c).filter((w) => !grows(w))))];
   });
+  return [...first, ...rest];
 }
 
 /** Components of one level change at the same time. */
