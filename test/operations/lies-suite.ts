@@ -202,9 +202,11 @@ class Lane {
     this.prefix = `l${index}`;
     this.hosts = site.hostIds.slice(index * HOSTS_A_LANE, (index + 1) * HOSTS_A_LANE);
     const allowHosts = this.hosts;
-    const assignment = ['db', 'app'].map((component) => ({ component, allowHosts }));
     this.site = Object.assign(Object.create(site) as TestSite, {
-      apply: (manifest: Json) => site.apply({ ...manifest, placement: { assignment } }),
+      apply: (manifest: Json) => {
+        const assignment = manifest.components.map((c: Json) => ({ component: c.name, allowHosts }));
+        return site.apply({ ...manifest, placement: { assignment } });
+      },
     });
   }
 

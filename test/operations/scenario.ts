@@ -29,6 +29,8 @@ export interface Scenario {
   endingsWhenFailed?(step: Step): readonly Ending[] | undefined;
   /** How it may end when processes are killed under it. Completed, unless said otherwise. */
   readonly endingsWhenKilled?: readonly Ending[];
+  /** Undone, it does not take back what it had moved by then: each VEE runs, wherever that is. */
+  readonly leavesMoved?: boolean;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
 }

@@ -97,6 +97,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'host.drain',
     alone: true,
+    leavesMoved: true,
     prepare: async (site, name) => hostOfDb(site, await operating(site, name)),
     start: (site, hostId) => site.post(`/v1/hosts/${hostId}/drain`, {}),
     endingsWhenFailed: ({ activity }) => (activity === 'verifyDrained' ? ['stuck'] : ['undone']),
@@ -104,6 +105,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'host.restore',
     alone: true,
+    leavesMoved: true,
     prepare: async (site, name) => {
       const hostId = await hostOfDb(site, await operating(site, name));
       await site.done(await site.post(`/v1/hosts/${hostId}/drain`, {}));

@@ -14,9 +14,11 @@ export async function look(site: TestSite): Promise<Sight> {
 
 /**
  * All of a service that an operation has to leave as it was when it is undone, as it is recorded and as it is on the
- * hosts. Counters and clocks go on.
+ * hosts. Counters, epochs and clocks go on.
+ * @param places is where its VEEs are a part of it?
  */
-export async function stateOf(site: TestSite, name: string, sight: Sight): Promise<Json[]> {
+export async function stateOf(site: TestSite, name: string, sight: Sight, places: boolean): Promise<Json[]> {
+  const placeOf = ({ hostId }: { hostId: string }) => (places ? hostId : 'somewhere');
   const { body } = await site.get(`/v1/services?name=${name}&limit=200`);
   const living = body.items.filter((s: Json) => s.phase !== 'decommissioned');
   return Promise.all(
@@ -26,14 +28,18 @@ export async function stateOf(site: TestSite, name: string, sight: Sight): Promi
       return {
         ...{ id, phase, instances, manifestDigest },
         vees: vees.map((v) => ({
-          ...{ id: v.id, component: v.component, index: v.index, state: v.state, hostId: v.hostId },
+          ...{ id: v.id, component: v.component, index: v.index, state: v.state, hostId: placeOf(v) },
           ...{ capacity: v.capacity, image: v.image, transition: v.transition },
         })),
-        onHosts: byId(sight.onHosts.filter((v) => ids.includes(v.veeId))),
+        onHosts: byId(
+          sight.onHosts
+            .filter((v) => ids.includes(v.veeId))
+            .map((v) => ({ veeId: v.veeId, hostId: placeOf(v), state: v.state, capacity: v.capacity })),
+        ),
         reservations: byId(
           sight.reservations
             .filter((r) => ids.includes(r.veeId))
-            .map(({ hostId, veeId, amount }) => ({ hostId, veeId, amount })),
+            .map((r) => ({ hostId: placeOf(r), veeId: r.veeId, amount: r.amount })),
         ),
       };
     }),
