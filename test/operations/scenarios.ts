@@ -130,8 +130,7 @@ export const SCENARIOS: readonly Scenario[] = [
       return id;
     },
     start: (site) => site.post('/v1/site/power-up'),
-    endingsWhenFailed: ({ activity }) =>
-      activity === 'openSite' || activity === 'endShutdown' ? ['stuck'] : ['undone'],
+    endingsWhenFailed: ({ activity }) => (activity === 'listToWake' ? ['undone'] : ['stuck']),
   },
 ];
 

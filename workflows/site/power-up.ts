@@ -18,6 +18,8 @@ export function powerUpSite(input: OperationInput): Promise<OperationOutcome> {
       run: () => site.openSite(),
     });
     const groups = await operation.step({ name: 'list', run: () => site.listToWake() });
+    // What wakes serves somebody at once: from here on it only goes forward.
+    operation.pointOfNoReturn();
     for (const group of groups)
       await inParallel(group, async ({ serviceId, name }) => {
         const end = await runChild(operation, `wake ${name}`, {
@@ -28,7 +30,6 @@ export function powerUpSite(input: OperationInput): Promise<OperationOutcome> {
         });
         if (end.error && end.state !== 'completed') operation.note({ about: name, error: end.error });
       });
-    operation.pointOfNoReturn();
     await operation.step({ name: 'up', run: () => site.endShutdown({ operationId }) });
   });
 }
