@@ -1,3 +1,0 @@
-import { matrixPart } from './matrix-suite';
-
-matrixPart(1, 2);
