@@ -117,7 +117,7 @@ describe('sluice demo', () => {
       ['service.decommission', 'completed'],
     ]);
     expect(result.usage).toHaveLength(5);
-    expect(result.invariants).toMatchObject({ checked: 7, violations: [] });
+    expect(result.invariants).toMatchObject({ checked: 9, violations: [] });
     expect(stderr).toMatch(/kill -9 \d+ \(site worker\)/);
     await rm(dataDir, { recursive: true, force: true });
   }, 120_000);
