@@ -39,7 +39,8 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
     if (openOperations && still > patience)
       violations.push(`${o.id} is ${o.state} and has not moved for ${still} ms: at ${currentStep(o)}`);
   }
-  return { checked: underWay.length + (openOperations?.size ?? 0), violations };
+  // Each record is held against Temporal's list, and each of that list against the records.
+  return { checked: openOperations ? operations.length + openOperations.size : 0, violations };
 }
 
 function lastMove({ createdAt, startedAt = createdAt, steps }: OperationRecord): number {

@@ -7,6 +7,7 @@ import { exitCodeOf } from '../../cli/exit-codes';
 import { createProgram } from '../../cli/program';
 import { ERROR_CODES } from '../../domain/errors';
 import { manifestOf } from '../support/manifests';
+import { SimulatedHosts } from '../support/simulated-hosts';
 import { TestSite } from '../support/site';
 
 const SLUICE = join(process.cwd(), 'bin', 'sluice');
@@ -98,6 +99,37 @@ describe('the command line', () => {
     const deleted = JSON.parse((await run('--json', 'delete', 'service', 'shop')).out);
     expect(deleted).toMatchObject({ kind: 'service.decommission', state: 'completed' });
   }, 120_000);
+
+  it('finds drift, says what it would do, mends it, and lists what it has found', async () => {
+    await run('apply', '-f', manifest, '--tenant', 'acme');
+    const app = JSON.parse((await run('--json', 'get', 'vee', 'shop/app/0')).out);
+    expect(await run('reconcile', '--dry-run')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/Plan for site\.reconcile \(nothing was changed\):\n {2}nothing to do/),
+    });
+    await new SimulatedHosts(site).become(app.hostId, app.id, 'EXITED');
+    const step = `start app/0 on ${app.hostId}: wrong-state, recorded ACTIVE, reported EXITED`;
+    await site.until('it is found', 10_000, async () =>
+      (await run('reconcile', '--dry-run')).out.includes(step) ? true : undefined,
+    );
+    expect((await run('reconcile', '--dry-run', '--kind', 'extra', 'missing')).out).toContain(
+      'nothing to do',
+    );
+    expect(JSON.parse((await run('--json', 'reconcile', '--report')).out).state).toBe('completed');
+    expect((await run('get', 'drift')).out).toMatch(
+      /app\/0\s+host-\d\s+wrong-state\s+ACTIVE@1\s+EXITED@1\s+start/,
+    );
+    expect(await run('reconcile', '--host', app.hostId)).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/start app\/0 done[\s\S]*site\.reconcile op-\w+ completed after/),
+    });
+    expect(JSON.parse((await run('--json', 'get', 'drift')).out)).toEqual({ items: [] });
+    expect(await run('reconcile', '--host', 'nowhere')).toMatchObject({ code: 3 });
+    expect(await run('reconcile', '--kind', 'odd')).toMatchObject({ code: 2 });
+    const check = await run('check');
+    expect([check.code, check.out.match(/^[1-9] .* 0$/gm)?.length]).toEqual([0, 9]);
+    await run('delete', 'service', 'shop');
+  }, 60_000);
 
   it('cordons hosts and says why nothing fits, with exit code 6', async () => {
     for (const h of ['host-1', 'host-2', 'host-3'])

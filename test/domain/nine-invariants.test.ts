@@ -287,12 +287,7 @@ describe('the nine invariants', () => {
     });
     expect(report.flatMap((i) => i.violations)).toEqual([]);
     expect(report.map((i) => i.number)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    const checked = checkInvariants({
-      ...sound(),
-      operations: [operation('op-1'), running('op-2', { createdAt: NOW - 500, startedAt: NOW - 500 })],
-    });
-    for (const i of [...report.slice(0, 8), ...checked.slice(8)])
-      expect([i.number, i.checked > 0]).toEqual([i.number, true]);
+    for (const i of report) expect([i.number, i.checked > 0]).toEqual([i.number, true]);
     for (const { title } of report) expect(title.length).toBeGreaterThan(20);
   });
 

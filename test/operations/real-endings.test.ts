@@ -1,6 +1,16 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { containerObstacle } from '../../drivers/container/runtime';
 import type { Json } from '../support/json';
 import { TestSite } from '../support/site';
+
+/** Of the one process that was started with just these arguments. */
+async function pidOf(command: readonly string[]): Promise<number> {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const found = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (found === `${command.join('\0')}\0`) return Number(pid);
+  }
+  throw new Error(`no process runs ${command.join(' ')}`);
+}
 
 /** What really happens to processes: they end by themselves, or never begin. Only containers do that. */
 (containerObstacle() ? describe.skip : describe)('a VEE whose process', () => {
@@ -46,6 +56,25 @@ import { TestSite } from '../support/site';
       (await site.get(`/v1/vees/${vee.id}`)).body.observed === 'ACTIVE' ? true : undefined,
     );
     expect((await events(vee.id)).filter((k: string) => k === 'vee.exited')).toHaveLength(1);
+    await site.done(await site.delete(`/v1/services/${serviceId}`));
+  });
+
+  it('is killed from outside is started again by a reconciliation, as it was', async () => {
+    const seconds = 86_400 + (process.pid % 10_000);
+    const command = ['/bin/sleep', String(seconds)];
+    const { serviceId } = await site.done(await site.apply(serviceOf('killed', command)));
+    const [vee] = await site.vees(serviceId);
+    const before = await pidOf(command);
+    process.kill(before, 'SIGKILL');
+    await site.until('it is told', 10_000, async () =>
+      (await events(vee.id)).includes('vee.exited') ? true : undefined,
+    );
+    const operation = await site.done(await site.post('/v1/reconcile', {}));
+    expect(operation.steps.map((s: Json) => s.name)).toEqual(['look', 'start app/0', 'close app/0']);
+    expect(await pidOf(command)).not.toBe(before);
+    expect((await site.vees(serviceId))[0]).toMatchObject({ hostId: vee.hostId, epoch: vee.epoch });
+    expect(await events(vee.id)).toContain('vee.mended');
+    expect(await site.violations()).toEqual([]);
     await site.done(await site.delete(`/v1/services/${serviceId}`));
   });
 

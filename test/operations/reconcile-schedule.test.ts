@@ -22,7 +22,7 @@ describe('reconciliation on a schedule', () => {
       ],
       environment: { SLUICE_RECONCILE_MILLIS: '1000', SLUICE_ORPHAN_GRACE_MILLIS: '500' },
     });
-    hosts = new SimulatedHosts(site, (hostId) => hostId.replace('host', 'agent'));
+    hosts = new SimulatedHosts(site);
   });
   afterAll(() => site.stop());
 

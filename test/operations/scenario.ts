@@ -31,6 +31,8 @@ export interface Scenario {
   readonly endingsWhenKilled?: readonly Ending[];
   /** Undone, it does not take back what it had moved by then: each VEE runs, wherever that is. */
   readonly leavesMoved?: boolean;
+  /** The test where its steps fail and are repeated: what is left then, its next run mends, which that test knows. */
+  readonly failedIn?: string;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
 }

@@ -8,11 +8,9 @@ import type { TestSite } from './site';
 /** Changes what simulated hosts hold, behind everybody's back: the simulator reads its records at each call. */
 export class SimulatedHosts {
   private readonly site: TestSite;
-  private readonly agentOf: (hostId: string) => string;
 
-  constructor(site: TestSite, agentOf: (hostId: string) => string = () => 'agent') {
+  constructor(site: TestSite) {
     this.site = site;
-    this.agentOf = agentOf;
   }
 
   has(hostId: string, veeId: string): boolean {
@@ -37,7 +35,7 @@ export class SimulatedHosts {
   }
 
   private folder(hostId: string): string {
-    return join(this.site.dataDir, 'agents', this.agentOf(hostId), 'hosts', hostId, 'vees');
+    return join(this.site.hostFolder(hostId), 'vees');
   }
 
   private path(hostId: string, veeId: string): string {
