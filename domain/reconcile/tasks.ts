@@ -41,10 +41,13 @@ export interface EndTask extends OfTask {
   readonly epoch: number;
 }
 
-/** So many tasks a run: the rest is found by the next look. It bounds the run's history and its payloads. */
+/** So much a run: the rest is found by the next look. It bounds the run's history and its payloads. */
 const MOST_TASKS = 100;
+const MOST_FINDINGS = 250;
 /** So many VEEs of a service are made anew by one operation. */
 const MOST_ANEW = 50;
+/** So many of them are named in its label. */
+const MOST_NAMED = 5;
 
 export function tasksOf(
   findings: readonly DriftFinding[],
@@ -60,7 +63,11 @@ export function tasksOf(
     (f) => f.serviceId,
   );
   const anew = [...missing].flatMap(([serviceId, of]) => anewOf(serviceId, of.slice(0, MOST_ANEW), queues));
-  return [...single, ...anew].slice(0, MOST_TASKS);
+  let covered = 0;
+  return [...single, ...anew].slice(0, MOST_TASKS).filter((task) => {
+    covered += task.findings.length;
+    return covered <= MOST_FINDINGS;
+  });
 }
 
 function taskOf(f: DriftFinding, queues: ReadonlyMap<HostId, string>): DriftTask[] {
@@ -89,7 +96,9 @@ function anewOf(
     return agentQueue ? [{ veeId, hostId, agentQueue }] : [];
   });
   if (!serviceId || vees.length === 0) return [];
-  const label = findings.map((f) => f.label ?? f.veeId).join(', ');
+  const labels = findings.map((f) => f.label ?? f.veeId);
+  const more = labels.length > MOST_NAMED ? ` and ${labels.length - MOST_NAMED} more` : '';
+  const label = `${labels.slice(0, MOST_NAMED).join(', ')}${more}`;
   return [{ do: 'make-anew', findings: findings.map((f) => f.id), label, serviceId, vees }];
 }
 

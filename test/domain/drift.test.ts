@@ -280,6 +280,21 @@ describe('a look for drift', () => {
     });
   });
 
+  it('makes no more tasks at once than a workflow may carry', () => {
+    const vees = Array.from({ length: 3_000 }, (_, i) => {
+      const id = `vee-${String(i).padStart(24, '0')}`;
+      const serviceId = `svc-${String(i % 30).padStart(24, '0')}` as typeof SERVICE;
+      return veeRecord(id, 'host-with-a-rather-long-name', { index: i, serviceId });
+    });
+    const phases = new Map(vees.map((v) => [v.serviceId, 'operating' as const]));
+    for (const seen of [[], vees.map((v) => reported(v.id, 1, 'EXITED'))]) {
+      const host = hostRecord('host-with-a-rather-long-name', seen);
+      const tasks = tasksOf(look(driftState(vees, [host], { phases })).findings, [host]);
+      expect(JSON.stringify(tasks).length).toBeLessThan(100 * 1_024);
+      expect(tasks.length).toBeGreaterThan(3);
+    }
+  });
+
   it('makes tasks of what is to be done: the missing of a service together, nothing when only a report is wanted', () => {
     const { findings } = look(
       driftState(

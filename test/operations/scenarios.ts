@@ -39,15 +39,14 @@ const onVee = (
   ...(more.noWayBackFrom ? { noWayBackFrom: more.noWayBackFrom } : {}),
 });
 
-/** Its host gives it less than is recorded, and another has a copy of a migration that nobody remembers. */
-async function drift(site: TestSite, vee: Json): Promise<void> {
+/** One gets less from its host than is recorded; of the other a host has a copy, for a migration that nobody remembers. */
+async function drift(site: TestSite, [small, twice]: readonly Json[]): Promise<void> {
   const hosts = new SimulatedHosts(site);
-  const kept = await hosts.kept(vee.hostId, vee.id);
-  const elsewhere = site.hostIds.find((id) => id !== vee.hostId) ?? '';
-  await hosts.put(elsewhere, { ...kept, state: 'INCOMING' });
-  const { template } = kept.spec;
-  const capacity = { ...template.capacity, memoryMiB: 1 };
-  await hosts.put(vee.hostId, { ...kept, spec: { ...kept.spec, template: { ...template, capacity } } });
+  const { spec, state } = await hosts.kept(small.hostId, small.id);
+  const capacity = { ...spec.template.capacity, memoryMiB: 1 };
+  await hosts.put(small.hostId, { state, spec: { ...spec, template: { ...spec.template, capacity } } });
+  const elsewhere = site.hostIds.find((id) => id !== twice.hostId) ?? '';
+  await hosts.put(elsewhere, { ...(await hosts.kept(twice.hostId, twice.id)), state: 'INCOMING' });
   await site.until('both are reported', 10_000, async () => {
     const { body } = await site.post('/v1/reconcile?dryRun=true', {});
     return body.findings?.length === 2 ? true : undefined;
@@ -154,8 +153,8 @@ export const SCENARIOS: readonly Scenario[] = [
     alone: true,
     failedIn: 'test/operations/reconcile-steps.test.ts',
     prepare: async (site, name) => {
-      const id = await operating(site, name, ONE_VEE);
-      await drift(site, (await site.vees(id))[0]);
+      const id = await operating(site, name);
+      await drift(site, await site.vees(id));
       return id;
     },
     start: (site) => site.post('/v1/reconcile', {}),
