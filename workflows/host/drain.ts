@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { HostOperationInput, OperationNote, OperationOutcome } from '../../domain/operation/operation';
-import { site } from '../lib/activities';
+import { site, siteWait } from '../lib/activities';
 import { runChild } from '../lib/children';
 import { type Operation, runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
@@ -27,7 +27,7 @@ export function drainHost(input: HostOperationInput): Promise<OperationOutcome> 
     await operation.step({
       name: 'verify',
       patient: true,
-      run: () => site.verifyDrained({ operationId, hostId, tolerated: immovable === 'ignore' }),
+      run: () => siteWait.verifyDrained({ operationId, hostId, tolerated: immovable === 'ignore' }),
     });
   });
 }

@@ -1,17 +1,9 @@
-import { ApplicationFailure, proxyActivities } from '@temporalio/workflow';
-import type { SiteActivities } from '../../activities';
+import { ApplicationFailure } from '@temporalio/workflow';
 import { SLA_CLASSES } from '../../domain/manifest/sla-class';
 import type { HostOperationInput, OperationOutcome } from '../../domain/operation/operation';
-import { site } from '../lib/activities';
+import { site, siteWait } from '../lib/activities';
 import { type Operation, runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
-
-/** A fencing command has its own time limit and its own repeats, so the activity's must lie beyond them. */
-const fencing = proxyActivities<Pick<SiteActivities, 'fenceHost'>>({
-  startToCloseTimeout: '1h',
-  heartbeatTimeout: '3s',
-  retry: { initialInterval: '200ms', maximumInterval: '2s' },
-});
 
 /**
  * A host is lost: that is a fact, so this is never undone, only retried. It is fenced first; then what ran there is
@@ -24,7 +16,7 @@ export function recoverHost(input: HostOperationInput): Promise<OperationOutcome
     operation.pointOfNoReturn();
     const fenced = await operation.step({
       name: 'fence',
-      run: () => fencing.fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
+      run: () => siteWait.fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
     });
     if (!fenced) {
       operation.note({
@@ -63,7 +55,7 @@ async function restart(
   await inParallel(
     occupants.filter((o) => o.slaClass === slaClass),
     async ({ serviceId, name }) => {
-      const end = await site.awaitOperation(
+      const end = await siteWait.awaitOperation(
         await site.requestOperation({
           parentId,
           key: `relocate/${serviceId}/${round}`,

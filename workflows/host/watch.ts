@@ -1,11 +1,5 @@
-import { continueAsNew, proxyActivities } from '@temporalio/workflow';
-import type { SiteActivities } from '../../activities';
-
-const { watchSite } = proxyActivities<Pick<SiteActivities, 'watchSite'>>({
-  startToCloseTimeout: '1h',
-  heartbeatTimeout: '3s',
-  retry: { initialInterval: '200ms', maximumInterval: '2s' },
-});
+import { continueAsNew } from '@temporalio/workflow';
+import { siteWait } from '../lib/activities';
 
 /** How many turns of `watchSite` a run makes: a day's, at one turn each ten minutes. */
 const TURNS_A_RUN = 144;
@@ -16,6 +10,6 @@ const TURNS_A_RUN = 144;
  * and Temporal moves the activity to another worker when its heartbeat stops.
  */
 export async function watch(): Promise<void> {
-  for (let turn = 0; turn < TURNS_A_RUN; turn++) await watchSite();
+  for (let turn = 0; turn < TURNS_A_RUN; turn++) await siteWait.watchSite();
   await continueAsNew<typeof watch>();
 }

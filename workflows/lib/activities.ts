@@ -12,15 +12,41 @@ import type { VeeRef } from '../../drivers/contract';
 const HEARTBEAT: Pick<ActivityOptions, 'heartbeatTimeout'> = { heartbeatTimeout: '3s' };
 const RETRY = { initialInterval: '200ms', backoffCoefficient: 1.6, maximumInterval: '2s' } as const;
 
+/** Site activities that wait: `site` has no room for those. */
+type Wait =
+  | 'awaitOperation'
+  | 'awaitSettled'
+  | 'cancelChild'
+  | 'fenceHost'
+  | 'openSite'
+  | 'verifyDrained'
+  | 'watchSite';
+
 /**
  * Activities of the site worker. They are tried until they succeed or fail for good: while the database is
  * away nothing may be undone because of that, and on its return work goes on by itself (invariant 9).
  */
-export const site = proxyActivities<SiteActivities>({
+export const site = proxyActivities<Omit<SiteActivities, Wait>>({
   ...HEARTBEAT,
   startToCloseTimeout: '20s',
   retry: RETRY,
 });
+
+/**
+ * Waits of the site worker: for another operation, for hosts, for a fencing command, which have limits of their own.
+ * The limit here lies beyond those, or a wait would be begun anew for ever and never say that it was in vain.
+ */
+export const siteWait = proxyActivities<Pick<SiteActivities, Wait>>({
+  ...HEARTBEAT,
+  startToCloseTimeout: '1h',
+  retry: RETRY,
+});
+
+/** A host, and the queue of the agent that it is asked through. */
+export interface OnAgent {
+  readonly hostId: HostId;
+  readonly agentQueue: string;
+}
 
 /**
  * Verbs on one host; `summary` is what Temporal's UI shows of them. An agent that is away is waited for up to
@@ -79,7 +105,7 @@ export function waitOnHost(
 
 /** Waits until a VEE serves, as its manifest says how to see it. */
 export function awaitReady(
-  at: { readonly hostId: HostId; readonly agentQueue: string },
+  at: OnAgent,
   ref: VeeRef,
   timing: OperationTiming,
   summary: string,

@@ -1,5 +1,5 @@
 import type { SiteActivities } from '../../activities';
-import { site } from './activities';
+import { site, siteWait } from './activities';
 import type { Steps } from './saga';
 
 type Request = Parameters<SiteActivities['requestOperation']>[0];
@@ -14,7 +14,7 @@ export function runChild(operation: Steps, name: string, call: Omit<Request, 'pa
   return operation.step({
     name,
     interruptible: true,
-    undo: () => site.cancelChild({ parentId, key: call.key }),
-    run: async () => site.awaitOperation(await site.requestOperation({ ...call, parentId })),
+    undo: () => siteWait.cancelChild({ parentId, key: call.key }),
+    run: async () => siteWait.awaitOperation(await site.requestOperation({ ...call, parentId })),
   });
 }

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import { type Deployment, type PlannedVee, veeLabel } from '../../domain/service/deployment';
-import { onHost, onHostUndo, site, waitOnHost } from './activities';
+import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
 import type { Operation } from './operation';
 import { inParallel } from './parallel';
 import type { Steps } from './saga';
@@ -68,39 +68,45 @@ export async function recordDeployment(
 }
 
 export async function deployVee(operation: Steps, deployment: Deployment, vee: PlannedVee): Promise<void> {
-  const { operationId, timing } = operation.input;
+  const { operationId } = operation.input;
   const { veeId, epoch, hostId, component, index } = vee;
   const { tenantId, serviceId } = deployment;
   const template = deployment.templates[component];
   const agentQueue = deployment.queues[hostId];
   if (!template || !agentQueue)
     throw ApplicationFailure.nonRetryable(`The blueprint is not whole for ${component}.`, 'internal');
-  const ref = { veeId, epoch };
   const label = veeLabel(vee);
 
-  await operation.step({
+  const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
+  await bringUp(operation, { hostId, agentQueue }, spec, label);
+  await operation.step({ name: `activate ${label}`, run: () => site.activateVee({ operationId, veeId }) });
+}
+
+/** A VEE that is not there yet is defined, started and waited for; undone, nothing is left of it. */
+export async function bringUp(
+  steps: Steps,
+  at: OnAgent,
+  spec: Parameters<ReturnType<typeof onHost>['defineVee']>[0]['spec'],
+  label: string,
+): Promise<void> {
+  const { timing } = steps.input;
+  const { hostId, agentQueue } = at;
+  const ref = { veeId: spec.veeId, epoch: spec.epoch };
+  await steps.step({
     name: `define ${label}`,
     host: hostId,
     undo: () => onHostUndo(agentQueue, timing, `define ${label}`).destroyVee({ hostId, ref, graceMillis: 0 }),
-    run: () =>
-      onHost(agentQueue, timing, `define ${label}`).defineVee({
-        hostId,
-        spec: { ...ref, tenantId, serviceId, component, index, template },
-      }),
+    run: () => onHost(agentQueue, timing, `define ${label}`).defineVee({ hostId, spec }),
   });
-  await operation.step({
+  await steps.step({
     name: `start ${label}`,
     host: hostId,
     run: () => onHost(agentQueue, timing, `start ${label}`).startVee({ hostId, ref }),
   });
-  const { readiness } = template;
-  const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
-  await operation.step({
+  await steps.step({
     name: `ready ${label}`,
     host: hostId,
     interruptible: true,
-    run: () =>
-      waitOnHost(agentQueue, timing, waitMillis, `ready ${label}`).awaitReady({ hostId, ref, readiness }),
+    run: () => awaitReady(at, ref, timing, `ready ${label}`, spec.template.readiness),
   });
-  await operation.step({ name: `activate ${label}`, run: () => site.activateVee({ operationId, veeId }) });
 }

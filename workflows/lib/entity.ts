@@ -27,7 +27,7 @@ import {
   STATUS_QUERY,
   WITHDRAW_UPDATE,
 } from '../../domain/service/messages';
-import { site } from './activities';
+import { site, siteWait } from './activities';
 import { operationAttributes } from './attributes';
 import { WORKFLOW_OF } from './workflow-of';
 
@@ -105,7 +105,7 @@ class Entity {
       // No longer a child of this run: its record tells how it ended, should its own word not come.
       this.follow(
         op,
-        site.awaitOperation({ operationId: op.operationId }).then(({ operationId, state, error }) => ({
+        siteWait.awaitOperation({ operationId: op.operationId }).then(({ operationId, state, error }) => ({
           operationId,
           state,
           ...(error ? { error } : {}),

@@ -1,9 +1,8 @@
-import type { HostId } from '../../domain/ids';
 import { type LivingVee, veeLabel } from '../../domain/service/deployment';
 import type { MemberMaking } from '../../domain/service/recompose-work';
 import type { Readiness } from '../../domain/vee/vee';
 import type { VeeRef } from '../../drivers/contract';
-import { awaitReady, onHost, onHostUndo, site } from './activities';
+import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
 import { moveBack, moveVee, STEPS_PER_MOVE } from './migration';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
@@ -82,15 +81,10 @@ export async function endMember(steps: Steps, vee: LivingVee): Promise<void> {
   await retireVee(steps, vee);
 }
 
-interface Place {
-  readonly hostId: HostId;
-  readonly agentQueue: string;
-}
-
 async function awaitMember(
   steps: Steps,
   label: string,
-  at: Place & { readonly ref: VeeRef },
+  at: OnAgent & { readonly ref: VeeRef },
   readiness: Readiness,
 ): Promise<void> {
   await steps.step({

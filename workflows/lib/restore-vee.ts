@@ -1,7 +1,7 @@
 import { type LivingVee, veeLabel } from '../../domain/service/deployment';
 import type { Readiness } from '../../domain/vee/vee';
 import type { VeeRef } from '../../drivers/contract';
-import { awaitReady, onHostUndo, site } from './activities';
+import { awaitReady, type OnAgent, onHostUndo, site } from './activities';
 import type { Steps } from './saga';
 
 /** Runs each of its parts once, however often the undo that it belongs to is tried. */
@@ -25,7 +25,7 @@ export function restoration(steps: Steps, vee: LivingVee): () => Promise<void> {
   const ref = { veeId, epoch };
   const label = veeLabel(vee);
 
-  const ready = (at: Parameters<typeof awaitReady>[0], ref: VeeRef, readiness: Readiness) =>
+  const ready = (at: OnAgent, ref: VeeRef, readiness: Readiness) =>
     awaitReady(at, ref, timing, `undo: ready ${label}`, readiness);
 
   async function runsOn(): Promise<boolean> {

@@ -1,6 +1,7 @@
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
-import { onHost, onHostUndo, site, waitOnHost } from '../lib/activities';
+import { onHost, site } from '../lib/activities';
+import { bringUp } from '../lib/deploy';
 import { summarise } from '../lib/failure';
 import { type PlannedMove, planAndReserveMoves } from '../lib/moves';
 import { runOperation } from '../lib/operation';
@@ -53,11 +54,10 @@ async function relocateVee(
   cause: 'host-lost' | 'forced' | 'missing',
 ): Promise<void> {
   const { operationId, timing } = part.input;
-  const { veeId, epoch, hostId, agentQueue } = move;
+  const { veeId, epoch, hostId } = move;
   const label = veeLabel(move);
   const vee = await lockVee(part, veeId, 'relocate', label);
   const { tenantId, serviceId, component, index, template } = vee;
-  const ref = { veeId, epoch };
   if (cause === 'forced') {
     // What is ended can't be brought back as it was: from here on it only goes forward.
     part.cannotReturn();
@@ -81,30 +81,8 @@ async function relocateVee(
       name: `supersede ${label}`,
       run: () => site.supersedeVee({ operationId, veeId, epoch }),
     });
-  await part.step({
-    name: `define ${label}`,
-    host: hostId,
-    undo: () => onHostUndo(agentQueue, timing, `define ${label}`).destroyVee({ hostId, ref, graceMillis: 0 }),
-    run: () =>
-      onHost(agentQueue, timing, `define ${label}`).defineVee({
-        hostId,
-        spec: { ...ref, tenantId, serviceId, component, index, template },
-      }),
-  });
-  await part.step({
-    name: `start ${label}`,
-    host: hostId,
-    run: () => onHost(agentQueue, timing, `start ${label}`).startVee({ hostId, ref }),
-  });
-  const { readiness } = template;
-  const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
-  await part.step({
-    name: `ready ${label}`,
-    host: hostId,
-    interruptible: true,
-    run: () =>
-      waitOnHost(agentQueue, timing, waitMillis, `ready ${label}`).awaitReady({ hostId, ref, readiness }),
-  });
+  const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
+  await bringUp(part, move, spec, label);
   await part.step({
     name: `commit ${label}`,
     run: () => site.commitMove({ operationId, veeId, toHostId: hostId, epoch, step: 'relocate' }),

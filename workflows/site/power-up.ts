@@ -1,5 +1,5 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
-import { site } from '../lib/activities';
+import { site, siteWait } from '../lib/activities';
 import { runChild } from '../lib/children';
 import { runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
@@ -15,7 +15,7 @@ export function powerUpSite(input: OperationInput): Promise<OperationOutcome> {
       name: 'open',
       patient: true,
       undo: () => site.closeSiteAgain(),
-      run: () => site.openSite(),
+      run: () => siteWait.openSite(),
     });
     const groups = await operation.step({ name: 'list', run: () => site.listToWake() });
     // What wakes serves somebody at once: from here on it only goes forward.

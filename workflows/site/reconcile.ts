@@ -1,6 +1,6 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import type { DriftTask } from '../../domain/reconcile/tasks';
-import { onHost, site } from '../lib/activities';
+import { onHost, site, siteWait } from '../lib/activities';
 import { now } from '../lib/clock';
 import { summarise } from '../lib/failure';
 import { type Operation, runOperation } from '../lib/operation';
@@ -52,7 +52,7 @@ async function askFor(operation: Operation, task: Exclude<DriftTask, EndTask>): 
     interruptible: true,
     run: async () => {
       const child = await site.askForMending({ operationId, task });
-      return site.awaitSettled({ operationId: child.operationId, until });
+      return siteWait.awaitSettled({ operationId: child.operationId, until });
     },
   });
   for (const note of end.notes ?? []) operation.note(note);

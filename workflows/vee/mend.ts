@@ -1,7 +1,7 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { type MendingVerb, STARTING_VERBS } from '../../domain/reconcile/model';
 import type { Capacity } from '../../domain/units';
-import { onHost, site, waitOnHost } from '../lib/activities';
+import { awaitReady, onHost, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
@@ -31,16 +31,13 @@ export function mendVee(input: OperationInput): Promise<OperationOutcome> {
         host: hostId,
         run: () => act(verb, capacity, call, (step) => onHost(agentQueue, timing, step)),
       });
-    if (verb && STARTING_VERBS.includes(verb)) {
-      const { readiness } = template;
-      const waitMillis = readiness.kind === 'exec' ? readiness.timeoutMillis : 0;
+    if (verb && STARTING_VERBS.includes(verb))
       await operation.step({
         name: 'ready',
         host: hostId,
         interruptible: true,
-        run: () => waitOnHost(agentQueue, timing, waitMillis, 'ready').awaitReady({ ...call, readiness }),
+        run: () => awaitReady({ hostId, agentQueue }, call.ref, timing, 'ready', template.readiness),
       });
-    }
     await operation.step({
       name: 'conclude',
       run: () => site.concludeMending({ operationId, veeId, ...(verb ? { verb } : {}) }),

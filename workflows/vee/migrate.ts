@@ -1,4 +1,4 @@
-import type { OperationInput, OperationOutcome, OperationParams } from '../../domain/operation/operation';
+import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { tagHost } from '../lib/search-attributes';
@@ -23,7 +23,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
         site.planMigration({
           operationId,
           veeId,
-          ...onlySet(input.params),
+          ...input.params,
         }),
     });
     tagHost(move.target.hostId);
@@ -70,12 +70,4 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       run: () => site.releaseReservation({ hostId: from.hostId, veeId }),
     });
   });
-}
-
-function onlySet({ toHostId, deadlineMillis, onDeadline }: OperationParams) {
-  return {
-    ...(toHostId ? { toHostId } : {}),
-    ...(deadlineMillis === undefined ? {} : { deadlineMillis }),
-    ...(onDeadline ? { onDeadline } : {}),
-  };
 }

@@ -1,5 +1,5 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
-import { onHost, onHostUndo, site, waitOnHost } from '../lib/activities';
+import { awaitReady, onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
@@ -26,21 +26,11 @@ export function restartVee(input: OperationInput): Promise<OperationOutcome> {
       host: hostId,
       run: () => onHost(agentQueue, timing, 'start').startVee(call),
     });
-    const { readiness } = template;
     await operation.step({
       name: 'ready',
       host: hostId,
       interruptible: true,
-      run: () =>
-        waitOnHost(
-          agentQueue,
-          timing,
-          readiness.kind === 'exec' ? readiness.timeoutMillis : 0,
-          'ready',
-        ).awaitReady({
-          ...call,
-          readiness,
-        }),
+      run: () => awaitReady({ hostId, agentQueue }, call.ref, timing, 'ready', template.readiness),
     });
     await operation.step({
       name: 'commit',
