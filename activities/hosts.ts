@@ -3,7 +3,7 @@ import { SluiceError } from '../domain/errors';
 import type { DepartedVee, Fencing } from '../domain/host';
 import type { HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
 import { planReturn, type Return } from '../domain/maintenance/plan';
-import { DEFAULT_SLA_CLASS, type SlaClass } from '../domain/manifest/sla-class';
+import type { SlaClass } from '../domain/manifest/sla-class';
 import { occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
@@ -55,16 +55,15 @@ export function createHostActivities(deps: SiteDeps) {
     abandonMaintenance: ({ hostId, operationId }: OnHost) =>
       store.hosts.abandonMaintenance(hostId, operationId),
 
-    /** Services that have VEEs there, those of the best class first. */
+    /** Services that have VEEs there. */
     async listOccupants({ hostId }: { hostId: HostId }): Promise<Occupant[]> {
       const count = new Map<ServiceId, number>();
       for (const { serviceId } of await livingOn(hostId))
         count.set(serviceId, (count.get(serviceId) ?? 0) + 1);
       return Promise.all(
         [...count].map(async ([serviceId, vees]) => {
-          const { name, manifestDigest } = await serviceOf(store, serviceId);
-          const { slaClass = DEFAULT_SLA_CLASS } = await store.services.manifest(manifestDigest);
-          return { serviceId, name, slaClass, vees };
+          const service = await serviceOf(store, serviceId);
+          return { serviceId, name: service.name, slaClass: await store.services.slaClass(service), vees };
         }),
       );
     },
@@ -128,7 +127,7 @@ export function createHostActivities(deps: SiteDeps) {
     },
 
     async openHost({ hostId, cordoned }: { hostId: HostId; cordoned: boolean }): Promise<void> {
-      await store.hosts.setCordoned(hostId, cordoned, undefined);
+      await store.hosts.setCordoned(hostId, cordoned);
     },
 
     async endMaintenance(call: OnHost): Promise<void> {

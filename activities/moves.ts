@@ -12,6 +12,7 @@ import {
 import type { MigrationMode } from '../domain/migration/estimate';
 import { decideMoves, type LeftVee, type MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
+import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import { hostOf, takeSnapshot } from '../store/snapshot';
@@ -80,6 +81,7 @@ export function createMoveActivities(deps: SiteDeps) {
     async planMoves({ operationId, serviceId, verb, params, attempt }: PlanMoves): Promise<MovePlan> {
       const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'moves', attempt));
       const kept = await store.blueprints.get(blueprintId);
+      if (kept?.kind === 'infeasible') throw new SluiceError('placement-infeasible', refusalSummary(kept));
       const now = deps.now();
       const service = await serviceOf(store, serviceId);
       const question: MoveQuestion = {
@@ -94,7 +96,7 @@ export function createMoveActivities(deps: SiteDeps) {
         budget: deps.migrationBudget,
         context: { now, seed: operationId, blueprintId, operationId },
       };
-      const decision = decideMoves(question, kept?.kind === 'blueprint' ? kept : undefined);
+      const decision = decideMoves(question, kept);
       if (decision.kind === 'infeasible')
         await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
@@ -127,12 +129,8 @@ export function createMoveActivities(deps: SiteDeps) {
     async releaseStray({ blueprintId }: OnMoves): Promise<void> {
       const blueprint = await store.blueprints.get(blueprintId);
       if (blueprint?.kind !== 'blueprint') return;
-      const hosts = await store.hosts.all();
-      for (const { veeId } of blueprint.assignments) {
-        const vee = await store.vees.get(veeId);
-        for (const host of hosts)
-          if (host.reservations[veeId] && vee?.hostId !== host.id) await store.hosts.release(host.id, veeId);
-      }
+      for (const { veeId } of blueprint.assignments)
+        await store.hosts.releaseAll(veeId, { except: (await store.vees.get(veeId))?.hostId });
     },
 
     /** The way back of a VEE that has moved; nothing when it has not, or is back already. */

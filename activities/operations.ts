@@ -10,6 +10,7 @@ import {
   type OperationParams,
   type OperationRecord,
   type OperationState,
+  pendingOperation,
 } from '../domain/operation/operation';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
@@ -72,25 +73,21 @@ export function createOperationActivities(deps: SiteDeps) {
       const { parentId, key, kind, serviceId, veeId, hostId, params } = call;
       const parent = await operationOf(parentId);
       const service = serviceId && (await serviceOf(store, serviceId));
-      const record = await store.operations.create({
-        id: childId(parentId, key),
-        kind,
-        siteId: deps.siteId,
-        parentId,
-        ...(service ? { serviceId: service.id, tenantId: service.tenantId } : {}),
-        ...(veeId ? { veeId } : {}),
-        ...(hostId ? { hostId } : {}),
-        params,
-        state: 'pending',
-        steps: [],
-        done: 0,
-        total: 0,
-        cancellable: true,
-        requestedBy: parent.requestedBy,
-        requestId: parent.requestId,
-        revision: 0,
-        createdAt: deps.now(),
-      });
+      const record = await store.operations.create(
+        pendingOperation({
+          id: childId(parentId, key),
+          kind,
+          siteId: deps.siteId,
+          parentId,
+          ...(service ? { serviceId: service.id, tenantId: service.tenantId } : {}),
+          ...(veeId ? { veeId } : {}),
+          ...(hostId ? { hostId } : {}),
+          params,
+          requestedBy: parent.requestedBy,
+          requestId: parent.requestId,
+          createdAt: deps.now(),
+        }),
+      );
       if (record.state === 'pending')
         try {
           await deps.submit(record);

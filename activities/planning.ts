@@ -130,8 +130,8 @@ export function createPlanningActivities(deps: SiteDeps) {
       const vee = await store.vees.get(veeId);
       if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
       const mode = deadlineMode(vee, await hostOf(store, vee.hostId), deps.migrationBudget, call);
-      const held = (await store.hosts.all()).find((h) => h.reservations[veeId]?.operationId === operationId);
-      const hostId = held?.id ?? (await reserveTarget(vee, operationId, toHostId));
+      const held = await store.hosts.heldBy(operationId, veeId);
+      const hostId = held ?? (await reserveTarget(vee, operationId, toHostId));
       const target = await hostOf(store, hostId);
       const epoch = await store.vees.nextEpoch(veeId, operationId);
       const { tenantId, serviceId, component, index, template } = vee;

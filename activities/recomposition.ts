@@ -1,13 +1,12 @@
-import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
-import { agentTaskQueue, makeBlueprintId, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import { type OnFailure, updatePolicyOf } from '../domain/manifest/policies';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { Deployment, LivingVee } from '../domain/service/deployment';
-import { describeBlocks, recompose } from '../domain/service/recompose';
+import { describeBlocks } from '../domain/service/recompose';
 import type { MemberMaking, RecompositionOutline, WaveWork } from '../domain/service/recompose-work';
-import { creationRequest, type Handing, moveRequest, rehearse } from '../domain/service/rehearsal';
+import { creationRequest, decideRecomposition, type Handing, moveRequest } from '../domain/service/rehearsal';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { RecompositionRecord } from '../store/recompositions';
 import { hostOf, takeSnapshot } from '../store/snapshot';
@@ -84,27 +83,17 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const service = await serviceOf(store, serviceId);
       const former = service.recomposition ?? null;
       if (kept) return outlineOf(kept, onFailure, former);
-      const current = await store.services.manifest(service.manifestDigest);
       const now = deps.now();
-      const [members, snapshot] = await Promise.all([
+      const [current, members, snapshot] = await Promise.all([
+        store.services.manifest(service.manifestDigest),
         store.vees.find({ serviceId, living: true }),
         takeSnapshot(store, now),
       ]);
-      const { instances } = service;
-      const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
-      if (plan.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(plan));
-      const played = rehearse(
-        snapshot,
-        { service, current, wanted, waves: plan.waves },
-        members,
-        deps.placementPolicy,
-        {
-          now,
-          seed: operationId,
-          blueprintId: makeBlueprintId(derivedEntropy(operationId, 'rehearsal')),
-          operationId,
-        },
-      );
+      const { placementPolicy: policy } = deps;
+      const question = { service, current, wanted, members, snapshot, policy };
+      const planned = decideRecomposition(question, { now, operationId });
+      if (planned.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(planned));
+      const { plan, played } = planned;
       if (played.kind === 'infeasible')
         throw new SluiceError(
           'placement-infeasible',
@@ -192,8 +181,7 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const { fingerprint } = await hostOf(store, vee.hostId);
       const request = moveRequest(handing, wave, vee, { id: vee.hostId, driver: fingerprint.driver });
       const amount = new Map([[veeId as string, vee.template.capacity]]);
-      const held = (await store.hosts.all()).find((h) => h.reservations[veeId]?.operationId === operationId);
-      let hostId = held?.id;
+      let hostId = await store.hosts.heldBy(operationId, veeId);
       for (let attempt = 1; hostId === undefined && attempt <= MOST_ATTEMPTS; attempt++) {
         const blueprint = await decide(deps, operationId, request, 'move', veeId, attempt);
         const chosen = blueprint.assignments[0]?.hostId;
@@ -217,13 +205,8 @@ export function createRecompositionActivities(deps: SiteDeps) {
 
     /** Places that members were moved away from were kept for them: now nothing goes back any more. */
     async releaseLeftPlaces({ operationId }: OnService): Promise<void> {
-      const moved = (await recordOf(operationId)).waves.flatMap((w) => w.move ?? []);
-      const hosts = await store.hosts.all();
-      for (const veeId of moved) {
-        const vee = await store.vees.get(veeId);
-        for (const host of hosts)
-          if (host.reservations[veeId] && vee?.hostId !== host.id) await store.hosts.release(host.id, veeId);
-      }
+      for (const { move: veeId } of (await recordOf(operationId)).waves)
+        if (veeId) await store.hosts.releaseAll(veeId, { except: (await store.vees.get(veeId))?.hostId });
     },
   };
 }

@@ -2,7 +2,12 @@ import { Context } from '@temporalio/activity';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { type HostId, makeOperationId, type OperationId, type VeeId } from '../domain/ids';
-import { hasEnded, type OperationKind, type OperationParams } from '../domain/operation/operation';
+import {
+  hasEnded,
+  type OperationKind,
+  type OperationParams,
+  pendingOperation,
+} from '../domain/operation/operation';
 import { findDrift, isActed, type Narrowing } from '../domain/reconcile/drift';
 import type { DriftFinding, DriftState } from '../domain/reconcile/model';
 import { type DriftTask, tasksOf, told } from '../domain/reconcile/tasks';
@@ -79,7 +84,7 @@ export function createReconcileActivities(deps: SiteDeps) {
       `${f.id}/${vee?.generation ?? 0}/recurs`,
       f,
       exits
-        ? `${f.label} keeps ending by itself on ${f.hostId}, and is not started any more for now: sluice logs ${f.veeId}`
+        ? `${f.label} keeps ending by itself on ${f.hostId} (${f.because}): sluice logs ${f.veeId}`
         : told(f),
     );
   }
@@ -185,21 +190,17 @@ export function createReconcileActivities(deps: SiteDeps) {
         (o) => o.kind.startsWith('site.') && o.id !== id,
       );
       if (others.length > 0) return { found };
-      const record = await store.operations.create({
-        id,
-        kind: 'site.reconcile',
-        siteId: deps.siteId,
-        params: {},
-        state: 'pending',
-        steps: [],
-        done: 0,
-        total: 0,
-        cancellable: true,
-        requestedBy: 'site',
-        requestId: key,
-        revision: 0,
-        createdAt: deps.now(),
-      });
+      const record = await store.operations.create(
+        pendingOperation({
+          id,
+          kind: 'site.reconcile',
+          siteId: deps.siteId,
+          params: {},
+          requestedBy: 'site',
+          requestId: key,
+          createdAt: deps.now(),
+        }),
+      );
       if (record.state !== 'pending') return { found, operationId: id };
       try {
         await deps.submit(record);

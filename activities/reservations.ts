@@ -45,7 +45,7 @@ export function createReservationActivities(deps: SiteDeps) {
       operationId: OperationId;
       veeId: VeeId;
     }): Promise<void> {
-      for (const host of await store.hosts.all()) await store.hosts.release(host.id, veeId, operationId);
+      await store.hosts.releaseAll(veeId, { operationId });
     },
 
     async adjustReservation({

@@ -139,7 +139,7 @@ export function createRestorationActivities(deps: SiteDeps) {
       const known = await store.vees.get(id);
       if (known) return { place: await placeOf(known.hostId), spec };
       // What a first attempt took before it was cut short, so that nothing is taken twice.
-      const held = (await store.hosts.all()).find((h) => h.reservations[id]?.operationId === operationId)?.id;
+      const held = await store.hosts.heldBy(operationId, id);
       const home = held === undefined || held === old.hostId;
       const blueprint =
         (home ? await atHome(operationId, old, id) : undefined) ??

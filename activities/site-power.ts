@@ -2,7 +2,6 @@ import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
 import type { HostId, OperationId, ServiceId } from '../domain/ids';
 import { inClassOrder, type OrderedService } from '../domain/maintenance/site-order';
-import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import type { ServicePhase } from '../domain/service/service';
 import type { SiteDeps } from './deps';
 
@@ -21,15 +20,20 @@ export function createSitePowerActivities(deps: SiteDeps) {
   async function services(phase: ServicePhase): Promise<OrderedService[]> {
     const found = (await store.services.all()).filter((s) => s.phase === phase);
     return Promise.all(
-      found.map(async ({ id, name, manifestDigest }) => {
-        const { slaClass = DEFAULT_SLA_CLASS } = await store.services.manifest(manifestDigest);
-        return { serviceId: id, name, slaClass };
-      }),
+      found.map(async (service) => ({
+        serviceId: service.id,
+        name: service.name,
+        slaClass: await store.services.slaClass(service),
+      })),
     );
   }
 
   async function open(hostIds: readonly HostId[], cordoned: boolean): Promise<void> {
-    for (const id of hostIds) await store.hosts.setCordoned(id, cordoned, undefined);
+    for (const id of hostIds) {
+      // Drained since: it is for its restore to open it.
+      if (!cordoned && (await store.hosts.get(id))?.maintenance) continue;
+      await store.hosts.setCordoned(id, cordoned);
+    }
   }
 
   async function tell({ operationId }: Of, kind: 'down' | 'up', message: string): Promise<void> {

@@ -109,7 +109,7 @@ export function createVeeRecordActivities(deps: SiteDeps) {
         });
         await told(vee, operationId, 'discarded', `${vee.component}/${vee.index} was given up`);
       }
-      await releaseEverywhere(veeId);
+      await store.hosts.releaseAll(veeId);
     },
 
     async activateVee({ operationId, veeId }: OnVee): Promise<void> {
@@ -140,7 +140,8 @@ export function createVeeRecordActivities(deps: SiteDeps) {
         ledger: 'destroyed',
         now: deps.now(),
       });
-      await releaseEverywhere(veeId);
+      // Also what a migration that was given up holds for it on another host.
+      await store.hosts.releaseAll(veeId);
       await told(vee, operationId, 'destroyed', `${vee.component}/${vee.index} ended on ${vee.hostId}`);
     },
 
@@ -239,12 +240,6 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       );
     },
   };
-
-  /** Also what a migration that was given up holds for it on another host. */
-  async function releaseEverywhere(veeId: VeeId): Promise<void> {
-    for (const host of await store.hosts.all())
-      if (host.reservations[veeId]) await store.hosts.release(host.id, veeId);
-  }
 
   async function hasEndedById(id: OperationId): Promise<boolean> {
     const holder = await store.operations.get(id);

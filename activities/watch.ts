@@ -3,7 +3,7 @@ import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { isFenced } from '../domain/host';
 import { makeOperationId } from '../domain/ids';
-import type { OperationRecord } from '../domain/operation/operation';
+import { type OperationRecord, pendingOperation } from '../domain/operation/operation';
 import type { SiteDeps } from './deps';
 
 /** How often hosts are looked at, and how long one turn of the watch lasts. */
@@ -48,35 +48,31 @@ export function createWatchActivities(deps: SiteDeps) {
       if (host.liveness !== 'lost' || isFenced(host)) continue;
       if ((await store.vees.find({ hostId: host.id, living: true })).length === 0) continue;
       const id = makeOperationId(derivedEntropy('recover', host.id, host.lastHeartbeatAt));
-      await store.operations.create({
-        id,
-        kind: 'host.recover',
-        siteId: deps.siteId,
-        hostId: host.id,
-        params: {},
-        state: 'pending',
-        steps: [],
-        done: 0,
-        total: 0,
-        cancellable: false,
-        requestedBy: 'site',
-        requestId: `lost-${host.lastHeartbeatAt}`,
-        revision: 0,
-        createdAt: now,
-      });
-      const operation = await store.operations.get(id);
-      if (operation?.state === 'pending') await handOver(operation);
+      const operation = await store.operations.create(
+        pendingOperation({
+          id,
+          kind: 'host.recover',
+          siteId: deps.siteId,
+          hostId: host.id,
+          params: {},
+          cancellable: false,
+          requestedBy: 'site',
+          requestId: `lost-${host.lastHeartbeatAt}`,
+          createdAt: now,
+        }),
+      );
+      if (operation.state === 'pending') await handOver(operation);
     }
   }
 
-  /** A VEE that ended by itself is told once for each time that it ran; what becomes of it, an operator decides. */
+  /** A VEE that ended by itself is told at once, and once for each time that it ran; it is drift, and mended as such. */
   async function tellExited(now: number): Promise<void> {
     for (const { vee, hostId } of await store.exitedVees())
       await store.events.append({
         id: `${vee.id}/${vee.generation}/exited`,
         at: now,
         kind: 'vee.exited',
-        message: `${vee.component}/${vee.index} ended by itself on ${hostId}: sluice restart ${vee.id}`,
+        message: `${vee.component}/${vee.index} ended by itself on ${hostId}: sluice logs ${vee.id}`,
         tenantId: vee.tenantId,
         serviceId: vee.serviceId,
         subject: vee.id,

@@ -169,10 +169,7 @@ export async function planRecovery(
 ): Promise<Answer> {
   const services = await occupantsOf(deps, host);
   const classed = await Promise.all(
-    services.map(async (service) => {
-      const { slaClass } = await deps.store.services.manifest(service.manifestDigest);
-      return { service, slaClass };
-    }),
+    services.map(async (service) => ({ service, slaClass: await deps.store.services.slaClass(service) })),
   );
   const params = { fromHostId: host.id, partial: true, cause: 'host-lost' as const };
   const ordered = inClassOrder(classed).flat();

@@ -1,11 +1,10 @@
-import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
-import { makeBlueprintId, type OperationId } from '../domain/ids';
+import type { OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
-import { describeBlocks, type Recomposition, recompose } from '../domain/service/recompose';
+import { describeBlocks, type Recomposition } from '../domain/service/recompose';
 import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
-import { rehearse } from '../domain/service/rehearsal';
+import { decideRecomposition } from '../domain/service/rehearsal';
 import type { ServiceRecord } from '../domain/service/service';
 import type { Identity } from '../store/identities';
 import { takeSnapshot } from '../store/snapshot';
@@ -16,12 +15,12 @@ import type { Answer } from './route';
 const OPERATION = 'service.recompose';
 
 /**
- * The difference between a service and a manifest, as a plan: made and played through by the very functions that
+ * The difference between a service and a manifest, as a plan: made and played through by the very function that
  * the operation uses.
  * @throws SluiceError `transition-illegal` when a VEE that would change can't
  */
-export async function planRecomposition(
-  { store, placementPolicy }: ApiDeps,
+export async function dryRunRecomposition(
+  { store, placementPolicy: policy }: ApiDeps,
   identity: Identity,
   service: ServiceRecord,
   wanted: Manifest,
@@ -33,21 +32,10 @@ export async function planRecomposition(
     store.vees.find({ serviceId: service.id, living: true }),
     takeSnapshot(store, now),
   ]);
-  const { id: serviceId, instances } = service;
-  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
-  if (plan.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(plan));
-  const played = rehearse(
-    snapshot,
-    { service, current, wanted, waves: plan.waves },
-    members,
-    placementPolicy,
-    {
-      now,
-      seed: operationId,
-      blueprintId: makeBlueprintId(derivedEntropy(operationId, 'rehearsal')),
-      operationId,
-    },
-  );
+  const question = { service, current, wanted, members, snapshot, policy };
+  const planned = decideRecomposition(question, { now, operationId });
+  if (planned.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(planned));
+  const { plan, played } = planned;
   const operator = identity.role === 'operator';
   const told = operator ? plan : publicly(plan);
   const { members: actions, creations, waves } = told;

@@ -1,6 +1,11 @@
 import { SluiceError } from '../domain/errors';
 import { type HostId, operationWorkflowId, type SiteId, type VeeId } from '../domain/ids';
-import type { OperationKind, OperationParams, OperationRecord } from '../domain/operation/operation';
+import {
+  type OperationKind,
+  type OperationParams,
+  type OperationRecord,
+  pendingOperation,
+} from '../domain/operation/operation';
 import type { ServiceRecord } from '../domain/service/service';
 import type { Identity } from '../store/identities';
 import type { ApiDeps } from './deps';
@@ -18,14 +23,14 @@ interface Asked {
 
 type Asking = Pick<Context, 'operationId' | 'identity' | 'requestId'>;
 
-/** The record of an operation that was asked for and has not begun. */
-export function pendingOperation(
+/** The record of what somebody asks for through the API. */
+export function requestedOperation(
   siteId: SiteId,
   { operationId, identity, requestId }: Asking,
   asked: Asked,
 ): OperationRecord {
   const { kind, service, veeId, hostId, params = {} } = asked;
-  return {
+  return pendingOperation({
     id: operationId,
     kind,
     siteId,
@@ -33,16 +38,10 @@ export function pendingOperation(
     ...(veeId ? { veeId } : {}),
     ...(hostId ? { hostId } : {}),
     params,
-    state: 'pending',
-    steps: [],
-    done: 0,
-    total: 0,
-    cancellable: true,
     requestedBy: identity.name,
     requestId,
-    revision: 0,
     createdAt: Date.now(),
-  };
+  });
 }
 
 /**
@@ -50,7 +49,7 @@ export function pendingOperation(
  * pending record, which the site's watch hands over. Answers 202 with the operation.
  */
 export async function requestOperation(deps: ApiDeps, asking: Asking, asked: Asked): Promise<Answer> {
-  const record = await deps.store.operations.create(pendingOperation(deps.siteId, asking, asked));
+  const record = await deps.store.operations.create(requestedOperation(deps.siteId, asking, asked));
   return hand(deps, asking.identity, record);
 }
 

@@ -146,7 +146,7 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     labels,
     liveness,
     cordoned,
-    maintenance: maintenance ?? undefined,
+    maintenance: maintenance ? { ...maintenance, former: undefined } : undefined,
     fenced: fenced ?? undefined,
     lastHeartbeatAt,
     fingerprint,

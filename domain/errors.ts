@@ -199,7 +199,7 @@ export const ERRORS = {
     409,
     'The host is not empty',
     false,
-    'Move or stop what `detail` names and retry; or drain with --force-restart or --ignore.',
+    'Make room elsewhere, or resume, move or end what `detail` names, and retry; or drain with --force-restart or --ignore.',
   ),
   'fencing-unconfirmed': entry(
     422,

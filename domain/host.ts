@@ -63,6 +63,8 @@ export interface Maintenance {
   /** Was it cordoned before, or has somebody asked for that since? A drain that is cancelled leaves it so. */
   readonly cordonedBefore: boolean;
   readonly left: readonly DepartedVee[];
+  /** The maintenance that it was in already when this one began: a drain that is cancelled goes back to it. */
+  readonly former?: Maintenance | null;
 }
 
 export interface DepartedVee {

@@ -7,6 +7,7 @@ import type {
   HostLiveness,
   HostRecord,
   LivenessPolicy,
+  Maintenance,
   ReportedVee,
 } from '../domain/host';
 import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
@@ -58,60 +59,59 @@ export function hostRepository(db: Db) {
       );
     },
 
-    /** @returns false when the host never joined */
+    /** @returns undefined when the host never joined */
     async heartbeat(
       id: HostId,
       agentId: AgentId,
       reported: readonly ReportedVee[],
       now: number,
       collectedAt: number,
-    ): Promise<boolean> {
-      const result = await hosts.updateOne(
+    ): Promise<{ fenced: boolean } | undefined> {
+      const doc = await hosts.findOneAndUpdate(
         { _id: id, agentId },
         { $set: { lastHeartbeatAt: now, reportedAt: collectedAt, liveness: 'up', reported: [...reported] } },
+        { projection: { fenced: 1 } },
       );
-      return result.matchedCount === 1;
+      return doc ? { fenced: doc.fenced != null } : undefined;
     },
 
     /**
      * Begins to empty a host: nothing new comes to it. Repeating it under the same operation changes nothing.
-     * @throws SluiceError `conflict` when another operation has it in maintenance
+     * @throws SluiceError `unavailable` when it changed meanwhile
      */
     async beginMaintenance(id: HostId, operationId: OperationId, now: number): Promise<void> {
       const host = await this.get(id);
       if (!host) throw new SluiceError('not-found', `There is no host ${id}.`);
-      const { maintenance, cordoned } = host;
-      if (maintenance?.operationId === operationId) return;
-      // Drained before and drained again: what left it then is still to be brought back.
-      const kept = maintenance?.left ?? [];
+      const { cordoned, maintenance: earlier } = host;
+      if (earlier?.operationId === operationId) return;
+      const maintenance: Maintenance = {
+        operationId,
+        since: now,
+        drained: false,
+        cordonedBefore: cordoned,
+        // Drained before and drained again: what left it then is still to be brought back.
+        left: earlier?.left ?? [],
+        former: earlier ? { ...earlier, former: null } : null,
+      };
       const result = await hosts.updateOne(
         { _id: id, generation: host.generation },
-        {
-          $set: {
-            cordoned: true,
-            maintenance: {
-              operationId,
-              since: now,
-              drained: false,
-              cordonedBefore: maintenance?.cordonedBefore ?? cordoned,
-              left: kept,
-            },
-          },
-          $inc: { generation: 1 },
-        },
+        { $set: { cordoned: true, maintenance }, $inc: { generation: 1 } },
       );
       if (result.modifiedCount === 0)
         throw new SluiceError('unavailable', `${id} changed meanwhile; trying again.`);
     },
 
-    /** Undo of `beginMaintenance`: as open as it was, or as somebody has asked for since. */
+    /** Undo of `beginMaintenance`: as it was, and as open as somebody has asked for since. */
     async abandonMaintenance(id: HostId, operationId: OperationId): Promise<void> {
-      const host = await this.get(id);
-      if (host?.maintenance?.operationId !== operationId) return;
-      await hosts.updateOne(
-        { _id: id, 'maintenance.operationId': operationId },
-        { $set: { cordoned: host.maintenance.cordonedBefore, maintenance: null }, $inc: { generation: 1 } },
-      );
+      await hosts.updateOne({ _id: id, 'maintenance.operationId': operationId }, [
+        {
+          $set: {
+            cordoned: '$maintenance.cordonedBefore',
+            maintenance: { $ifNull: ['$maintenance.former', null] },
+            generation: { $add: ['$generation', 1] },
+          },
+        },
+      ]);
     },
 
     /** Notes what has left a host that is being emptied; noting one again changes its epoch only. */
@@ -120,13 +120,14 @@ export function hostRepository(db: Db) {
       operationId: OperationId,
       departed: readonly DepartedVee[],
     ): Promise<void> {
-      const host = await this.get(id);
-      if (host?.maintenance?.operationId !== operationId) return;
-      const left = new Map([...host.maintenance.left, ...departed].map((d) => [d.veeId, d]));
-      await hosts.updateOne(
-        { _id: id, 'maintenance.operationId': operationId },
-        { $set: { 'maintenance.left': [...left.values()] } },
-      );
+      const ids = departed.map((d) => d.veeId);
+      const others = {
+        $filter: { input: '$maintenance.left', cond: { $not: { $in: ['$$this.veeId', ids] } } },
+      };
+      // Services leave side by side, so in one step: nothing that another notes may be lost.
+      await hosts.updateOne({ _id: id, 'maintenance.operationId': operationId }, [
+        { $set: { 'maintenance.left': { $concatArrays: [others, { $literal: departed }] } } },
+      ]);
     },
 
     async setDrained(id: HostId, operationId: OperationId): Promise<void> {
@@ -136,7 +137,7 @@ export function hostRepository(db: Db) {
       );
     },
 
-    /** Ends the maintenance of a host; it is open again. */
+    /** Its maintenance is over: nothing more is to be brought back. */
     async endMaintenance(id: HostId): Promise<void> {
       await hosts.updateOne(
         { _id: id, maintenance: { $ne: null } },
@@ -159,18 +160,32 @@ export function hostRepository(db: Db) {
       return result.modifiedCount === 1;
     },
 
-    /** @returns the host, or undefined when it isn't there or its generation moved on */
-    async setCordoned(
+    async setCordoned(id: HostId, cordoned: boolean): Promise<void> {
+      await hosts.updateOne({ _id: id }, { $set: { cordoned }, $inc: { generation: 1 } });
+    },
+
+    /**
+     * What an operator asks for. A host that is being emptied stays closed meanwhile: it holds once that is cancelled.
+     * @returns the host, or undefined when it isn't there or its generation moved on
+     */
+    async requestCordon(
       id: HostId,
       cordoned: boolean,
       generation: number | undefined,
     ): Promise<HostRecord | undefined> {
-      // During a drain it stays closed; what is asked for now holds once that is cancelled.
-      const draining = (await this.get(id))?.maintenance?.drained === false;
-      const $set = draining ? { 'maintenance.cordonedBefore': cordoned } : { cordoned };
+      const draining = { $eq: ['$maintenance.drained', false] };
+      const later = { $mergeObjects: ['$maintenance', { cordonedBefore: cordoned }] };
       const doc = await hosts.findOneAndUpdate(
         { _id: id, ...(generation === undefined ? {} : { generation }) },
-        { $set, $inc: { generation: 1 } },
+        [
+          {
+            $set: {
+              cordoned: { $cond: [draining, '$cordoned', cordoned] },
+              maintenance: { $cond: [draining, later, { $ifNull: ['$maintenance', null] }] },
+              generation: { $add: ['$generation', 1] },
+            },
+          },
+        ],
         { returnDocument: 'after' },
       );
       return doc ? fromStored<HostRecord>(doc) : undefined;
@@ -246,6 +261,22 @@ export function hostRepository(db: Db) {
         } as Document,
         { $unset: { [`reservations.${veeId}`]: '' }, $inc: incrementsOf(held.amount, -1) } as Document,
       );
+    },
+
+    /** Gives back the places of a VEE on all hosts but `except`; with `operationId` only those that it took. */
+    async releaseAll(
+      veeId: string,
+      only: { except?: HostId | undefined; operationId?: string } = {},
+    ): Promise<void> {
+      const holding = { [`reservations.${veeId}`]: { $exists: true } } as Document;
+      for (const { _id } of await hosts.find(holding, { projection: { _id: 1 } }).toArray())
+        if (_id !== only.except) await this.release(_id as HostId, veeId, only.operationId);
+    },
+
+    /** Where an operation has taken a place for a VEE. */
+    async heldBy(operationId: OperationId, veeId: string): Promise<HostId | undefined> {
+      const held = { [`reservations.${veeId}.operationId`]: operationId } as Document;
+      return (await hosts.findOne(held, { projection: { _id: 1 } }))?._id as HostId | undefined;
     },
 
     /** Changes what a VEE holds; false when a growth doesn't fit any more. */

@@ -2,6 +2,7 @@ import type { Db, MongoClient } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId, TenantId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import { DEFAULT_SLA_CLASS, type SlaClass } from '../domain/manifest/sla-class';
 import type { OperationRecord } from '../domain/operation/operation';
 import { NEXT_PHASES, type ServicePhase, type ServiceRecord } from '../domain/service/service';
 import { isDuplicateKey } from './connect';
@@ -67,6 +68,10 @@ export function serviceRepository(client: MongoClient, db: Db) {
       const doc = await manifests.findOne({ _id: digest });
       if (!doc) throw new SluiceError('not-found', `There is no manifest ${digest}.`);
       return doc.manifest;
+    },
+
+    async slaClass({ manifestDigest }: Pick<ServiceRecord, 'manifestDigest'>): Promise<SlaClass> {
+      return (await this.manifest(manifestDigest)).slaClass ?? DEFAULT_SLA_CLASS;
     },
 
     /**

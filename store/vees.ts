@@ -26,7 +26,7 @@ export interface VeeFilter {
 }
 
 /** What decides whether a copy of a VEE that is found somewhere counts. */
-export type Standing = Pick<VeeRecord, 'epoch' | 'state' | 'hostId' | 'updatedAt'>;
+export type Standing = Pick<VeeRecord, 'epoch' | 'state' | 'updatedAt'>;
 
 export interface VeeChange {
   readonly state?: VeeState;
@@ -154,13 +154,10 @@ export function veeRepository(client: MongoClient, db: Db) {
     /** The recorded epoch and state of those among these ids that are recorded. */
     async standing(ids: readonly VeeId[]): Promise<Map<VeeId, Standing>> {
       const docs = await vees
-        .find({ _id: { $in: [...ids] } }, { projection: { epoch: 1, state: 1, hostId: 1, updatedAt: 1 } })
+        .find({ _id: { $in: [...ids] } }, { projection: { epoch: 1, state: 1, updatedAt: 1 } })
         .toArray();
       return new Map(
-        docs.map(({ _id, epoch, state, hostId, updatedAt }) => [
-          _id as VeeId,
-          { epoch, state, hostId, updatedAt },
-        ]),
+        docs.map(({ _id, epoch, state, updatedAt }) => [_id as VeeId, { epoch, state, updatedAt }]),
       );
     },
 

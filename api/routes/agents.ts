@@ -200,12 +200,14 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const own = body.hosts.filter((h) => hostIds.includes(h.hostId as HostId));
         if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
         const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
+        const fenced: string[] = [];
         for (const { hostId, vees } of own) {
           const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now, collectedAt);
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
+          if (known.fenced) fenced.push(hostId);
         }
         const superseded = await findSuperseded(own, collectedAt);
-        for (const { hostId } of own)
+        for (const hostId of fenced)
           if (!superseded.some((s) => s.hostId === hostId) && (await store.hosts.liftFence(hostId as HostId)))
             await store.events.append({
               id: `${hostId}/returned/${now}`,

@@ -73,7 +73,7 @@ export function hostRoutes(deps: ApiDeps): Route[] {
           if (!current) throw new SluiceError('not-found', 'There is no such host.');
           checkMatch(ifMatch, current);
           if (dryRun) return planOf(`host.${verb}`, [`${verb} ${id}`]);
-          const host = await store.hosts.setCordoned(id, verb === 'cordon', ifMatch);
+          const host = await store.hosts.requestCordon(id, verb === 'cordon', ifMatch);
           if (!host) throw new SluiceError('stale-etag', 'It changed since you read it.');
           return { status: 200, body: hostView(host), headers: etagOf(host) };
         },

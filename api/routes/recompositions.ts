@@ -3,7 +3,7 @@ import type { ServiceId } from '../../domain/ids';
 import { manifestSchema } from '../../domain/manifest/schema';
 import type { ApiDeps } from '../deps';
 import { digestOf, readManifest } from '../manifest-body';
-import { planRecomposition } from '../recompose-plan';
+import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
 import { byId, checkMatch, dryRunQuery, found, OPERATED, type Route, requirePhase, route } from '../route';
 import { started } from '../schemas';
@@ -38,7 +38,7 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
             `/name: the service is called "${service.name}", which can't be changed`,
             { pointer: '/name' },
           );
-        if (context.dryRun) return planRecomposition(deps, identity, service, manifest, operationId);
+        if (context.dryRun) return dryRunRecomposition(deps, identity, service, manifest, operationId);
         const manifestDigest = digestOf(manifest);
         await store.services.putManifest(manifestDigest, manifest);
         return requestOperation(deps, context, {

@@ -12,8 +12,8 @@ import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, setOnly } from '../migration-request';
 import { planServiceMoves } from '../plan-maintenance';
-import { planRecomposition } from '../recompose-plan';
-import { hand, pendingOperation, requestOperation } from '../request-operation';
+import { dryRunRecomposition } from '../recompose-plan';
+import { hand, requestedOperation, requestOperation } from '../request-operation';
 import {
   type Answer,
   byId,
@@ -63,7 +63,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
           if (living && living.manifestDigest !== digestOf(manifest)) throw alreadyThere(living);
           // It may fall short of its manifest all the same, when what failed was given up alone.
           if (living?.phase === 'operating')
-            return planRecomposition(deps, context.identity, living, manifest, context.operationId);
+            return dryRunRecomposition(deps, context.identity, living, manifest, context.operationId);
           if (living) return planOf('service.provision', []);
           const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
           return planAdditions(
@@ -328,7 +328,7 @@ async function apply(
     createdAt: now,
     updatedAt: now,
   };
-  const provisioning = pendingOperation(siteId, context, { kind: 'service.provision', service: asked });
+  const provisioning = requestedOperation(siteId, context, { kind: 'service.provision', service: asked });
   const holder = await store.services.create(asked, provisioning);
   if (holder.manifestDigest !== digest) throw alreadyThere(holder);
   const operation = await store.operations.get(holder.manifestOperationId ?? holder.provisionOperationId);

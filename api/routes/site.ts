@@ -13,10 +13,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
 
   async function inOrder(services: readonly ServiceRecord[]): Promise<ServiceRecord[][]> {
     const classed = await Promise.all(
-      services.map(async (service) => {
-        const { slaClass } = await store.services.manifest(service.manifestDigest);
-        return { service, slaClass };
-      }),
+      services.map(async (service) => ({ service, slaClass: await store.services.slaClass(service) })),
     );
     return inClassOrder(classed).map((group) => group.map((g) => g.service));
   }

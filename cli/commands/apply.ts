@@ -2,22 +2,20 @@ import type { Command } from 'commander';
 import type { ApiClient, OperationView } from '../client';
 import { clientOf, conclude, globals } from '../context';
 import { CliError } from '../exit-codes';
+import { type OperationOptions, operationOptions } from './operation-options';
 import { readManifestFile } from './services';
 
 const YAML = 'application/yaml';
 
-interface ApplyOptions {
+interface ApplyOptions extends OperationOptions {
   readonly file: string;
   readonly tenant?: string;
-  readonly dryRun: boolean;
-  readonly wait: boolean;
 }
 
 /** A manifest is applied: to nothing, which makes a service, or to a service, which becomes as it says. */
 export function registerApplyCommands(program: Command): void {
   for (const verb of ['plan', 'apply'] as const)
-    program
-      .command(verb)
+    operationOptions(program.command(verb), 'plan only', verb === 'plan')
       .description(
         verb === 'plan'
           ? 'show what a manifest would change: where VEEs would be placed, and what becomes of those that are there'
@@ -25,9 +23,6 @@ export function registerApplyCommands(program: Command): void {
       )
       .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
       .option('--tenant <name>', 'whose service it is (operators must say)')
-      .option('--dry-run', 'plan only', verb === 'plan')
-      .option('--no-wait', 'return as soon as it has started')
-      .option('-w, --watch', 'follow it to its end (the default)')
       .action(async (options: ApplyOptions, command: Command) => {
         const client = await clientOf(command);
         const manifest = await readManifestFile(options.file);

@@ -1,11 +1,7 @@
 import type { Command } from 'commander';
 import { clientOf, conclude, findService, findVee } from '../context';
 import { CliError, EXIT } from '../exit-codes';
-
-interface Waiting {
-  readonly dryRun: boolean;
-  readonly wait: boolean;
-}
+import { namesService, type OperationOptions, operationOptions } from './operation-options';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -18,15 +14,9 @@ function millis(flag: string, given: string): number {
   return Number(amount) * factor;
 }
 
-const waiting = (command: Command): Command =>
-  command
-    .option('--dry-run', 'plan only', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)');
-
 /** Commands that move VEEs between hosts, and that take hosts and the site out of service and back. */
 export function registerMaintenanceCommands(program: Command): void {
-  waiting(program.command('migrate <target>'))
+  operationOptions(program.command('migrate <target>'))
     .description('move a VEE (id or SERVICE/COMPONENT/INDEX), or those of a whole SERVICE, to other hosts')
     .option('--to <host>', 'to this host and no other')
     .option('--from <host>', 'of a service: those on this host')
@@ -35,7 +25,7 @@ export function registerMaintenanceCommands(program: Command): void {
     .option('--escalate', 'rather than refuse, still VEEs while they are sent', false)
     .action(async (target: string, options: MigrateOptions, command: Command) => {
       const client = await clientOf(command);
-      const whole = !target.startsWith('vee-') && !target.includes('/');
+      const whole = namesService(target);
       if (!whole && (options.from || options.partial))
         throw new CliError('--from and --partial are for a whole SERVICE.', EXIT.usage);
       const path = whole
@@ -52,14 +42,14 @@ export function registerMaintenanceCommands(program: Command): void {
       await conclude(command, client, answer, options.wait);
     });
 
-  waiting(program.command('drain <host>'))
+  operationOptions(program.command('drain <host>'))
     .description('empty a host for maintenance: nothing new comes to it, and what is there moves away')
     .option('--force-restart', 'what can’t be moved is ended and made anew elsewhere', false)
     .option('--ignore', 'what can’t be moved is left where it is', false)
     .action(
       async (
         host: string,
-        options: Waiting & { forceRestart: boolean; ignore: boolean },
+        options: OperationOptions & { forceRestart: boolean; ignore: boolean },
         command: Command,
       ) => {
         if (options.forceRestart && options.ignore)
@@ -71,18 +61,18 @@ export function registerMaintenanceCommands(program: Command): void {
       },
     );
 
-  waiting(program.command('restore-host <host>'))
+  operationOptions(program.command('restore-host <host>'))
     .description('open a host after maintenance, and bring back what left it for that')
-    .action(async (host: string, options: Waiting, command: Command) => {
+    .action(async (host: string, options: OperationOptions, command: Command) => {
       const client = await clientOf(command);
       const path = `/v1/hosts/${encodeURIComponent(host)}/restore?dryRun=${options.dryRun}`;
       await conclude(command, client, await client.write('POST', path), options.wait);
     });
 
-  waiting(program.command('recover <host>'))
+  operationOptions(program.command('recover <host>'))
     .description('make the VEEs of a lost host anew on others')
     .option('--confirm-down', 'you vouch that it is off (needed where no fencing command is set)', false)
-    .action(async (host: string, options: Waiting & { confirmDown: boolean }, command: Command) => {
+    .action(async (host: string, options: OperationOptions & { confirmDown: boolean }, command: Command) => {
       const client = await clientOf(command);
       const path = `/v1/hosts/${encodeURIComponent(host)}/recover?dryRun=${options.dryRun}`;
       const answer = await client.write('POST', path, { confirmedDown: options.confirmDown });
@@ -95,16 +85,16 @@ export function registerMaintenanceCommands(program: Command): void {
     'power-up': 'bring back what the shutdown stilled, in order',
   };
   for (const [verb, what] of Object.entries(verbs))
-    waiting(site.command(verb))
+    operationOptions(site.command(verb))
       .description(what)
-      .action(async (options: Waiting, command: Command) => {
+      .action(async (options: OperationOptions, command: Command) => {
         const client = await clientOf(command);
         const answer = await client.write('POST', `/v1/site/${verb}?dryRun=${options.dryRun}`);
         await conclude(command, client, answer, options.wait);
       });
 }
 
-interface MigrateOptions extends Waiting {
+interface MigrateOptions extends OperationOptions {
   readonly to?: string;
   readonly from?: string;
   readonly partial: boolean;

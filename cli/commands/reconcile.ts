@@ -1,25 +1,23 @@
 import type { Command } from 'commander';
 import { clientOf, conclude } from '../context';
+import { type OperationOptions, operationOptions } from './operation-options';
 
-interface ReconcileOptions {
+interface ReconcileOptions extends OperationOptions {
   readonly kind?: string[];
   readonly host?: string;
   readonly report: boolean;
-  readonly dryRun: boolean;
-  readonly wait: boolean;
 }
 
 /** Looking for drift on demand; the site does the same by itself, on a schedule. */
 export function registerReconcileCommand(program: Command): void {
-  program
-    .command('reconcile')
+  operationOptions(
+    program.command('reconcile'),
+    'show what differs and what would be done, and remember nothing',
+  )
     .description('find where records and hosts differ, and mend what can be mended safely')
     .option('--kind <kind...>', 'only missing, extra, wrong-state, wrong-host or wrong-size')
     .option('--host <host>', 'only what this host reports')
     .option('--report', 'look and tell, but do nothing about it', false)
-    .option('--dry-run', 'show what differs and what would be done, and remember nothing', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)')
     .action(async (options: ReconcileOptions, command: Command) => {
       const client = await clientOf(command);
       const body = {

@@ -6,6 +6,7 @@ import { parseManifest } from '../../domain/manifest/parse';
 import { clientOf, conclude, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
+import { namesService, type OperationOptions, operationOptions } from './operation-options';
 
 export async function readManifestFile(file: string): Promise<string> {
   try {
@@ -54,34 +55,17 @@ export function registerServiceCommands(program: Command): void {
       }
     });
 
-  program
-    .command('scale <service/component> <instances>')
+  operationOptions(program.command('scale <service/component> <instances>'))
     .description('set how many instances a component has')
-    .option('--dry-run', 'plan only', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)')
-    .action(
-      async (
-        target: string,
-        instances: string,
-        options: { dryRun: boolean; wait: boolean },
-        command: Command,
-      ) => {
-        const [serviceName, component] = target.split('/');
-        if (!serviceName || !component)
-          throw new CliError(`"${target}" is not SERVICE/COMPONENT.`, EXIT.usage);
-        const wanted = count('<instances>', instances);
-        const client = await clientOf(command);
-        const service = await findService(client, serviceName);
-        const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
-        await conclude(
-          command,
-          client,
-          await client.write('POST', path, { instances: wanted }),
-          options.wait,
-        );
-      },
-    );
+    .action(async (target: string, instances: string, options: OperationOptions, command: Command) => {
+      const [serviceName, component] = target.split('/');
+      if (!serviceName || !component) throw new CliError(`"${target}" is not SERVICE/COMPONENT.`, EXIT.usage);
+      const wanted = count('<instances>', instances);
+      const client = await clientOf(command);
+      const service = await findService(client, serviceName);
+      const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
+      await conclude(command, client, await client.write('POST', path, { instances: wanted }), options.wait);
+    });
 
   const veeVerbs = {
     pause: 'freeze',
@@ -92,15 +76,11 @@ export function registerServiceCommands(program: Command): void {
   };
   for (const [verb, what] of Object.entries(veeVerbs)) {
     const services = verb === 'suspend' || verb === 'resume';
-    program
-      .command(`${verb} <target>`)
+    operationOptions(program.command(`${verb} <target>`))
       .description(`${what} a VEE (id or SERVICE/COMPONENT/INDEX)${services ? ', or a whole SERVICE' : ''}`)
-      .option('--dry-run', 'plan only', false)
-      .option('--no-wait', 'return as soon as it has started')
-      .option('-w, --watch', 'follow it to its end (the default)')
-      .action(async (target: string, options: { dryRun: boolean; wait: boolean }, command: Command) => {
+      .action(async (target: string, options: OperationOptions, command: Command) => {
         const client = await clientOf(command);
-        const whole = services && !target.startsWith('vee-') && !target.includes('/');
+        const whole = services && namesService(target);
         const path = whole
           ? `/v1/services/${(await findService(client, target)).id}/${verb}`
           : `/v1/vees/${await findVee(client, target)}/${verb}`;
@@ -109,18 +89,14 @@ export function registerServiceCommands(program: Command): void {
       });
   }
 
-  program
-    .command('resize <vee>')
+  operationOptions(program.command('resize <vee>'))
     .description('change the processor and memory of a running VEE')
     .option('--cpu-millis <n>', 'thousandths of a core')
     .option('--memory-mib <n>', 'MiB')
-    .option('--dry-run', 'plan only', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)')
     .action(
       async (
         target: string,
-        options: { cpuMillis?: string; memoryMib?: string; dryRun: boolean; wait: boolean },
+        options: OperationOptions & { cpuMillis?: string; memoryMib?: string },
         command: Command,
       ) => {
         const client = await clientOf(command);
@@ -135,13 +111,9 @@ export function registerServiceCommands(program: Command): void {
     );
 
   const remove = program.command('delete').description('remove things');
-  remove
-    .command('service <name>')
+  operationOptions(remove.command('service <name>'), 'show what would end')
     .description('decommission a service: every VEE of it ends')
-    .option('--dry-run', 'show what would end', false)
-    .option('--no-wait', 'return as soon as it has started')
-    .option('-w, --watch', 'follow it to its end (the default)')
-    .action(async (name: string, options: { dryRun: boolean; wait: boolean }, command: Command) => {
+    .action(async (name: string, options: OperationOptions, command: Command) => {
       const client = await clientOf(command);
       const service = await findService(client, name);
       if (!globals(command).json)

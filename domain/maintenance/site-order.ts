@@ -1,5 +1,5 @@
 import type { ServiceId } from '../ids';
-import { DEFAULT_SLA_CLASS, SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
+import { SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
 
 export interface OrderedService {
   readonly serviceId: ServiceId;
@@ -8,10 +8,6 @@ export interface OrderedService {
 }
 
 /** In groups, the best class first: the order in which a site comes up. It goes down in the opposite one. */
-export function inClassOrder<T extends { readonly slaClass?: SlaClass | undefined }>(
-  services: readonly T[],
-): T[][] {
-  return SLA_CLASSES.map((c) => services.filter((s) => (s.slaClass ?? DEFAULT_SLA_CLASS) === c)).filter(
-    (group) => group.length > 0,
-  );
+export function inClassOrder<T extends { readonly slaClass: SlaClass }>(services: readonly T[]): T[][] {
+  return SLA_CLASSES.map((c) => services.filter((s) => s.slaClass === c)).filter((group) => group.length > 0);
 }

@@ -116,6 +116,15 @@ export interface OperationRecord extends OperationProgress, OperationSubject {
   readonly endedAt?: number;
 }
 
+/** The record of an operation that is asked for and has not begun. */
+export function pendingOperation(
+  asked: Pick<OperationRecord, 'id' | 'kind' | 'params' | 'requestedBy' | 'requestId' | 'createdAt'> &
+    OperationSubject &
+    Partial<Pick<OperationRecord, 'parentId' | 'cancellable'>>,
+): OperationRecord {
+  return { state: 'pending', steps: [], done: 0, total: 0, cancellable: true, revision: 0, ...asked };
+}
+
 /** What was asked for; small, since it travels through workflow histories. */
 export interface OperationParams {
   readonly component?: string;

@@ -1,4 +1,12 @@
-import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import { derivedEntropy } from '../derived-entropy';
+import {
+  type HostId,
+  makeBlueprintId,
+  type OperationId,
+  type ServiceId,
+  type TenantId,
+  type VeeId,
+} from '../ids';
 import { templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import { handoverConstraints } from '../placement/constraints';
@@ -15,7 +23,9 @@ import { plan } from '../placement/plan';
 import { additionRequest } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
+import { type BlockedRecomposition, type Recomposition, recompose } from './recompose';
 import type { Wave } from './recompose-waves';
+import type { ServiceRecord } from './service';
 
 /** What places a wave's VEEs: the same for the rehearsal and for the wave itself. */
 export interface Handing {
@@ -108,6 +118,36 @@ export function rehearse(
     const source = stage.snapshot.hosts.find((h) => h.id === vee?.hostId);
     return vee && source && plan(stage.snapshot, moveRequest(handing, wave, vee, source), policy, context);
   }
+}
+
+export interface RecompositionQuestion {
+  readonly service: ServiceRecord;
+  readonly current: Manifest;
+  readonly wanted: Manifest;
+  /** The service's living VEEs. */
+  readonly members: readonly VeeRecord[];
+  readonly snapshot: Snapshot;
+  readonly policy: Policy;
+}
+
+export interface PlannedRecomposition {
+  readonly kind: 'planned';
+  readonly plan: Recomposition;
+  readonly played: Rehearsed | Unrehearsed;
+}
+
+/** The whole of it, decided and played through: what the operation will do, and what its dry run tells. */
+export function decideRecomposition(
+  { service, current, wanted, members, snapshot, policy }: RecompositionQuestion,
+  { now, operationId }: Pick<PlanContext, 'now' | 'operationId'>,
+): PlannedRecomposition | BlockedRecomposition {
+  const { id: serviceId, instances } = service;
+  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+  if (plan.kind === 'blocked') return plan;
+  const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'rehearsal'));
+  const context = { now, seed: operationId, blueprintId, operationId };
+  const handing = { service, current, wanted, waves: plan.waves };
+  return { kind: 'planned', plan, played: rehearse(snapshot, handing, members, policy, context) };
 }
 
 /** A snapshot as it changes in the course of the play. Mutable, private to one rehearsal. */

@@ -17,7 +17,7 @@ import type {
 import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
 import { ScriptedHost } from './script';
 
-const CAPABILITIES: DriverCapabilities = {
+export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
   pause: true,
   suspend: true,
   liveResize: true,
@@ -113,7 +113,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       driver: 'simulator',
       description: 'Simulated: keeps records and runs nothing.',
       real: false,
-      capabilities: CAPABILITIES,
+      capabilities: SIMULATOR_CAPABILITIES,
       capacity: config.capacity ?? DEFAULT_CAPACITY,
       images: IMAGES,
       attributes: { machineCores: String(cpus().length) },

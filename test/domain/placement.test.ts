@@ -14,35 +14,19 @@ import type {
 import { plan } from '../../domain/placement/plan';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { fits, subtract, sum } from '../../domain/units';
+import { hostNamed } from '../support/recompose';
 
 const serviceId = 'svc-1' as ServiceId;
 const tenantId = 'acme' as TenantId;
 const context = { now: 1, seed: 's', blueprintId: 'bp-1' as BlueprintId, operationId: 'op-1' as OperationId };
 const packing: Policy = { name: 'packing' };
 
-function host(id: string, cpuMillis: number, overrides: Partial<SnapshotHost> = {}): SnapshotHost {
-  return {
-    id: id as HostId,
-    zone: 'z',
-    labels: {},
-    liveness: 'up',
-    cordoned: false,
-    driver: 'simulator',
-    capabilities: {
-      pause: true,
-      suspend: true,
-      liveResize: true,
-      migration: 'live',
-      exec: true,
-      logs: true,
-      enforces: { cpu: true, memory: true, disk: true },
-    },
+const host = (id: string, cpuMillis: number, overrides: Partial<SnapshotHost> = {}): SnapshotHost =>
+  hostNamed(id, {
     images: ['busybox'],
     capacity: { cpuMillis, memoryMiB: 10_000, diskMiB: 10_000, bandwidthKbps: 10_000 },
-    reserved: { cpuMillis: 0, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 },
     ...overrides,
-  };
-}
+  });
 
 function vee(component: string, index: number, cpuMillis = 100): RequestedVee {
   const need = { cpuMillis, memoryMiB: 100, diskMiB: 0, bandwidthKbps: 0 };

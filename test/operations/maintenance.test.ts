@@ -1,6 +1,7 @@
 import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
+import { retried } from './cases/support';
 
 const capacity = { cpuMillis: 100, memoryMiB: 64 };
 
@@ -92,6 +93,47 @@ describe('hosts in maintenance', () => {
     expect(await on('host-1')).toEqual([]);
     expect((await site.vees(serviceId)).map((v: Json) => v.state)).toEqual(['ACTIVE', 'ACTIVE', 'ACTIVE']);
     expect(await site.violations()).toEqual([]);
+  });
+
+  it('that could not be emptied are once the operator has seen to it, and says so', async () => {
+    const { serviceId } = await site.done(await site.apply(many('seen-to', 3)));
+    const [vee] = await on('host-1');
+    await site.arm('site', { activity: 'beginMaintenance', occurrence: 1, when: 'after', act: 'hold' });
+    const drain = await site.post('/v1/hosts/host-1/drain', {});
+    await site.held('site');
+    await site.done(await site.post(`/v1/vees/${vee.id}/pause`));
+    await site.release('site');
+    await site.disarm();
+    expect(await site.ended(drain.body.id)).toMatchObject({ state: 'stuck', notes: [{ veeId: vee.id }] });
+    await site.done(await site.post(`/v1/vees/${vee.id}/resume`));
+    const ended = await retried(site, drain.body.id);
+    expect(ended.state).toBe('completed');
+    expect(ended.notes).toBeUndefined();
+    expect(await on('host-1')).toEqual([]);
+    expect(await host('host-1')).toMatchObject({ maintenance: { drained: true, left: [{ veeId: vee.id }] } });
+    await site.done(await site.post('/v1/hosts/host-1/restore'));
+    expect((await on('host-1')).map((v: Json) => v.id)).toEqual([vee.id]);
+    expect(await site.vees(serviceId)).toHaveLength(3);
+    expect(await site.violations()).toEqual([]);
+  });
+
+  it('are in maintenance as before when a second drain is cancelled', async () => {
+    await site.done(await site.apply(many('twice', 3)));
+    const [vee] = await on('host-1');
+    await site.done(await site.post('/v1/hosts/host-1/drain', {}));
+    await site.arm('site', { activity: 'beginMaintenance', occurrence: 1, when: 'after', act: 'hold' });
+    const second = await site.post('/v1/hosts/host-1/drain', {});
+    await site.held('site');
+    expect((await site.post(`/v1/operations/${second.body.id}/cancel`)).status).toBe(202);
+    await site.release('site');
+    await site.disarm();
+    expect(await site.ended(second.body.id)).toMatchObject({ state: 'undone' });
+    expect(await host('host-1')).toMatchObject({
+      cordoned: true,
+      maintenance: { drained: true, left: [{ veeId: vee.id }] },
+    });
+    await site.done(await site.post('/v1/hosts/host-1/restore'));
+    expect((await on('host-1')).map((v: Json) => v.id)).toEqual([vee.id]);
   });
 
   it('move what must be together as one', async () => {

@@ -3,6 +3,7 @@ import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../../doma
 import type { DriftState, KnownFinding } from '../../domain/reconcile/model';
 import { type Capacity, sum, ZERO } from '../../domain/units';
 import type { VeeRecord } from '../../domain/vee/vee';
+import { SIMULATOR_CAPABILITIES } from '../../drivers/simulator/driver';
 
 export const CAPACITY: Capacity = { cpuMillis: 100, memoryMiB: 64, diskMiB: 10, bandwidthKbps: 1 };
 export const SERVICE = 'svc-1' as ServiceId;
@@ -61,15 +62,7 @@ export function hostRecord(
       driver: 'simulator',
       description: '',
       real: false,
-      capabilities: {
-        pause: true,
-        suspend: true,
-        liveResize: true,
-        migration: 'live',
-        exec: true,
-        logs: true,
-        enforces: { cpu: false, memory: false, disk: false },
-      },
+      capabilities: SIMULATOR_CAPABILITIES,
       capacity: { cpuMillis: 10_000, memoryMiB: 10_000, diskMiB: 10_000, bandwidthKbps: 10_000 },
       images: ['busybox'],
       attributes: {},

@@ -5,6 +5,7 @@ import type { Manifest } from '../../domain/manifest/schema';
 import type { PlacedVee, Snapshot, SnapshotHost } from '../../domain/placement/model';
 import { sum } from '../../domain/units';
 import type { VeeRecord } from '../../domain/vee/vee';
+import { SIMULATOR_CAPABILITIES } from '../../drivers/simulator/driver';
 
 export const serviceId = 'svc-1' as ServiceId;
 export const tenantId = 'acme' as TenantId;
@@ -18,15 +19,7 @@ export function hostNamed(id: string, overrides: Partial<SnapshotHost> = {}): Sn
     liveness: 'up',
     cordoned: false,
     driver: 'simulator',
-    capabilities: {
-      pause: true,
-      suspend: true,
-      liveResize: true,
-      migration: 'live',
-      exec: true,
-      logs: true,
-      enforces: { cpu: true, memory: true, disk: true },
-    },
+    capabilities: SIMULATOR_CAPABILITIES,
     images: ['busybox', 'other'],
     capacity: { cpuMillis: 1_000, memoryMiB: 1_000, diskMiB: 1_000, bandwidthKbps: 1_000 },
     reserved: { cpuMillis: 0, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 },

@@ -38,8 +38,7 @@ class Rounds {
   private readonly operation: Operation;
   private readonly input: HostOperationInput;
   private serial = 0;
-  /** Why those that are still there are, by service. */
-  private readonly reasons = new Map<string, OperationNote[]>();
+  private asked = false;
 
   constructor(operation: Operation, input: HostOperationInput) {
     this.operation = operation;
@@ -56,19 +55,21 @@ class Rounds {
     }
   }
 
-  /** Nothing more moves by itself: names what is left, and tries again on the operator's word. */
+  /** Nothing more moves by itself: names what is left, and tries once more on the operator's word. */
   async askOperator(): Promise<void> {
     await this.operation.step({
       name: 'move the rest',
       patient: true,
       run: async () => {
         const { hostId } = this.input;
+        if (this.asked) await this.round('service.migrate');
+        this.asked = true;
         const rest = await site.listOccupants({ hostId });
         if (rest.length === 0) return;
         const named = rest.map((o) => `${o.vees} of ${o.name}`).join(', ');
         throw ApplicationFailure.nonRetryable(
-          `${hostId} still has ${named}; the operation’s notes say why. Move or stop them and retry, or cancel and ` +
-            'drain with immovable "restart" or "ignore".',
+          `${hostId} still has ${named}; the operation’s notes say why. Make room elsewhere, or resume, ` +
+            'move or end them, and retry; or cancel and drain with immovable "restart" or "ignore".',
           'drain-incomplete',
         );
       },
@@ -83,6 +84,9 @@ class Rounds {
       run: () => site.listOccupants({ hostId }),
     });
     this.left = 0;
+    /** Why those that are still there are. */
+    const notes: OperationNote[] = [];
+    if (occupants.length === 0) this.operation.replaceNotes(notes);
     await inParallel(occupants, async ({ serviceId, name }) => {
       const key = `${kind}/${serviceId}/${round}`;
       const params = {
@@ -102,16 +106,15 @@ class Rounds {
         run: () => site.noteDeparted({ operationId, hostId, serviceId, key }),
       });
       this.left += remaining.length;
-      this.reasons.set(
-        serviceId,
-        remaining.map(({ about, veeId }) => ({
+      notes.push(
+        ...remaining.map(({ about, veeId }) => ({
           about: `${name}/${about}`,
           veeId,
           error: end.notes?.find((n) => n.veeId === veeId)?.error ??
             end.error ?? { code: 'conflict', detail: 'It came while others were moved.' },
         })),
       );
-      this.operation.replaceNotes([...this.reasons.values()].flat());
+      this.operation.replaceNotes(notes);
     });
   }
 }

@@ -37,7 +37,7 @@ import { Journal } from './journal';
 import { type Bookkeeper, type OpenStep, Saga, type Step, type Steps } from './saga';
 import { tagState } from './search-attributes';
 
-/** A record holds so many of its steps: a drain may have thousands, and what matters is what is not done yet. */
+/** So many notes travel in a report: a drain may leave more behind, and its host names all that is left. */
 const MOST_NOTES = 100;
 
 /**
@@ -59,8 +59,7 @@ export async function runOperation<I extends OperationInput>(
   return outcome;
 }
 
-/** Where a saga goes when its operation goes back. */
-type GoingBack = 'running' | 'undoing';
+type Direction = 'running' | 'undoing';
 
 export class Operation implements Steps, Bookkeeper {
   readonly input: OperationInput;
@@ -71,7 +70,7 @@ export class Operation implements Steps, Bookkeeper {
   private readonly journal: Journal;
   private readonly interrupts = new Set<CancellationScope>();
   private readonly stuck: StuckReason[] = [];
-  private direction: GoingBack = 'running';
+  private direction: Direction = 'running';
   private ended: OperationState | undefined;
   private kept: StuckReason | undefined;
   private error: ErrorSummary | undefined;
