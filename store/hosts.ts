@@ -89,8 +89,9 @@ export function hostRepository(db: Db) {
         since: now,
         drained: false,
         cordonedBefore: cordoned,
-        // Drained before and drained again: what left it then is still to be brought back.
-        left: earlier?.left ?? [],
+        // Drained again while it is still closed: what left it then is to be brought back too. Somebody who
+        // opened it by hand has settled for what was there.
+        left: cordoned ? (earlier?.left ?? []) : [],
         former: earlier ? { ...earlier, former: null } : null,
       };
       const result = await hosts.updateOne(
