@@ -1,3 +1,4 @@
+import { createBatchActivities } from './batches';
 import type { SiteDeps } from './deps';
 import { createHostActivities } from './hosts';
 import { createMendingActivities } from './mending';
@@ -21,6 +22,7 @@ export function createSiteActivities(deps: SiteDeps) {
     ...createMendingActivities(deps),
     ...createMoveActivities(deps),
     ...createOperationActivities(deps),
+    ...createBatchActivities(deps),
     ...createPlanningActivities(deps),
     ...createReconcileActivities(deps),
     ...createRecompositionActivities(deps),

@@ -60,7 +60,7 @@ export function createMendingActivities(deps: SiteDeps) {
     /** Gives the lock back, and tells what was done. */
     async concludeMending({ operationId, veeId, verb }: OnVee & { verb?: MendingVerb }): Promise<void> {
       const vee = await veeOf(veeId);
-      await store.vees.abandonTransition(veeId, operationId, deps.now());
+      await store.vees.abandonTransitions([veeId], operationId, deps.now());
       if (!verb) return;
       const { component, index, hostId, state, tenantId, serviceId } = vee;
       await store.events.append({

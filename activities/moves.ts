@@ -130,7 +130,7 @@ export function createMoveActivities(deps: SiteDeps) {
       const blueprint = await store.blueprints.get(blueprintId);
       if (blueprint?.kind !== 'blueprint') return;
       for (const { veeId } of blueprint.assignments)
-        await store.hosts.releaseAll(veeId, { except: (await store.vees.get(veeId))?.hostId });
+        await store.hosts.releaseAll([veeId], { except: (await store.vees.get(veeId))?.hostId });
     },
 
     /** The way back of a VEE that has moved; nothing when it has not, or is back already. */

@@ -1,10 +1,12 @@
 import { SluiceError } from '../domain/errors';
+import { groupBy } from '../domain/group-by';
 import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
 import { deadlineMode } from '../domain/migration/deadline';
 import type { Blueprint } from '../domain/placement/model';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
+import { type LargeDeployment, tellable } from '../domain/service/batches';
 import type { Deployment } from '../domain/service/deployment';
 import { planScaling, type ScalingChange, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
@@ -15,7 +17,8 @@ import { hostOf } from '../store/snapshot';
 import type { Store } from '../store/store';
 import { decide } from './decide';
 import type { SiteDeps } from './deps';
-import { toLiving } from './living';
+import { divide } from './divide';
+import { toLivingAll } from './living';
 
 /** Epoch of a VEE's first activation. */
 export const FIRST_EPOCH = 1;
@@ -37,10 +40,19 @@ export function createPlanningActivities(deps: SiteDeps) {
     operationId: OperationId,
     additions: readonly Additions[],
     attempt: number,
-  ): Promise<Deployment> {
+    inBatches: boolean,
+  ): Promise<Deployment | LargeDeployment> {
     const manifest = await store.services.manifest(service.manifestDigest);
     const request = additionRequest(manifest, service, operationId, additions);
     const blueprint = await decide(deps, operationId, request, attempt);
+    const vees = blueprint.assignments.map(({ veeId, component, index }) => ({ veeId, component, index }));
+    if (inBatches && !tellable(vees, deps.batchSize))
+      return {
+        blueprintId: blueprint.id,
+        tenantId: service.tenantId,
+        serviceId: service.id,
+        plan: await divide(deps, operationId, `deploy/${blueprint.id}`, byStartLevel(manifest, vees)),
+      };
     return toDeployment(store, blueprint, manifest, service);
   }
 
@@ -73,17 +85,19 @@ export function createPlanningActivities(deps: SiteDeps) {
   }
 
   return {
+    /** @param call.inBatches can the caller work on VEEs that are not told one by one? */
     async planService(call: {
       operationId: OperationId;
       serviceId: ServiceId;
       attempt: number;
-    }): Promise<Deployment> {
+      inBatches?: boolean;
+    }): Promise<Deployment | LargeDeployment> {
       const service = await serviceOf(store, call.serviceId);
       const all = Object.entries(service.instances).map(([component, count]) => ({
         component,
         indices: Array.from({ length: count }, (_, i) => i),
       }));
-      const deployment = await planFor(service, call.operationId, all, call.attempt);
+      const deployment = await planFor(service, call.operationId, all, call.attempt, call.inBatches ?? false);
       await store.services.enterPhase(service.id, 'negotiated', call.operationId, deps.now());
       return deployment;
     },
@@ -94,17 +108,21 @@ export function createPlanningActivities(deps: SiteDeps) {
       component: string;
       indices: readonly number[];
       attempt: number;
-    }): Promise<Deployment> {
+      inBatches?: boolean;
+    }): Promise<Deployment | LargeDeployment> {
       const service = await serviceOf(store, call.serviceId);
       return planFor(
         service,
         call.operationId,
         [{ component: call.component, indices: call.indices }],
         call.attempt,
+        call.inBatches ?? false,
       );
     },
 
+    /** @param call.operationId told by callers that can work in batches */
     async planScaling(call: {
+      operationId?: OperationId;
       serviceId: ServiceId;
       component: string;
       instances: number;
@@ -115,7 +133,18 @@ export function createPlanningActivities(deps: SiteDeps) {
         living: true,
       });
       const { create, retire } = planScaling(members, call.instances, standingOf(await store.hosts.all()));
-      return { create, retire: await Promise.all(retire.map((v) => toLiving(store, v))) };
+      const living = await toLivingAll(store, retire);
+      if (call.operationId && !tellable(living, deps.batchSize)) {
+        const victims = retire
+          .map(({ id, component, index }) => ({ veeId: id, component, index }))
+          .sort((a, b) => a.index - b.index);
+        return {
+          create,
+          retire: [],
+          retireInBatches: await divide(deps, call.operationId, 'retire', [victims]),
+        };
+      }
+      return { create, retire: living };
     },
 
     /** Chooses a target and takes its capacity, so that a repeat finds the migration's own reservation. */
@@ -158,11 +187,7 @@ export async function toDeployment(
   manifest: Manifest,
   service: ServiceRecord,
 ): Promise<Deployment> {
-  const order = startLevels(
-    manifest.components.map((c) => c.name),
-    manifest.topology.dependencies,
-  );
-  if (order.kind === 'cycle') throw new SluiceError('manifest-invalid', 'The start order has a cycle.');
+  const levels = startOrder(manifest);
   const names = new Set(blueprint.assignments.map((a) => a.component));
   const used = new Set(blueprint.assignments.map((a) => a.hostId));
   const hosts = (await store.hosts.all()).filter((h) => used.has(h.id));
@@ -172,9 +197,7 @@ export async function toDeployment(
     tenantId: service.tenantId,
     serviceId: service.id,
     templates: Object.fromEntries(declared.map((c) => [c.name, templateOf(manifest, c)])),
-    levels: order.levels
-      .map((level) => level.filter((c) => names.has(c)))
-      .filter((level) => level.length > 0),
+    levels: levels.map((level) => level.filter((c) => names.has(c))).filter((level) => level.length > 0),
     vees: blueprint.assignments.map(({ veeId, component, index, hostId }) => ({
       veeId,
       component,
@@ -184,4 +207,24 @@ export async function toDeployment(
     })),
     queues: Object.fromEntries(hosts.map((h) => [h.id, agentTaskQueue(h.siteId, h.agentId)])),
   };
+}
+
+function startOrder(manifest: Manifest): readonly (readonly string[])[] {
+  const order = startLevels(
+    manifest.components.map((c) => c.name),
+    manifest.topology.dependencies,
+  );
+  if (order.kind === 'cycle') throw new SluiceError('manifest-invalid', 'The start order has a cycle.');
+  return order.levels;
+}
+
+function byStartLevel<V extends { readonly component: string; readonly index: number }>(
+  manifest: Manifest,
+  vees: readonly V[],
+): V[][] {
+  const members = groupBy(
+    [...vees].sort((a, b) => a.index - b.index),
+    (v) => v.component,
+  );
+  return startOrder(manifest).map((level) => level.flatMap((component) => members.get(component) ?? []));
 }

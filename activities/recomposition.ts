@@ -4,7 +4,7 @@ import { templateOf } from '../domain/manifest/components';
 import { type OnFailure, updatePolicyOf } from '../domain/manifest/policies';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { Deployment, LivingVee } from '../domain/service/deployment';
-import { describeBlocks } from '../domain/service/recompose';
+import { recompositionRefusal } from '../domain/service/recompose-refusal';
 import type { MemberMaking, RecompositionOutline, WaveWork } from '../domain/service/recompose-work';
 import { creationRequest, decideRecomposition, type Handing, moveRequest } from '../domain/service/rehearsal';
 import type { VeeRecord } from '../domain/vee/vee';
@@ -92,7 +92,7 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const { placementPolicy: policy } = deps;
       const question = { service, current, wanted, members, snapshot, policy };
       const planned = decideRecomposition(question, { now, operationId });
-      if (planned.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(planned));
+      if (planned.kind !== 'planned') throw recompositionRefusal(planned);
       const { plan, played } = planned;
       if (played.kind === 'infeasible')
         throw new SluiceError(
@@ -206,7 +206,7 @@ export function createRecompositionActivities(deps: SiteDeps) {
     /** Places that members were moved away from were kept for them: now nothing goes back any more. */
     async releaseLeftPlaces({ operationId }: OnService): Promise<void> {
       for (const { move: veeId } of (await recordOf(operationId)).waves)
-        if (veeId) await store.hosts.releaseAll(veeId, { except: (await store.vees.get(veeId))?.hostId });
+        if (veeId) await store.hosts.releaseAll([veeId], { except: (await store.vees.get(veeId))?.hostId });
     },
   };
 }

@@ -1,4 +1,5 @@
 import { SluiceError } from '../domain/errors';
+import { groupBy } from '../domain/group-by';
 import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
 import type { Blueprint } from '../domain/placement/model';
 import type { Capacity } from '../domain/units';
@@ -45,7 +46,7 @@ export function createReservationActivities(deps: SiteDeps) {
       operationId: OperationId;
       veeId: VeeId;
     }): Promise<void> {
-      await store.hosts.releaseAll(veeId, { operationId });
+      await store.hosts.releaseAll([veeId], { operationId });
     },
 
     async adjustReservation({
@@ -76,7 +77,10 @@ export function createReservationActivities(deps: SiteDeps) {
   }
 
   async function release(blueprint: Blueprint, operationId: OperationId): Promise<void> {
-    for (const { veeId, hostId } of blueprint.assignments)
-      await store.hosts.release(hostId, veeId, operationId);
+    for (const [hostId, there] of groupBy(blueprint.assignments, (a) => a.hostId))
+      await store.hosts.releaseAll(
+        there.map((a) => a.veeId),
+        { hostId, operationId },
+      );
   }
 }

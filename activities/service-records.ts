@@ -1,14 +1,13 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId } from '../domain/ids';
 import { type OnFailure, provisioningFailureOf } from '../domain/manifest/policies';
-import type { LivingVee } from '../domain/service/deployment';
 import type { ServicePhase } from '../domain/service/service';
-import { dependantsOf, startLevels } from '../domain/service/start-order';
+import { dependantsOf } from '../domain/service/start-order';
 import type { ProgressReport } from '../store/operations';
 import type { ServiceChange } from '../store/services';
 import type { SiteDeps } from './deps';
-import { toLiving } from './living';
 import { serviceOf } from './planning';
+import { inStopOrder } from './stop-order';
 
 /** Activities that write how far a service and its operations have come. */
 export function createServiceRecordActivities(deps: SiteDeps) {
@@ -98,24 +97,7 @@ export function createServiceRecordActivities(deps: SiteDeps) {
     }) => store.services.setInstances(serviceId, component, instances, deps.now()),
 
     /** In groups: all of a group may be stopped side by side, a later group only after it. */
-    async listInStopOrder({ serviceId }: { serviceId: ServiceId }): Promise<LivingVee[][]> {
-      const service = await serviceOf(store, serviceId);
-      const manifest = await store.services.manifest(service.manifestDigest);
-      const vees = await Promise.all(
-        (await store.vees.find({ serviceId, living: true })).map((v) => toLiving(store, v)),
-      );
-      const order = startLevels(
-        manifest.components.map((c) => c.name),
-        manifest.topology.dependencies,
-      );
-      const levels = order.kind === 'levels' ? [...order.levels].reverse() : [];
-      // First those of components that the manifest does not know: a re-composition that was given up left them.
-      const known = new Set(levels.flat());
-      return [
-        vees.filter((v) => !known.has(v.component)),
-        ...levels.map((level) => vees.filter((v) => level.includes(v.component))),
-      ].filter((group) => group.length > 0);
-    },
+    listInStopOrder: ({ serviceId }: { serviceId: ServiceId }) => inStopOrder(store, serviceId),
   };
 }
 

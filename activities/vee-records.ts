@@ -1,13 +1,14 @@
+import { SluiceError } from '../domain/errors';
 import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
-import { hasEnded } from '../domain/operation/operation';
 import type { LivingVee } from '../domain/service/deployment';
 import { type Capacity, fits } from '../domain/units';
-import { nextState, type VeeVerb } from '../domain/vee/state-machine';
+import type { VeeVerb } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { BlueprintReader } from './blueprint-reader';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
 import { FIRST_EPOCH } from './planning';
+import { VeeBook } from './vee-book';
 
 interface OnVee {
   readonly operationId: OperationId;
@@ -35,25 +36,7 @@ const MOVE_EVENTS: Readonly<Record<MoveStep, { kind: string; verb: string }>> = 
 export function createVeeRecordActivities(deps: SiteDeps) {
   const { store } = deps;
   const reader = new BlueprintReader(store);
-
-  async function told(
-    vee: VeeRecord,
-    operationId: OperationId,
-    kind: string,
-    message: string,
-  ): Promise<void> {
-    const { id, tenantId, serviceId } = vee;
-    await store.events.append({
-      id: `${operationId}/${id}/${kind}`,
-      at: deps.now(),
-      kind: `vee.${kind}`,
-      message,
-      tenantId,
-      serviceId,
-      subject: id,
-      operationId,
-    });
-  }
+  const book = new VeeBook(deps);
 
   return {
     async recordVees({ operationId, blueprintId }: OnBlueprint): Promise<void> {
@@ -83,70 +66,30 @@ export function createVeeRecordActivities(deps: SiteDeps) {
 
     /** Undo of `recordVees`: closes what was metered. Their hosts have ended them by now. */
     async discardVees({ operationId, blueprintId }: OnBlueprint): Promise<void> {
-      for (const { veeId } of (await reader.blueprint(blueprintId)).assignments) {
-        if (!(await store.vees.get(veeId))) continue;
-        await store.vees.commit({
-          veeId,
-          operationId,
-          step: 'discard',
-          change: { state: 'DESTROYED' },
-          ledger: 'destroyed',
-          now: deps.now(),
-        });
-      }
+      const { assignments } = await reader.blueprint(blueprintId);
+      await book.discard(
+        operationId,
+        assignments.map((a) => a.veeId),
+      );
     },
 
     /** The same for one VEE: what it held is free again, the rest of its blueprint stays. */
-    async discardVee({ operationId, veeId }: OnVee): Promise<void> {
-      if (await store.vees.get(veeId)) {
-        const vee = await store.vees.commit({
-          veeId,
-          operationId,
-          step: 'discard',
-          change: { state: 'DESTROYED' },
-          ledger: 'destroyed',
-          now: deps.now(),
-        });
-        await told(vee, operationId, 'discarded', `${vee.component}/${vee.index} was given up`);
-      }
-      await store.hosts.releaseAll(veeId);
-    },
+    discardVee: ({ operationId, veeId }: OnVee) => book.giveUp(operationId, [veeId]),
 
-    async activateVee({ operationId, veeId }: OnVee): Promise<void> {
-      const vee = await store.vees.commit({
-        veeId,
-        operationId,
-        step: 'activate',
-        change: { state: 'ACTIVE' },
-        ledger: 'activated',
-        now: deps.now(),
-      });
-      await told(vee, operationId, 'activated', `${vee.component}/${vee.index} runs on ${vee.hostId}`);
-    },
+    activateVee: ({ operationId, veeId }: OnVee) => book.activate(operationId, [veeId]),
 
     /** A hook that did not do what it should is told: its service may have lost something. */
     async noteDrain({ operationId, veeId, end }: OnVee & { end: string }): Promise<void> {
-      const vee = await store.vees.get(veeId);
-      if (vee)
-        await told(vee, operationId, 'drain-failed', `${vee.component}/${vee.index}: its drain hook ${end}`);
+      const vees = await store.vees.some([veeId]);
+      const nameOf = (v: VeeRecord) => `${v.component}/${v.index}`;
+      await book.tell(operationId, vees, (v) => ['drain-failed', `${nameOf(v)}: its drain hook ${end}`]);
     },
 
-    async retireVee({ operationId, veeId }: OnVee): Promise<void> {
-      const vee = await store.vees.commit({
-        veeId,
-        operationId,
-        step: 'retire',
-        change: { state: 'DESTROYED' },
-        ledger: 'destroyed',
-        now: deps.now(),
-      });
-      // Also what a migration that was given up holds for it on another host.
-      await store.hosts.releaseAll(veeId);
-      await told(vee, operationId, 'destroyed', `${vee.component}/${vee.index} ended on ${vee.hostId}`);
-    },
+    retireVee: ({ operationId, veeId }: OnVee) => book.retire(operationId, [veeId]),
 
     async lockVee({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }): Promise<LockedVee> {
-      const vee = await store.vees.beginTransition(veeId, verb, operationId, deps.now(), hasEndedById);
+      const [vee] = await book.lock(operationId, [{ veeId, verb }]);
+      if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
       const { tenantId, serviceId, template } = vee;
       return { ...(await toLiving(store, vee)), tenantId, serviceId, template };
     },
@@ -155,51 +98,21 @@ export function createVeeRecordActivities(deps: SiteDeps) {
     supersedeVee: ({ operationId, veeId, epoch }: OnVee & { epoch: number }) =>
       store.vees.raiseEpoch(veeId, operationId, epoch, deps.now()),
 
-    unlockVee: ({ operationId, veeId }: OnVee) =>
-      store.vees.abandonTransition(veeId, operationId, deps.now()),
+    unlockVee: ({ operationId, veeId }: OnVee) => book.unlock(operationId, [veeId]),
 
-    async commitState({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }): Promise<void> {
-      const vee = await store.vees.commit({
-        veeId,
-        operationId,
-        step: verb,
-        change: await stateAfter(veeId, verb),
-        ledger: 'state',
-        now: deps.now(),
-      });
-      await told(vee, operationId, verb, `${vee.component}/${vee.index}: ${verb}`);
-    },
+    commitState: ({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }) =>
+      book.commitStates(operationId, [{ veeId, verb }]),
 
     /** Undo of `commitState`: only if this operation had come so far. */
-    async revertState({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }): Promise<void> {
-      const vee = await store.vees.get(veeId);
-      if (!vee || vee.transition?.operationId === operationId || nextState(vee.state, verb) === undefined)
-        return;
-      await store.vees.commit({
-        veeId,
-        operationId,
-        step: `revert ${verb}`,
-        change: await stateAfter(veeId, verb),
-        ledger: 'state',
-        now: deps.now(),
-      });
-    },
+    revertState: ({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }) =>
+      book.revertStates(operationId, [{ veeId, verb }]),
 
     async commitResize({ operationId, veeId, capacity }: OnVee & { capacity: Capacity }): Promise<void> {
-      const vee = await store.vees.commit({
-        veeId,
-        operationId,
-        step: 'resize',
-        change: { capacity },
-        ledger: 'resized',
-        now: deps.now(),
-      });
-      await told(
-        vee,
-        operationId,
-        'resized',
-        `${vee.component}/${vee.index} has ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB`,
-      );
+      const vees = await book.commit(operationId, [
+        { veeId, step: 'resize', change: { capacity }, ledger: 'resized' },
+      ]);
+      const size = `${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB`;
+      await book.tell(operationId, vees, (v) => ['resized', `${v.component}/${v.index} has ${size}`]);
     },
 
     /** Undo of `commitResize`: only if this operation had come so far. */
@@ -207,14 +120,9 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       const vee = await store.vees.get(veeId);
       if (!vee || vee.transition?.operationId === operationId) return;
       if (fits(vee.template.capacity, capacity) && fits(capacity, vee.template.capacity)) return;
-      await store.vees.commit({
-        veeId,
-        operationId,
-        step: 'revert resize',
-        change: { capacity },
-        ledger: 'resized',
-        now: deps.now(),
-      });
+      await book.commit(operationId, [
+        { veeId, step: 'revert resize', change: { capacity }, ledger: 'resized' },
+      ]);
     },
 
     async commitMove({
@@ -224,31 +132,14 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       epoch,
       step = 'move',
     }: OnVee & { toHostId: HostId; epoch: number; step?: MoveStep }): Promise<void> {
-      const vee = await store.vees.commit({
-        veeId,
-        operationId,
-        step,
-        change: { hostId: toHostId, epoch, ...(step === 'relocate' ? { state: 'ACTIVE' } : {}) },
-        ledger: 'moved',
-        now: deps.now(),
-      });
-      await told(
-        vee,
-        operationId,
-        MOVE_EVENTS[step].kind,
-        `${vee.component}/${vee.index} ${MOVE_EVENTS[step].verb} ${toHostId}`,
-      );
+      const change = {
+        hostId: toHostId,
+        epoch,
+        ...(step === 'relocate' ? { state: 'ACTIVE' as const } : {}),
+      };
+      const vees = await book.commit(operationId, [{ veeId, step, change, ledger: 'moved' }]);
+      const { kind, verb } = MOVE_EVENTS[step];
+      await book.tell(operationId, vees, (v) => [kind, `${v.component}/${v.index} ${verb} ${toHostId}`]);
     },
   };
-
-  async function hasEndedById(id: OperationId): Promise<boolean> {
-    const holder = await store.operations.get(id);
-    return holder === undefined || hasEnded(holder);
-  }
-
-  async function stateAfter(veeId: VeeId, verb: VeeVerb) {
-    const state = (await store.vees.get(veeId))?.state;
-    const next = state && nextState(state, verb);
-    return next ? { state: next } : {};
-  }
 }

@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
+import type { StateVerb } from '../domain/vee/state-machine';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
 import type { Driver, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
 import { type ProvenVerb, proven } from './proven';
@@ -11,8 +12,6 @@ interface OnHost {
   readonly hostId: HostId;
   readonly ref: VeeRef;
 }
-
-export type StateVerb = 'pause' | 'resume' | 'suspend' | 'restore';
 
 /** `not-possible`: the VEE no longer runs, or its driver can't run anything inside it. */
 export type DrainEnd = 'done' | 'failed' | 'timed-out' | 'not-possible';

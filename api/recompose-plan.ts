@@ -1,8 +1,8 @@
-import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
-import { describeBlocks, type Recomposition } from '../domain/service/recompose';
+import type { Recomposition } from '../domain/service/recompose';
+import { recompositionRefusal } from '../domain/service/recompose-refusal';
 import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
 import { decideRecomposition } from '../domain/service/rehearsal';
 import type { ServiceRecord } from '../domain/service/service';
@@ -34,7 +34,7 @@ export async function dryRunRecomposition(
   ]);
   const question = { service, current, wanted, members, snapshot, policy };
   const planned = decideRecomposition(question, { now, operationId });
-  if (planned.kind === 'blocked') throw new SluiceError('transition-illegal', describeBlocks(planned));
+  if (planned.kind !== 'planned') throw recompositionRefusal(planned);
   const { plan, played } = planned;
   const operator = identity.role === 'operator';
   const told = operator ? plan : publicly(plan);

@@ -109,7 +109,11 @@ export const RECOVERY_MODES = ['fenced', 'always', 'manual'] as const;
 export type RecoveryMode = (typeof RECOVERY_MODES)[number];
 
 /** Lost, and fenced since it was last heard of. */
-export const isFenced = ({ liveness, fenced, lastHeartbeatAt }: HostRecord): boolean =>
+export const isFenced = ({
+  liveness,
+  fenced,
+  lastHeartbeatAt,
+}: Pick<HostRecord, 'liveness' | 'fenced' | 'lastHeartbeatAt'>): boolean =>
   liveness === 'lost' && fenced != null && fenced.at >= lastHeartbeatAt;
 
 /** Does the driver offer what a verb on a running VEE needs? */

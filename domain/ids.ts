@@ -57,5 +57,8 @@ export function entityWorkflowId(subject: {
   return subject.hostId ? hostWorkflowId(subject.siteId, subject.hostId) : siteWorkflowId(subject.siteId);
 }
 export const operationWorkflowId = (id: OperationId) => `operation/${id}`;
+/** Not below the operation's own id: what lists operations must not find it. */
+export const batchWorkflowId = (id: OperationId, work: string, batch: number) =>
+  `batch/${id}/${work}/${batch}`;
 export const siteTaskQueue = (id: SiteId) => `site:${id}`;
 export const agentTaskQueue = (site: SiteId, id: AgentId) => `agent:${site}:${id}`;

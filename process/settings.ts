@@ -5,6 +5,7 @@ import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migrat
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
 import { POLICY_NAMES, type Policy } from '../domain/placement/model';
 import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
+import { USUAL_BATCH } from '../domain/service/batches';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
 
@@ -36,6 +37,8 @@ const siteSchema = z.object({
     .default(DEFAULT_DRIFT_POLICY.graceMillis),
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
+  SLUICE_BATCH_SIZE: z.coerce.number().int().min(1).max(USUAL_BATCH).default(USUAL_BATCH),
+  SLUICE_WORKFLOW_BUNDLE: z.string().min(1).optional(),
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
   SLUICE_MIGRATION_LINK_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.linkKbps),
   SLUICE_MIGRATION_STREAM_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.streamKbps),
@@ -56,6 +59,9 @@ export interface SiteSettings {
   /** How often drift is looked for; 0 for never. */
   readonly reconcileMillis: number;
   readonly drift: DriftPolicy;
+  readonly batchSize: number;
+  /** Where the workflows are, bundled; those that were built with the worker when it isn't set. */
+  readonly workflowBundle: string | undefined;
 }
 
 /** @throws Error that names each variable that is wrong, in one message */
@@ -83,6 +89,8 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       giveUpMillis: env.SLUICE_GIVE_UP_MILLIS,
       undoGiveUpMillis: env.SLUICE_UNDO_GIVE_UP_MILLIS,
     },
+    batchSize: env.SLUICE_BATCH_SIZE,
+    workflowBundle: env.SLUICE_WORKFLOW_BUNDLE,
   };
 }
 

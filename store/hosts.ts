@@ -1,4 +1,4 @@
-import type { Db, Document } from 'mongodb';
+import type { Db } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 import type {
   DepartedVee,
@@ -11,8 +11,9 @@ import type {
   ReportedVee,
 } from '../domain/host';
 import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
-import { type Capacity, DIMENSIONS, sum, ZERO } from '../domain/units';
+import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
+import { hostReservations } from './host-reservations';
 
 export interface HostJoin {
   readonly id: HostId;
@@ -22,6 +23,9 @@ export interface HostJoin {
   readonly labels: Readonly<Record<string, string>>;
   readonly fingerprint: HostFingerprint;
 }
+
+/** What a host offers and how it is, without the long lists of what it holds and runs. */
+export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'>;
 
 export function hostRepository(db: Db) {
   const hosts = db.collection<Stored<HostRecord>>('hosts');
@@ -34,6 +38,14 @@ export function hostRepository(db: Db) {
 
     async all(): Promise<HostRecord[]> {
       return (await hosts.find().sort({ _id: 1 }).toArray()).map((d) => fromStored<HostRecord>(d));
+    },
+
+    async offers(ids?: readonly HostId[]): Promise<HostOffer[]> {
+      const docs = await hosts
+        .find(ids ? { _id: { $in: [...ids] } } : {}, { projection: { reservations: 0, reported: 0 } })
+        .sort({ _id: 1 })
+        .toArray();
+      return docs.map((d) => fromStored<HostRecord>(d));
     },
 
     page: (request: PageRequest) => findPage<HostRecord>(hosts, {}, 'joinedAt', request),
@@ -218,88 +230,8 @@ export function hostRepository(db: Db) {
       return changed;
     },
 
-    /**
-     * Holds capacity for several VEEs on one host: one conditional update of one document, so either all
-     * are held or none. Repeating it under the same operation is a success that changes nothing.
-     */
-    async reserve(
-      id: HostId,
-      operationId: OperationId,
-      needs: ReadonlyMap<string, Capacity>,
-      now: number,
-    ): Promise<boolean> {
-      const total = sum([...needs.values()]);
-      const keys = [...needs.keys()];
-      const room = DIMENSIONS.map((d) => ({
-        $lte: [{ $add: [`$reserved.${d}`, total[d]] }, `$fingerprint.capacity.${d}`],
-      }));
-      const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
-      const entries = [...needs].map(([k, amount]) => [
-        `reservations.${k}`,
-        { operationId, amount, since: now },
-      ]);
-      const result = await hosts.updateOne(
-        { _id: id, liveness: 'up', cordoned: false, $and: absent, $expr: { $and: room } } as Document,
-        { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
-      );
-      if (result.modifiedCount === 1) return true;
-      const held = (await hosts.findOne({ _id: id }))?.reservations ?? {};
-      return keys.every((k) => held[k]?.operationId === operationId);
-    },
-
-    /**
-     * Gives back what one VEE holds on a host. With `operationId` only if that operation took it: an undo
-     * must not free what somebody else holds. The condition on the entry makes it happen once.
-     */
-    async release(id: HostId, veeId: string, operationId?: string): Promise<void> {
-      const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
-      if (!held || (operationId !== undefined && held.operationId !== operationId)) return;
-      await hosts.updateOne(
-        {
-          _id: id,
-          [`reservations.${veeId}.operationId`]: held.operationId,
-          [`reservations.${veeId}.since`]: held.since,
-        } as Document,
-        { $unset: { [`reservations.${veeId}`]: '' }, $inc: incrementsOf(held.amount, -1) } as Document,
-      );
-    },
-
-    /** Gives back the places of a VEE on all hosts but `except`; with `operationId` only those that it took. */
-    async releaseAll(
-      veeId: string,
-      only: { except?: HostId | undefined; operationId?: string } = {},
-    ): Promise<void> {
-      const holding = { [`reservations.${veeId}`]: { $exists: true } } as Document;
-      for (const { _id } of await hosts.find(holding, { projection: { _id: 1 } }).toArray())
-        if (_id !== only.except) await this.release(_id as HostId, veeId, only.operationId);
-    },
-
-    /** Where an operation has taken a place for a VEE. */
-    async heldBy(operationId: OperationId, veeId: string): Promise<HostId | undefined> {
-      const held = { [`reservations.${veeId}.operationId`]: operationId } as Document;
-      return (await hosts.findOne(held, { projection: { _id: 1 } }))?._id as HostId | undefined;
-    },
-
-    /** Changes what a VEE holds; false when a growth doesn't fit any more. */
-    async adjust(id: HostId, veeId: string, to: Capacity): Promise<boolean> {
-      const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
-      if (!held) return false;
-      // What shrinks always fits, also on a host that has come back with less than it had.
-      const room = DIMENSIONS.filter((d) => to[d] > held.amount[d]).map((d) => ({
-        $lte: [{ $add: [`$reserved.${d}`, to[d] - held.amount[d]] }, `$fingerprint.capacity.${d}`],
-      }));
-      const delta = Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, to[d] - held.amount[d]]));
-      const result = await hosts.updateOne(
-        { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
-        { $set: { [`reservations.${veeId}.amount`]: to }, $inc: delta } as Document,
-      );
-      return result.matchedCount === 1;
-    },
+    ...hostReservations(hosts),
   };
-}
-
-function incrementsOf(amount: Capacity, sign: 1 | -1): Record<string, number> {
-  return Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, sign * amount[d]]));
 }
 
 export type HostRepository = ReturnType<typeof hostRepository>;

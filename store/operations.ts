@@ -90,6 +90,7 @@ export function operationRepository(db: Db) {
     async report({ operationId, revision, progress, startedAt, endedAt }: ProgressReport): Promise<void> {
       const { stuck, notes, error, ...rest } = progress;
       const gone = { ...(stuck ? {} : { stuck: '' }), ...(notes ? {} : { notes: '' }) };
+      const passing = endedAt === undefined && (progress.state === 'running' || progress.state === 'undoing');
       await operations.updateOne(
         { _id: operationId, revision: { $lt: revision } },
         {
@@ -104,6 +105,8 @@ export function operationRepository(db: Db) {
           },
           ...(Object.keys(gone).length > 0 ? { $unset: gone as never } : {}),
         },
+        // What a crash takes of the progress the next report brings back; what may be the last word has to last.
+        passing ? { writeConcern: { w: 1, j: false } } : {},
       );
     },
   };

@@ -1,6 +1,12 @@
 import type { Db } from 'mongodb';
 import type { BlueprintId, OperationId, ServiceId, TenantId } from '../domain/ids';
-import type { Blueprint, Infeasible } from '../domain/placement/model';
+import {
+  type CompactVerdicts,
+  compactVerdicts,
+  expandVerdicts,
+  type Judged,
+} from '../domain/placement/compact';
+import type { Blueprint, HostVerdict, Infeasible } from '../domain/placement/model';
 import { isDuplicateKey } from './connect';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
 
@@ -11,24 +17,48 @@ export interface RefusedPlan extends Infeasible {
   readonly createdAt: number;
 }
 
+type Plan = Blueprint | RefusedPlan;
+
+/** As stored: the verdicts beside what they are about, in little room. Plans of earlier releases have them inside. */
+type StoredPlan = Stored<Plan> & { readonly verdicts?: CompactVerdicts };
+
 export function blueprintRepository(db: Db) {
-  const blueprints = db.collection<Stored<Blueprint | RefusedPlan>>('blueprints');
+  const blueprints = db.collection<StoredPlan>('blueprints');
   return {
     /** The first plan under an id stays: a repeated planning step must not change what others act on. */
-    async put<T extends Blueprint | RefusedPlan>(plan: T): Promise<T> {
-      const { _id, ...rest } = toStored<Blueprint | RefusedPlan>(plan);
+    async put<T extends Plan>(plan: T): Promise<T> {
+      const { _id, ...rest } = toStored<Plan>(withoutVerdicts(plan));
+      const verdicts = compactVerdicts(judgedIn(plan));
       const doc = await blueprints.findOneAndUpdate(
         { _id },
-        { $setOnInsert: rest as never },
-        { upsert: true, returnDocument: 'after' },
+        { $setOnInsert: { ...rest, verdicts } as never },
+        { upsert: true, returnDocument: 'before', projection: { _id: 1 } },
       );
-      return (doc ? fromStored<Blueprint | RefusedPlan>(doc) : plan) as T;
+      return doc === null ? plan : (((await this.get(plan.id)) ?? plan) as T);
     },
-    async get(id: BlueprintId): Promise<Blueprint | RefusedPlan | undefined> {
+    async get(id: BlueprintId): Promise<Plan | undefined> {
       const doc = await blueprints.findOne({ _id: id });
-      return doc ? fromStored<Blueprint | RefusedPlan>(doc) : undefined;
+      if (!doc) return undefined;
+      const { verdicts, ...plan } = doc;
+      return verdicts
+        ? withVerdicts(fromStored<Plan>(plan as Stored<Plan>), expandVerdicts(verdicts))
+        : fromStored<Plan>(plan as Stored<Plan>);
     },
   };
+}
+
+function judgedIn(plan: Plan): Judged[] {
+  return plan.kind === 'blueprint'
+    ? plan.assignments.map(({ component, verdicts }) => ({ component, verdicts }))
+    : plan.unplaced.map(({ component, hosts }) => ({ component, verdicts: hosts }));
+}
+
+const withoutVerdicts = (plan: Plan): Plan => withVerdicts(plan, []);
+
+function withVerdicts(plan: Plan, lists: readonly (readonly HostVerdict[])[]): Plan {
+  return plan.kind === 'blueprint'
+    ? { ...plan, assignments: plan.assignments.map((a, i) => ({ ...a, verdicts: lists[i] ?? [] })) }
+    : { ...plan, unplaced: plan.unplaced.map((u, i) => ({ ...u, hosts: lists[i] ?? [] })) };
 }
 
 /** What happened, for people: phases, VEE changes, hosts lost and found. Append-only. */
@@ -50,6 +80,16 @@ export function eventRepository(db: Db) {
     async append(event: EventRecord): Promise<void> {
       const { _id, ...rest } = toStored(event);
       await events.updateOne({ _id }, { $setOnInsert: rest }, { upsert: true });
+    },
+    async appendAll(all: readonly EventRecord[]): Promise<void> {
+      if (all.length === 0) return;
+      await events.bulkWrite(
+        all.map((event) => {
+          const { _id, ...rest } = toStored(event);
+          return { updateOne: { filter: { _id }, update: { $setOnInsert: rest }, upsert: true } };
+        }),
+        { ordered: false },
+      );
     },
     page(
       filter: {

@@ -1,10 +1,10 @@
 import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 import type { Snapshot, SnapshotHost } from '../domain/placement/model';
-import { occupiesHost } from '../domain/vee/state-machine';
+import type { HostOffer } from './hosts';
 import type { Store } from './store';
 
-export function toSnapshotHost(host: HostRecord): SnapshotHost {
+export function toSnapshotHost(host: HostOffer): SnapshotHost {
   const { id, zone, labels, liveness, cordoned, fingerprint, reserved } = host;
   const { driver, capabilities, images, capacity } = fingerprint;
   return { id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved };
@@ -12,20 +12,8 @@ export function toSnapshotHost(host: HostRecord): SnapshotHost {
 
 /** What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine. */
 export async function takeSnapshot(store: Store, now: number): Promise<Snapshot> {
-  const [hosts, vees] = await Promise.all([store.hosts.all(), store.vees.find({ living: true })]);
-  return {
-    at: now,
-    hosts: hosts.map(toSnapshotHost),
-    vees: vees
-      .filter((v) => occupiesHost(v.state))
-      .map(({ id, tenantId, serviceId, component, hostId }) => ({
-        id,
-        tenantId,
-        serviceId,
-        component,
-        hostId,
-      })),
-  };
+  const [hosts, vees] = await Promise.all([store.hosts.offers(), store.vees.places()]);
+  return { at: now, hosts: hosts.map(toSnapshotHost), vees };
 }
 
 export async function hostOf(store: Store, id: HostRecord['id']): Promise<HostRecord> {

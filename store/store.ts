@@ -10,6 +10,7 @@ import { blueprintRepository, eventRepository, idempotencyRepository } from './r
 import { serviceRepository } from './services';
 import { siteRepository } from './site';
 import { type VeeRepository, veeRepository } from './vees';
+import { worklistRepository } from './worklists';
 
 /** One repository a collection, and what needs several of them. */
 export function createStore({ client, db }: StoreConnection) {
@@ -24,6 +25,7 @@ export function createStore({ client, db }: StoreConnection) {
     site: siteRepository(db),
     blueprints: blueprintRepository(db),
     recompositions: recompositionRepository(db),
+    worklists: worklistRepository(db),
     events: eventRepository(db),
     drift: driftRepository(db),
     idempotency: idempotencyRepository(db),

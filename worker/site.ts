@@ -39,6 +39,7 @@ async function main(log: Logger): Promise<void> {
     placementPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,
     liveness: settings.liveness,
+    batchSize: settings.batchSize,
     submit: async (record) => {
       const { serviceId, hostId } = record;
       const service = serviceId && (await store.services.get(serviceId));
@@ -54,7 +55,9 @@ async function main(log: Logger): Promise<void> {
     connection: native.connection,
     namespace,
     taskQueue: siteTaskQueue(siteId),
-    workflowBundle: { codePath: join(__dirname, '..', 'workflow-bundle.js') },
+    workflowBundle: {
+      codePath: settings.workflowBundle ?? join(__dirname, '..', 'workflow-bundle.js'),
+    },
     activities,
     interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment('site'))] },
     // The stock 10 s is how long a workflow would hang on a worker that died.

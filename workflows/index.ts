@@ -1,4 +1,9 @@
 /** Every workflow of a site worker. The names are the workflow types. */
+export { changeBatch, takeBackChange } from './batch/change-state';
+export { deployBatch, takeBackDeployment } from './batch/deploy';
+export { deployWhatStartsBatch } from './batch/deploy-what-starts';
+export { retireBatch } from './batch/retire';
+export { takeBackBatches } from './batch/take-back';
 export { drainHost } from './host/drain';
 export { hostEntity } from './host/entity';
 export { recoverHost } from './host/recover';

@@ -5,7 +5,7 @@ import { agentTaskQueue, type HostId, type ServiceId, type TenantId, type VeeId 
 import type { VeeOperationKind } from '../../domain/operation/operation';
 import { nextState, VEE_STATES, type VeeVerb } from '../../domain/vee/state-machine';
 import type { VeeRecord } from '../../domain/vee/vee';
-import { illegalTransition } from '../../store/vees';
+import { illegalTransition } from '../../store/vee-locks';
 import type { ApiDeps } from '../deps';
 import { planForOne, planMigration } from '../dry-run';
 import { deadlineShape, setOnly } from '../migration-request';

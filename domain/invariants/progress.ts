@@ -26,6 +26,13 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
       violations.push(`${id} ended ${now - o.endedAt} ms ago, and its workflow is still open`);
   }
   const waits = longestWaits(vees);
+  // Inside a batch of a large service, which is one step, its VEEs' records tell that work goes on.
+  const changed = new Map(
+    [...groupBy(vees, (v) => v.serviceId as string)].map(([id, of]) => [
+      id,
+      latest(of.map((v) => v.updatedAt)),
+    ]),
+  );
   const underWay = operations.filter((o) => isUnderWay(o, now));
   const parents = new Set(underWay.map((o) => o.parentId as string | undefined));
   for (const o of underWay) {
@@ -35,7 +42,7 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
       Math.max(timing.giveUpMillis, timing.undoGiveUpMillis) +
       (waits.get(o.serviceId ?? '') ?? 0) +
       MARGIN_MILLIS;
-    const still = now - lastMove(o);
+    const still = now - Math.max(lastMove(o), changed.get(o.serviceId ?? '') ?? 0);
     if (openOperations && still > patience)
       violations.push(`${o.id} is ${o.state} and has not moved for ${still} ms: at ${currentStep(o)}`);
   }
@@ -46,6 +53,8 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
 function lastMove({ createdAt, startedAt = createdAt, steps }: OperationRecord): number {
   return Math.max(startedAt, ...steps.map((s) => s.endedAt ?? s.startedAt));
 }
+
+const latest = (times: readonly number[]) => times.reduce((a, b) => Math.max(a, b), 0);
 
 const currentStep = ({ steps }: OperationRecord) =>
   steps.find((s) => s.state === 'running' || s.state === 'undoing')?.name ?? 'no step';

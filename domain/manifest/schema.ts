@@ -12,7 +12,7 @@ const name = z
   .string()
   .regex(NAME_PATTERN, 'lower-case letters, digits and "-", starting with a letter, at most 63 characters');
 
-const MAX_INSTANCES = 500;
+const MAX_INSTANCES = 1_000;
 const positive = (max: number) => z.int().min(1).max(max);
 
 export const capacitySchema = z

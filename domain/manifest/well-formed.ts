@@ -7,8 +7,8 @@ import type { Manifest } from './schema';
 export const MAX_TEMPLATE_BYTES = 8_192;
 const MAX_TEMPLATES_BYTES = 65_536;
 
-/** More VEEs than this in one service would push a blueprint past what a workflow payload may hold. */
-export const MAX_VEES_PER_SERVICE = 500;
+/** Measured up to here: the histories, the plans and the lists of a service of so many stay within their bounds. */
+export const MAX_VEES_PER_SERVICE = 1_000;
 
 type Rule = (manifest: Manifest) => Finding[];
 
@@ -67,7 +67,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   'templates-bounded': (m) => {
     const sizes = m.components.map((c) =>
-      Buffer.byteLength(JSON.stringify([c.command, c.environment, c.readiness])),
+      Buffer.byteLength(JSON.stringify([c.command, c.environment, c.readiness, c.drain])),
     );
     const hint = 'Put what is larger on the disk or into the image.';
     const large = sizes.flatMap((size, i) =>
@@ -75,7 +75,7 @@ const RULES: Readonly<Record<string, Rule>> = {
         ? [
             {
               pointer: `/components/${i}`,
-              message: `command, environment and readiness take ${size} bytes, over ${MAX_TEMPLATE_BYTES}`,
+              message: `command, environment, readiness and drain take ${size} bytes, over ${MAX_TEMPLATE_BYTES}`,
               hint,
             },
           ]

@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by';
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
 import type { Constraint, Handover, PlacedVee, Refusal, SnapshotHost } from './model';
@@ -66,24 +67,40 @@ export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Ref
 export const heldAgainst = (c: Constraint, { id }: Pick<PlacedVee, 'id'>, handover: Handover | undefined) =>
   !(handover?.fresh.has(c) && handover.leaving.has(id));
 
+/** Is a constraint about VEEs of this component at all? */
+export function concerns(c: Constraint, component: string): boolean {
+  return 'components' in c ? c.components.includes(component) : c.component === component;
+}
+
 /** Every breach of a constraint in a placement, in words: the checker, used on plans and on live systems. */
 export function breaches(
   c: Constraint,
   placed: readonly Located[],
   hosts: ReadonlyMap<HostId, SnapshotHost>,
 ): string[] {
-  const found: string[] = [];
-  const members = placed.filter((v) => v.serviceId === c.serviceId);
-  members.forEach((a, i) => {
-    const host = hosts.get(a.hostId);
-    const refusal = host && hostRefusal(c, a, host);
-    if (refusal?.reason === 'constraint') found.push(`${a.id} on ${a.hostId}: ${refusal.because}`);
-    for (const b of members.slice(i + 1)) {
-      if (a.hostId === b.hostId && conflict(c, a, b)) found.push(`${a.id} and ${b.id} share ${a.hostId}`);
-      if (a.hostId !== b.hostId && bound(c, a, b)) found.push(`${a.id} and ${b.id} are apart`);
-    }
-  });
-  return found;
+  const members = placed.filter((v) => v.serviceId === c.serviceId && concerns(c, v.component));
+  if (c.kind === 'assignment')
+    return members.flatMap((v) => {
+      const host = hosts.get(v.hostId);
+      const refusal = host && hostRefusal(c, v, host);
+      return refusal?.reason === 'constraint' ? [`${v.id} on ${v.hostId}: ${refusal.because}`] : [];
+    });
+  const byHost = groupBy(members, (v) => v.hostId);
+  if (c.kind === 'together' && byHost.size < 2) return [];
+  // Only what shares a host can conflict: of a thousand VEEs those are few pairs.
+  if (c.kind !== 'together')
+    return [...byHost].flatMap(([hostId, there]) =>
+      pairs(there)
+        .filter(([a, b]) => conflict(c, a, b))
+        .map(([a, b]) => `${a.id} and ${b.id} share ${hostId}`),
+    );
+  return pairs(members)
+    .filter(([a, b]) => a.hostId !== b.hostId && bound(c, a, b))
+    .map(([a, b]) => `${a.id} and ${b.id} are apart`);
+}
+
+function pairs<T>(items: readonly T[]): [T, T][] {
+  return items.flatMap((a, i) => items.slice(i + 1).map((b): [T, T] => [a, b]));
 }
 
 /** A manifest's constraints while it replaces another; `fresh` are those that the other does not have. */

@@ -30,7 +30,8 @@ export function solveExactly(
   const pairs = units.flatMap((unit, u) =>
     board.hosts.filter((h) => board.refusals(unit, h).length === 0).map((host) => ({ u, unit, host })),
   );
-  if (units.some((_, u) => !pairs.some((p) => p.u === u))) return { kind: 'none' };
+  const placeable = new Set(pairs.map((p) => p.u));
+  if (placeable.size < units.length) return { kind: 'none' };
   if (pairs.length > MAX_BINARIES) return { kind: 'unknown' };
 
   // Rows that can't bind are left out: with them the solver has called feasible problems infeasible.

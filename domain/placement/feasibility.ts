@@ -1,15 +1,8 @@
 import type { HostId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
 import { bound, conflict, constraintName, heldAgainst, hostRefusal } from './constraints';
-import type {
-  Constraint,
-  PlacedVee,
-  PlacementRequest,
-  Refusal,
-  RequestedVee,
-  Snapshot,
-  SnapshotHost,
-} from './model';
+import type { Constraint, PlacementRequest, Refusal, RequestedVee, Snapshot, SnapshotHost } from './model';
+import { Neighbours } from './neighbours';
 
 /**
  * VEEs that affinity ties together are placed as one unit: choosing a host by the first of them alone
@@ -22,10 +15,11 @@ export interface Unit {
 
 export function unitsOf(request: PlacementRequest): Unit[] {
   const units: RequestedVee[][] = [];
+  const tying = new Set(request.constraints.flatMap((c) => (c.kind === 'together' ? c.components : [])));
   for (const vee of request.vees) {
-    const tied = units.filter((u) =>
-      u.some((other) => request.constraints.some((c) => bound(c, vee, other))),
-    );
+    const tied = tying.has(vee.component)
+      ? units.filter((u) => u.some((other) => request.constraints.some((c) => bound(c, vee, other))))
+      : [];
     const merged = [...tied.flat(), vee];
     for (const t of tied) units.splice(units.indexOf(t), 1);
     units.push(merged);
@@ -38,16 +32,18 @@ export class Board {
   readonly hosts: readonly SnapshotHost[];
   private readonly request: PlacementRequest;
   private readonly free: Map<HostId, Capacity>;
-  /** Those that move are at their old place until they have left it: constraints hold on the way too. */
-  private readonly placed: PlacedVee[];
-  private readonly moving: ReadonlySet<string>;
+  /** What is placed so far, by the constraint that it may matter to. */
+  private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
+  private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
   constructor(snapshot: Snapshot, request: PlacementRequest) {
     this.request = request;
     this.hosts = snapshot.hosts;
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
-    this.placed = [...snapshot.vees];
-    this.moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
+    const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
+    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving)]));
+    for (const vee of snapshot.vees)
+      for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
   }
 
   freeOn(host: SnapshotHost): Capacity {
@@ -58,7 +54,7 @@ export class Board {
     const free = this.free.get(hostId);
     if (free) this.free.set(hostId, subtract(free, unit.need));
     for (const { id, tenantId, serviceId, component } of unit.vees)
-      this.placed.push({ id, tenantId, serviceId, component, hostId });
+      for (const near of this.neighbours.values()) near.add({ id, tenantId, serviceId, component, hostId });
   }
 
   /** Every reason why a host can't take a unit now; empty when it can. */
@@ -96,22 +92,35 @@ export class Board {
   }
 
   private breach(c: Constraint, unit: Unit, host: SnapshotHost): string | undefined {
-    for (const [i, v] of unit.vees.entries()) {
-      const twin = unit.vees.slice(i + 1).find((other) => conflict(c, v, other));
-      if (twin)
-        return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
-      for (const other of this.placed) {
-        if (other.id === v.id) continue;
-        if (!heldAgainst(c, other, this.request.handover)) continue;
-        if (other.hostId === host.id && conflict(c, v, other))
-          return `${other.component} (${other.id}) is there`;
-        // Whatever it must be together with moves along, as one unit.
-        if (other.hostId !== host.id && !this.moving.has(other.id) && bound(c, v, other))
-          return `${other.component} (${other.id}) is on ${other.hostId}`;
-      }
+    if (c.kind === 'assignment') return undefined;
+    const twins = this.twinsOf(c, unit);
+    if (twins) return twins;
+    const near = this.neighbours.get(c);
+    for (const v of unit.vees) {
+      const there = near?.inConflict(v, host.id);
+      if (there) return `${there.component} (${there.id}) is there`;
+      const elsewhere = near?.boundElsewhere(v, host.id);
+      if (elsewhere) return `${elsewhere.component} (${elsewhere.id}) is on ${elsewhere.hostId}`;
     }
     return undefined;
   }
+
+  /** Two of the unit itself that the constraint keeps apart: the same on every host, so it is looked for once. */
+  private twinsOf(c: Constraint, unit: Unit): string | undefined {
+    const known = this.twins.get(c) ?? new Map<Unit, string | undefined>();
+    this.twins.set(c, known);
+    if (!known.has(unit)) known.set(unit, contradiction(c, unit));
+    return known.get(unit);
+  }
+}
+
+function contradiction(c: Constraint, { vees }: Unit): string | undefined {
+  for (const [i, v] of vees.entries()) {
+    const twin = vees.slice(i + 1).find((other) => conflict(c, v, other));
+    if (twin)
+      return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
+  }
+  return undefined;
 }
 
 /** The largest share of a host's capacity in any dimension: the one that runs out first. */

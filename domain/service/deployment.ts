@@ -12,8 +12,8 @@ export interface PlannedVee {
 }
 
 /**
- * A blueprint in the compact form that travels through a workflow: 250 bytes a VEE at most, so that all that
- * a service may have stay below the payload limit of 200 KiB. The reasons stay in the database.
+ * A blueprint in the compact form that travels through a workflow: 250 bytes a VEE at most, and of no more VEEs than
+ * an operation works on itself. The reasons stay in the database.
  */
 export interface Deployment {
   readonly blueprintId: BlueprintId;

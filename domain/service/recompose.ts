@@ -7,6 +7,7 @@ import { type Capacity, shortages, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { misplaced } from './misplaced';
 import { type ChangeReason, isLive, templateChanges } from './recompose-reasons';
+import type { BlockedRecomposition } from './recompose-refusal';
 import { type ComponentChange, componentWaves, EMPTY_WAVE, type Wave } from './recompose-waves';
 import { planScaling } from './scaling';
 import { startLevels } from './start-order';
@@ -38,17 +39,6 @@ export interface Recomposition {
   readonly waves: readonly Wave[];
   /** How many members each component has afterwards. */
   readonly instances: Readonly<Record<string, number>>;
-}
-
-/** A VEE that would have to change can't: nothing is begun. */
-export interface BlockedRecomposition {
-  readonly kind: 'blocked';
-  readonly blocks: readonly {
-    readonly veeId: VeeId;
-    readonly component: string;
-    readonly index: number;
-    readonly because: string;
-  }[];
 }
 
 export interface RecomposeInput {
@@ -286,10 +276,4 @@ function blockOf(action: MemberAction, { members, hosts }: RecomposeInput): Bloc
   if (vee?.state === 'PAUSED' || vee?.state === 'SUSPENDED') return block(`it is ${vee.state}`);
   if (host?.liveness === 'lost') return block(`its host ${host.id} is lost`);
   return [];
-}
-
-export function describeBlocks({ blocks }: BlockedRecomposition): string {
-  const told = blocks.slice(0, 5).map((b) => `${b.component}/${b.index} would change, but ${b.because}`);
-  const more = blocks.length > told.length ? `, and ${blocks.length - told.length} more` : '';
-  return `${told.join('; ')}${more}. Bring them back first.`;
 }

@@ -23,7 +23,13 @@ import { plan } from '../placement/plan';
 import { additionRequest } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
-import { type BlockedRecomposition, type Recomposition, recompose } from './recompose';
+import { type Recomposition, recompose } from './recompose';
+import {
+  type BlockedRecomposition,
+  changesOf,
+  type ExcessiveRecomposition,
+  MOST_RECOMPOSED,
+} from './recompose-refusal';
 import type { Wave } from './recompose-waves';
 import type { ServiceRecord } from './service';
 
@@ -140,10 +146,12 @@ export interface PlannedRecomposition {
 export function decideRecomposition(
   { service, current, wanted, members, snapshot, policy }: RecompositionQuestion,
   { now, operationId }: Pick<PlanContext, 'now' | 'operationId'>,
-): PlannedRecomposition | BlockedRecomposition {
+): PlannedRecomposition | BlockedRecomposition | ExcessiveRecomposition {
   const { id: serviceId, instances } = service;
   const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
   if (plan.kind === 'blocked') return plan;
+  const changes = changesOf(plan.waves);
+  if (changes > MOST_RECOMPOSED) return { kind: 'excessive', changes };
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'rehearsal'));
   const context = { now, seed: operationId, blueprintId, operationId };
   const handing = { service, current, wanted, waves: plan.waves };

@@ -1,11 +1,14 @@
 import type { HostRecord } from '../host';
 import type { VeeRecord } from '../vee/vee';
+import type { BatchPlan } from './batches';
 import type { LivingVee } from './deployment';
 
 /** A scale plan in the form that its executor needs. */
 export interface ScalingChange {
   readonly create: readonly number[];
   readonly retire: readonly LivingVee[];
+  /** Those to retire when they are too many to be told one by one. */
+  readonly retireInBatches?: BatchPlan;
 }
 
 export interface ScalePlan {

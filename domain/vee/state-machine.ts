@@ -22,6 +22,9 @@ export const VEE_VERBS = [
 ] as const;
 export type VeeVerb = (typeof VEE_VERBS)[number];
 
+/** Of those, the verbs that are one call on a host and change the state alone. */
+export type StateVerb = Extract<VeeVerb, 'pause' | 'resume' | 'suspend' | 'restore'>;
+
 /** Rows are states, columns verbs; a missing cell is an illegal transition. */
 export const TRANSITIONS: Readonly<Record<VeeState, Partial<Readonly<Record<VeeVerb, VeeState>>>>> = {
   DEFINED: { start: 'ACTIVE', destroy: 'DESTROYED' },

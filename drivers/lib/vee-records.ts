@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { DriverState, VeeRef, VeeSpec } from '../contract';
-import { readJson, writeJson } from './atomic-file';
+import { readJson, writeJson, writeJsonUnsynced } from './atomic-file';
 
 /** What a driver keeps on disk for one VEE: enough to find it again after any crash. */
 export interface KeptVee {
@@ -24,9 +24,12 @@ interface Fence {
 export class VeeRecords {
   private readonly veesDir: string;
   private readonly fencesDir: string;
+  private readonly write: (path: string, value: unknown) => Promise<void>;
   private readonly queues = new Map<string, Promise<unknown>>();
 
-  constructor(dataDir: string) {
+  /** @param dataDir where all is kept. @param outlivesMachine must it be there after a power cut, too? */
+  constructor(dataDir: string, outlivesMachine = true) {
+    this.write = outlivesMachine ? writeJson : async (path, value) => writeJsonUnsynced(path, value);
     this.veesDir = join(dataDir, 'vees');
     this.fencesDir = join(dataDir, 'fences');
   }
@@ -45,7 +48,7 @@ export class VeeRecords {
   }
 
   put(vee: KeptVee): Promise<void> {
-    return writeJson(join(this.folder(vee.spec.veeId), 'vee.json'), vee);
+    return this.write(join(this.folder(vee.spec.veeId), 'vee.json'), vee);
   }
 
   async remove(veeId: VeeId): Promise<void> {
@@ -84,7 +87,7 @@ export class VeeRecords {
   }
 
   raiseFence({ veeId, epoch }: VeeRef, destroyed: boolean): Promise<void> {
-    return writeJson(this.fencePath(veeId), { epoch, destroyed } satisfies Fence);
+    return this.write(this.fencePath(veeId), { epoch, destroyed } satisfies Fence);
   }
 
   /** The record a verb acts on, fence checked. @throws SluiceError `epoch-fenced`, `not-found` */

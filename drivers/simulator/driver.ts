@@ -42,7 +42,7 @@ const IMAGES = ['busybox'];
  * fault tests; its fingerprint says `real: false`. Faults and delays: see `script.ts`.
  */
 export async function createSimulatorDriver(config: DriverConfig): Promise<Driver> {
-  const records = new VeeRecords(config.dataDir);
+  const records = new VeeRecords(config.dataDir, false);
   await records.open();
   const script = new ScriptedHost(config.dataDir);
   const nothing = () => undefined;
@@ -146,7 +146,8 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         veeId,
         async () => {
           const vee = await records.get(veeId);
-          return vee && statusOf(vee);
+          const { unready = false } = await script.script();
+          return vee && { ...statusOf(vee), ...(unready ? { ready: false } : {}) };
         },
         nothing,
       ),

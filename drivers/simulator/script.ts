@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, isErrorCode, SluiceError } from '../../domain/errors';
 import { readJson, writeJson } from '../lib/atomic-file';
 
+const HELD_POLL_MILLIS = 50;
+
 /**
  * What a simulated host is told to do wrong, in `script.json` in its data folder, read at each call:
  *
@@ -14,13 +16,17 @@ import { readJson, writeJson } from '../lib/atomic-file';
  *
  * `call` counts calls of that verb on that host from 1, across restarts of the agent; 0 means every call.
  * `fail` throws before or after the effect, `hang` never returns, `lie` reports success without the effect,
- * `delay` takes its time and then goes on, whoever has given it up meanwhile. `"images": []` takes its images away.
+ * `delay` takes its time and then goes on, whoever has given it up meanwhile. `"images": []` takes its images away,
+ * with `"unready": true` what runs never becomes ready, and verbs
+ * in `"held": ["pause"]` wait for as long as they are there.
  */
 export interface SimulatorScript {
   readonly latencyMillis?: Readonly<Record<string, number>>;
   readonly faults?: readonly SimulatorFault[];
   /** What the host has now, instead of what it had when it joined. */
   readonly images?: readonly string[];
+  readonly unready?: boolean;
+  readonly held?: readonly string[];
 }
 
 export interface SimulatorFault {
@@ -42,7 +48,8 @@ export class ScriptedHost {
 
   /** Runs a verb as the script says. */
   async perform<T>(verb: string, effect: () => Promise<T>, lie: () => T): Promise<T> {
-    const script = await this.script();
+    let script = await this.script();
+    for (; script.held?.includes(verb); script = await this.script()) await delay(HELD_POLL_MILLIS);
     const latency = script.latencyMillis?.[verb] ?? 0;
     if (latency > 0) await delay(latency);
     if (!script.faults?.some((f) => f.verb === verb)) return effect();

@@ -98,6 +98,18 @@ describe('the house rules', () => {
     expect('validator: async () => {}').toMatch(/validator:?\s*(async|=\s*async)/);
   });
 
+  it('keep patches of workflows in one register, each id once and used', () => {
+    const workflows = files('workflows').filter((f) => f !== 'workflows/lib/patches.ts');
+    const source = workflows.map(read).join('\n');
+    expect(workflows.filter((f) => /\bpatched\(/.test(read(f)))).toEqual([]);
+    const ids = [...read('workflows/lib/patches.ts').matchAll(/^ {2}(\w+): \{\s+id: '([^']+)',/gm)];
+    expect(ids.length).toBeGreaterThan(0);
+    expect(new Set(ids.map(([, , id]) => id)).size).toBe(ids.length);
+    expect(
+      ids.filter(([, name]) => !source.includes(`isPatched('${name}')`)).map(([, name]) => name),
+    ).toEqual([]);
+  });
+
   it('keep files small enough to hold in the head', () => {
     const long = FOLDERS.flatMap(files)
       .map((f) => [f, read(f).split('\n').length] as const)

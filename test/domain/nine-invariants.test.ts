@@ -292,6 +292,8 @@ describe('the nine invariants', () => {
         ...state,
       });
     expect(of({})).toEqual([9]);
+    // A batch of a large service is one step; that its VEEs become what they shall be tells that it goes on.
+    expect(of({}, [], { vees: sound().vees.map((v) => ({ ...v, updatedAt: NOW - 3_000 })) })).toEqual([]);
     expect(of({ state: 'stuck', stuck: { step: 'ready' } })).toEqual([]);
     const moving = running('op-3', { parentId: 'op-2', startedAt: NOW - 100, createdAt: NOW - 100 });
     expect(of({}, [moving])).toEqual([]);

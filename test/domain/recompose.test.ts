@@ -1,8 +1,9 @@
-import type { BlueprintId } from '../../domain/ids';
+import type { BlueprintId, VeeId } from '../../domain/ids';
 import type { Manifest } from '../../domain/manifest/schema';
 import type { SnapshotHost } from '../../domain/placement/model';
 import { type Recomposition, recompose } from '../../domain/service/recompose';
 import { describeReason } from '../../domain/service/recompose-reasons';
+import { changesOf, recompositionRefusal } from '../../domain/service/recompose-refusal';
 import { describeRecomposition } from '../../domain/service/recompose-text';
 import { rehearse } from '../../domain/service/rehearsal';
 import type { VeeRecord } from '../../domain/vee/vee';
@@ -291,6 +292,18 @@ describe('members that a new constraint drives away', () => {
     );
     const plan = planFor(current, wanted, { members, hosts: racks });
     expect(told(plan)).toEqual(['replace db/0: image busybox → other', 'no-op app/0', 'no-op app/1']);
+  });
+});
+
+describe('what is too much for one re-composition', () => {
+  it('is refused, with the number and a way to do it all the same', () => {
+    const wave = { resizes: [], creates: [], destroys: ['v1', 'v2'] as VeeId[] };
+    const creates = ['a', 'b', 'c'].map((component) => ({ component, index: 0 }));
+    expect(changesOf([wave, { ...wave, creates }, { ...wave, move: 'v3' as VeeId }])).toBe(2 + 3 + 3);
+    expect(recompositionRefusal({ kind: 'excessive', changes: 501 })).toMatchObject({
+      code: 'manifest-not-executed',
+      message: expect.stringMatching(/^501 VEEs would change.*at most 500/),
+    });
   });
 });
 

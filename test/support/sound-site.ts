@@ -6,6 +6,7 @@ import { hostRecord, NOW, reported, SERVICE, veeRecord } from './drift-states';
 import type { Json } from './json';
 
 export const LONG_AGO = NOW - 600_000;
+const OLD = { updatedAt: LONG_AGO };
 
 export const operation = (id: string, changes: Json = {}): OperationRecord => ({
   id,
@@ -46,7 +47,7 @@ export const sound = (): SystemState => {
     now: NOW,
     hosts,
     snapshotHosts: hosts.map(toSnapshotHost),
-    vees: [veeRecord('a', 'h1'), veeRecord('b', 'h2', { index: 1 })],
+    vees: [veeRecord('a', 'h1', OLD), veeRecord('b', 'h2', { index: 1, ...OLD })],
     services: [{ id: SERVICE, tenantId: 'acme', phase: 'operating' }] as Json,
     operations: [operation('op-1')],
     ledger: [ledger('a', 0), ledger('b', 0, { hostId: 'h2' })],

@@ -11,6 +11,13 @@ const subjectAttributes = (subject: OperationSubject) => [
   ...(subject.serviceId ? [{ key: keyword('SluiceService'), value: subject.serviceId as string }] : []),
 ];
 
+export function batchAttributes(op: OperationInput): TypedSearchAttributes {
+  return new TypedSearchAttributes([
+    ...subjectAttributes(op),
+    { key: keyword('SluiceKind'), value: 'batch' },
+  ]);
+}
+
 export function operationAttributes(op: OperationInput): TypedSearchAttributes {
   return new TypedSearchAttributes([
     ...subjectAttributes(op),

@@ -1,6 +1,10 @@
 import { ApplicationFailure } from '@temporalio/workflow';
+import type { ServiceId, TenantId, VeeId } from '../../domain/ids';
+import { isLarge, type LargeDeployment } from '../../domain/service/batches';
 import { type Deployment, type PlannedVee, veeLabel } from '../../domain/service/deployment';
+import type { VeeTemplate } from '../../domain/vee/vee';
 import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
+import { runBatches } from './batches';
 import type { Operation } from './operation';
 import { inParallel } from './parallel';
 import type { Steps } from './saga';
@@ -15,11 +19,11 @@ export const STEPS_PER_VEE = 4;
  * Plans and reserves, planning anew while others are quicker. Reservations carry the operation's id, so
  * the undo frees exactly what was taken here.
  */
-export async function planAndReserve(
+export async function planAndReserve<D extends Pick<Deployment, 'blueprintId'>>(
   operation: Steps,
-  plan: (attempt: number) => Promise<Deployment>,
+  plan: (attempt: number) => Promise<D>,
   which = '',
-): Promise<Deployment> {
+): Promise<D> {
   const { operationId } = operation.input;
   for (let attempt = 1; attempt <= MOST_PLANS; attempt++) {
     const suffix = `${which}${attempt === 1 ? '' : ` (attempt ${attempt})`}`;
@@ -39,10 +43,23 @@ export async function planAndReserve(
 }
 
 /** Makes the VEEs of a deployment run, level by level: all of a level are ready before the next starts. */
-export async function deployVees(operation: Operation, deployment: Deployment): Promise<void> {
-  operation.expect(1 + deployment.vees.length * STEPS_PER_VEE + 1);
-  await deployByLevel(operation, deployment);
+export async function deployVees(
+  operation: Operation,
+  deployment: Deployment | LargeDeployment,
+): Promise<void> {
+  operation.expect(1 + countOf(deployment) * STEPS_PER_VEE + 1);
+  if (!isLarge(deployment)) return deployByLevel(operation, deployment);
+  await recordDeployment(operation, deployment);
+  await runBatches(operation, deployment.plan, {
+    type: 'deployBatch',
+    verb: 'deploy',
+    stepsPerVee: STEPS_PER_VEE,
+    takenBackBy: 'takeBackDeployment',
+  });
 }
+
+export const countOf = (deployment: Deployment | LargeDeployment) =>
+  isLarge(deployment) ? deployment.plan.total : deployment.vees.length;
 
 /** The same for a part of an operation; `which` tells its steps from those of other parts. */
 export async function deployByLevel(operation: Steps, deployment: Deployment, which = ''): Promise<void> {
@@ -55,7 +72,7 @@ export async function deployByLevel(operation: Steps, deployment: Deployment, wh
 
 export async function recordDeployment(
   operation: Steps,
-  { blueprintId }: Deployment,
+  { blueprintId }: Pick<Deployment, 'blueprintId'>,
   which = '',
 ): Promise<void> {
   const { operationId } = operation.input;
@@ -69,22 +86,41 @@ export async function recordDeployment(
 
 export async function deployVee(operation: Steps, deployment: Deployment, vee: PlannedVee): Promise<void> {
   const { operationId } = operation.input;
-  const { veeId, epoch, hostId, component, index } = vee;
   const { tenantId, serviceId } = deployment;
-  const template = deployment.templates[component];
-  const agentQueue = deployment.queues[hostId];
+  const template = deployment.templates[vee.component];
+  const agentQueue = deployment.queues[vee.hostId];
   if (!template || !agentQueue)
-    throw ApplicationFailure.nonRetryable(`The blueprint is not whole for ${component}.`, 'internal');
+    throw ApplicationFailure.nonRetryable(`The blueprint is not whole for ${vee.component}.`, 'internal');
+  await makeVee(operation, { ...vee, tenantId, serviceId, template, agentQueue }, (veeId) =>
+    site.activateVee({ operationId, veeId }),
+  );
+}
+
+/** A VEE that is to be made, with all that its host needs for that. */
+export interface VeeToMake extends PlannedVee {
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly template: VeeTemplate;
+  readonly agentQueue: string;
+}
+
+/** @param activate records that it runs, from which on it is metered */
+export async function makeVee(
+  operation: Pick<Steps, 'input' | 'step'>,
+  vee: VeeToMake,
+  activate: (veeId: VeeId) => Promise<void>,
+): Promise<void> {
+  const { veeId, epoch, hostId, component, index, tenantId, serviceId, template, agentQueue } = vee;
   const label = veeLabel(vee);
 
   const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
   await bringUp(operation, { hostId, agentQueue }, spec, label);
-  await operation.step({ name: `activate ${label}`, run: () => site.activateVee({ operationId, veeId }) });
+  await operation.step({ name: `activate ${label}`, run: () => activate(veeId) });
 }
 
 /** A VEE that is not there yet is defined, started and waited for; undone, nothing is left of it. */
 export async function bringUp(
-  steps: Steps,
+  steps: Pick<Steps, 'input' | 'step'>,
   at: OnAgent,
   spec: Parameters<ReturnType<typeof onHost>['defineVee']>[0]['spec'],
   label: string,

@@ -1,4 +1,10 @@
-import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow';
 import { type ErrorSummary, isErrorCode } from '../../domain/errors';
 
 /** The operator asked for it, or Temporal's own cancel did. */
@@ -21,7 +27,8 @@ export class Aborted extends Error {
 
 /** What is told of a failure: a code of ours and a public detail, never a stack. */
 export function summarise(error: unknown): ErrorSummary {
-  if (error instanceof ActivityFailure) return summarise(error.cause ?? new Error(error.message));
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
+    return summarise(error.cause ?? new Error(error.message));
   if (error instanceof ApplicationFailure && isErrorCode(error.type))
     return { code: error.type, detail: error.message };
   if (error instanceof TimeoutFailure)

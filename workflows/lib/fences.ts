@@ -1,18 +1,33 @@
-import { ApplicationFailure, CancellationScope, isCancellation, patched } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ErrorSummary } from '../../domain/errors';
 import type { HostId } from '../../domain/ids';
 import { site } from './activities';
+import { isPatched } from './patches';
 
 /**
  * Which hosts an operation knows to be fenced, and what waits for an answer of theirs. A fenced host can't run
  * anything of ours any more, so waiting for it is over, and an undo on it has nothing left to undo.
  */
 export class Fences {
+  /** Workflows that are younger than this need not look whether they are. */
+  private readonly sinceEver: boolean;
   private readonly fenced = new Set<HostId>();
+  private readonly listeners = new Set<(host: HostId) => void>();
   private readonly waiting = new Map<HostId, Set<CancellationScope>>();
+
+  constructor({ sinceEver = false } = {}) {
+    this.sinceEver = sinceEver;
+  }
+
+  /** @returns what ends the listening */
+  onRaise(listener: (host: HostId) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
 
   raise(host: HostId): void {
     this.fenced.add(host);
+    for (const listener of this.listeners) listener(host);
     for (const scope of this.waiting.get(host) ?? []) scope.cancel();
   }
 
@@ -26,7 +41,8 @@ export class Fences {
    * @throws ApplicationFailure `host-lost` when the host is fenced before it answers
    */
   guard<T>(host: HostId | undefined, run: () => Promise<T>): Promise<T> {
-    return host === undefined || !patched('fenced-hosts') ? run() : this.untilFenced(host, run);
+    const guarded = host !== undefined && (this.sinceEver || isPatched('fencedHosts'));
+    return guarded ? this.untilFenced(host, run) : run();
   }
 
   private async untilFenced<T>(host: HostId, run: () => Promise<T>): Promise<T> {

@@ -65,6 +65,7 @@ export class Operation implements Steps, Bookkeeper {
   readonly input: OperationInput;
   readonly fences = new Fences();
   private readonly steps: OpenStep[] = [];
+  private readonly weights = new Map<OpenStep, number>();
   private readonly notes: OperationNote[] = [];
   private readonly whole: Saga;
   private readonly journal: Journal;
@@ -105,7 +106,7 @@ export class Operation implements Steps, Bookkeeper {
 
   /** How many more steps are known of now; makes the progress a fraction that people can trust. */
   expect(steps: number): void {
-    this.expected = this.steps.length + steps;
+    this.expected = this.weighed(this.steps) + steps;
     this.changed();
   }
 
@@ -192,8 +193,9 @@ export class Operation implements Steps, Bookkeeper {
 
   // What its sagas need of it.
 
-  open(record: OpenStep): void {
+  open(record: OpenStep, weight = 1): void {
     this.steps.push(record);
+    this.weights.set(record, weight);
     this.changed();
   }
 
@@ -306,14 +308,18 @@ export class Operation implements Steps, Bookkeeper {
     this.changed();
   }
 
+  private weighed(steps: readonly OpenStep[]): number {
+    return steps.reduce((sum, step) => sum + (this.weights.get(step) ?? 1), 0);
+  }
+
   private progress(): OperationProgress {
-    const done = this.steps.filter((s) => s.state === 'done' || s.state === 'undone').length;
+    const done = this.weighed(this.steps.filter((s) => s.state === 'done' || s.state === 'undone'));
     const [stuck] = this.stuck;
     return {
       state: this.state,
       steps: this.steps.map((s) => ({ ...s })),
       done,
-      total: Math.max(this.expected, this.steps.length),
+      total: Math.max(this.expected, this.weighed(this.steps)),
       cancellable: this.cancellable && !this.cancelled,
       ...(this.notes.length > 0 ? { notes: [...this.notes] } : {}),
       ...(stuck ? { stuck } : {}),

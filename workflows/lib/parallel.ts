@@ -2,11 +2,16 @@
 const WINDOW = 50;
 
 /**
- * Runs a task for each item, at most `WINDOW` at a time. After a failure no new task starts; those under
+ * Runs a task for each item, at most `window` at a time. After a failure no new task starts; those under
  * way are awaited, and then the first failure is thrown. Nothing is left running behind the caller's back,
  * which is what makes it safe to undo next.
  */
-export async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  task: (item: T) => Promise<void>,
+  window = WINDOW,
+  onFailure?: (error: unknown) => void,
+): Promise<void> {
   const queue = [...items];
   const failures: unknown[] = [];
   const lane = async () => {
@@ -17,9 +22,10 @@ export async function inParallel<T>(items: readonly T[], task: (item: T) => Prom
         await task(item);
       } catch (error) {
         failures.push(error);
+        onFailure?.(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(WINDOW, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(window, items.length) }, lane));
   if (failures.length > 0) throw failures[0];
 }

@@ -1,5 +1,9 @@
+import type { VeeId } from '../../domain/ids';
+import type { BatchPlan } from '../../domain/service/batches';
 import { type LivingVee, veeLabel } from '../../domain/service/deployment';
 import { onHost, site, waitOnHost } from './activities';
+import { runBatches } from './batches';
+import type { Operation } from './operation';
 import { inParallel } from './parallel';
 import type { Steps } from './saga';
 
@@ -11,8 +15,24 @@ export async function retireVees(operation: Steps, groups: readonly (readonly Li
   for (const group of groups) await inParallel(group, (vee) => retireVee(operation, vee));
 }
 
-/** Ends one: it hands over if it has a hook for that, then goes from its host, then from the ledger. */
-export async function retireVee(operation: Steps, vee: LivingVee): Promise<void> {
+export async function retireInBatches(operation: Operation, plan: BatchPlan): Promise<void> {
+  operation.expect(plan.total * STEPS_PER_RETIREMENT + 1);
+  await runBatches(operation, plan, {
+    type: 'retireBatch',
+    verb: 'retire',
+    stepsPerVee: STEPS_PER_RETIREMENT,
+  });
+}
+
+/**
+ * Ends one: it hands over if it has a hook for that, then goes from its host, then from the ledger.
+ * @param record closes the ledger, and gives back what it held
+ */
+export async function retireVee(
+  operation: Pick<Steps, 'input' | 'step'>,
+  vee: LivingVee,
+  record?: (veeId: VeeId) => Promise<void>,
+): Promise<void> {
   const { operationId, timing } = operation.input;
   const { veeId, epoch, hostId, agentQueue, stopGraceMillis, drain, hostFenced } = vee;
   if (drain && !hostFenced) {
@@ -47,6 +67,6 @@ export async function retireVee(operation: Steps, vee: LivingVee): Promise<void>
     });
   await operation.step({
     name: `retire ${veeLabel(vee)}`,
-    run: () => site.retireVee({ operationId, veeId }),
+    run: () => (record ? record(veeId) : site.retireVee({ operationId, veeId })),
   });
 }

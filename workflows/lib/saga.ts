@@ -17,6 +17,8 @@ export interface Step<T> {
   readonly host?: HostId;
   /** A failure is put to the operator rather than undo everything; a cancel is still possible then. */
   readonly patient?: boolean;
+  /** How many steps it counts for in the progress: one that stands for a batch counts for all of that batch. */
+  readonly weight?: number;
   /** Fencing the host does as well what this would have done on it: the step then counts as done. */
   readonly mootWhenFenced?: boolean;
 }
@@ -38,7 +40,7 @@ export type OpenStep = Mutable<StepRecord>;
 export interface Bookkeeper {
   readonly input: OperationInput;
   readonly fences: Fences;
-  open(record: OpenStep): void;
+  open(record: OpenStep, weight?: number): void;
   changed(): void;
   /** @throws CancelledByRequest */
   throwIfCancelled(): void;
@@ -98,17 +100,18 @@ export class Saga implements Steps {
     this.keeper.changed();
   }
 
-  onUndo(name: string, undo: () => Promise<unknown>): void {
+  onUndo(name: string, undo: () => Promise<unknown>, host?: HostId): void {
     const record: OpenStep = { name, state: 'undoing', startedAt: now() };
-    this.undos.push({ record, undo, host: undefined, unseen: true });
+    this.undos.push({ record, undo, host, unseen: true });
   }
 
-  async step<T>({ name, run, undo, interruptible, patient, host, mootWhenFenced }: Step<T>): Promise<T> {
+  async step<T>(step: Step<T>): Promise<T> {
+    const { name, run, undo, interruptible, patient, host, weight, mootWhenFenced } = step;
     const { keeper } = this;
     if (!this.past) keeper.throwIfCancelled();
     const record: OpenStep = { name, state: 'running', startedAt: now() };
     if (undo && !this.past) this.undos.push({ record, undo, host });
-    keeper.open(record);
+    keeper.open(record, weight);
     const guarded = () => keeper.fences.guard(host, run);
     for (;;) {
       try {

@@ -1,7 +1,8 @@
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { site } from '../lib/activities';
+import { listWork } from '../lib/list-work';
 import { runOperation } from '../lib/operation';
-import { retireVees, STEPS_PER_RETIREMENT } from '../lib/retire';
+import { retireInBatches, retireVees } from '../lib/retire';
 
 /**
  * Ends every VEE of a service in reverse start order, closes its ledger and frees its capacity. There is
@@ -16,9 +17,9 @@ export function decommissionService(input: ServiceOperationInput): Promise<Opera
       name: 'decommissioning',
       run: () => site.enterPhase({ serviceId, phase: 'decommissioning', operationId }),
     });
-    const groups = await operation.step({ name: 'list', run: () => site.listInStopOrder({ serviceId }) });
-    operation.expect(groups.flat().length * STEPS_PER_RETIREMENT + 1);
-    await retireVees(operation, groups);
+    const work = await listWork(operation, 'retire');
+    if (work.kind === 'many') await retireInBatches(operation, work.plan);
+    else await retireVees(operation, work.groups);
     await operation.step({
       name: 'decommissioned',
       run: () => site.enterPhase({ serviceId, phase: 'decommissioned', operationId }),

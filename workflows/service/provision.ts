@@ -1,11 +1,13 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { ServiceId } from '../../domain/ids';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
+import type { LargeDeployment } from '../../domain/service/batches';
 import type { Deployment } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
-import { deployVees, planAndReserve, STEPS_PER_VEE } from '../lib/deploy';
+import { countOf, deployVees, planAndReserve, STEPS_PER_VEE } from '../lib/deploy';
 import { deployWhatStarts } from '../lib/deploy-what-starts';
 import { type Operation, runOperation } from '../lib/operation';
+import { isPatched } from '../lib/patches';
 
 /**
  * A service from `requested` to `operating`: plan, reserve, then each VEE defined, started, ready and
@@ -15,13 +17,14 @@ import { type Operation, runOperation } from '../lib/operation';
 export function provisionService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
+    const inBatches = isPatched('batches');
     const admission = await operation.step({
       name: 'admit',
       undo: () => site.withdrawService({ serviceId, operationId }),
       run: () => site.admitService({ operationId, serviceId }),
     });
     const deployment = await planAndReserve(operation, (attempt) =>
-      site.planService({ operationId, serviceId, attempt }),
+      site.planService({ operationId, serviceId, attempt, inBatches }),
     );
     await operation.step({
       name: 'deploying',
@@ -37,16 +40,16 @@ export function provisionService(input: ServiceOperationInput): Promise<Operatio
 async function keepWhatStarts(
   operation: Operation,
   serviceId: ServiceId,
-  deployment: Deployment,
+  deployment: Deployment | LargeDeployment,
 ): Promise<void> {
   const { operationId } = operation.input;
-  operation.expect(1 + deployment.vees.length * STEPS_PER_VEE + 1);
+  operation.expect(1 + countOf(deployment) * STEPS_PER_VEE + 1);
   const failures = await deployWhatStarts(operation, deployment);
   const [first] = failures;
   if (!first)
     return operation.step({ name: 'operate', run: () => site.operateService({ serviceId, operationId }) });
   // Of a service that does not run at all there is nothing to keep.
-  if (failures.length === deployment.vees.length)
+  if (failures.length === countOf(deployment))
     throw ApplicationFailure.nonRetryable(`${first.about}: ${first.error.detail}`, first.error.code);
   for (const failure of failures) operation.note(failure);
   operation.pointOfNoReturn();

@@ -1,23 +1,15 @@
-import { patched } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
-import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
+import { changeAll } from '../lib/change-all';
 import { runOperation } from '../lib/operation';
-import { inParallel } from '../lib/parallel';
-import { changeState } from '../lib/vee-transition';
+import { isPatched } from '../lib/patches';
 
 /** Brings a suspended service back in start order. */
 export function resumeService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
-    const groups = await operation.step({ name: 'list', run: () => site.listInStopOrder({ serviceId }) });
-    for (const group of [...groups].reverse())
-      await inParallel(
-        group.filter((v) => v.state === 'SUSPENDED' || v.state === 'PAUSED'),
-        (vee) =>
-          changeState(operation, vee.veeId, vee.state === 'SUSPENDED' ? 'restore' : 'resume', veeLabel(vee)),
-      );
-    const undoesPhase = patched('service.resume-undoes-phase');
+    await changeAll(operation, 'resume');
+    const undoesPhase = isPatched('resumeUndoesPhase');
     await operation.step({
       name: 'operating',
       ...(undoesPhase

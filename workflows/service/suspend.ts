@@ -1,22 +1,15 @@
-import { patched } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
-import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
+import { changeAll } from '../lib/change-all';
 import { runOperation } from '../lib/operation';
-import { inParallel } from '../lib/parallel';
-import { changeState } from '../lib/vee-transition';
+import { isPatched } from '../lib/patches';
 
 /** Stills every VEE, dependants first: to disk where its host can, else by pausing it. */
 export function suspendService(input: ServiceOperationInput): Promise<OperationOutcome> {
   const { operationId, serviceId } = input;
   return runOperation(input, async (operation) => {
-    const groups = await operation.step({ name: 'list', run: () => site.listInStopOrder({ serviceId }) });
-    for (const group of groups)
-      await inParallel(
-        group.filter((v) => v.state === 'ACTIVE'),
-        (vee) => changeState(operation, vee.veeId, vee.canSuspend ? 'suspend' : 'pause', veeLabel(vee)),
-      );
-    const undoesPhase = patched('service.suspend-undoes-phase');
+    await changeAll(operation, 'suspend');
+    const undoesPhase = isPatched('suspendUndoesPhase');
     await operation.step({
       name: 'suspended',
       ...(undoesPhase

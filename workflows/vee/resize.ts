@@ -1,7 +1,7 @@
-import { patched } from '@temporalio/workflow';
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
+import { isPatched } from '../lib/patches';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
 
@@ -31,7 +31,7 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
       run: () =>
         onHost(agentQueue, timing, 'resize').resizeVee({ hostId, ref: { veeId, epoch }, capacity: to }),
     });
-    const undoesCommit = patched('vee.resize-undoes-commit');
+    const undoesCommit = isPatched('resizeUndoesCommit');
     await operation.step({
       name: 'commit',
       ...(undoesCommit ? { undo: () => site.revertResize({ operationId, veeId, capacity: from }) } : {}),

@@ -1,0 +1,42 @@
+import { patched } from '@temporalio/workflow';
+
+/**
+ * Every change of what a running workflow does, in one register: a workflow that began before a patch goes the old
+ * way to its end. An id is never used again, and is kept for as long as a history that is older may run or is committed
+ * under test/replay/histories. How to add one: docs/upgrading.md.
+ */
+export const PATCHES = {
+  batches: {
+    id: 'service-batches',
+    since: '0.2.0',
+    reason: 'Services of more VEEs than a history can hold are worked on in batches, by child workflows.',
+  },
+  fencedHosts: {
+    id: 'fenced-hosts',
+    since: '0.2.0',
+    reason: 'A host that is fenced is waited for no longer.',
+  },
+  suspendUndoesPhase: {
+    id: 'service.suspend-undoes-phase',
+    since: '0.2.0',
+    reason: 'A service whose suspension is undone at its very end operates again.',
+  },
+  resumeUndoesPhase: {
+    id: 'service.resume-undoes-phase',
+    since: '0.2.0',
+    reason: 'A service whose resumption is undone at its very end is suspended again.',
+  },
+  scaleUndoesCount: {
+    id: 'service.scale-undoes-count',
+    since: '0.2.0',
+    reason: 'A scaling out that is undone at its very end gives the count back.',
+  },
+  resizeUndoesCommit: {
+    id: 'vee.resize-undoes-commit',
+    since: '0.2.0',
+    reason: 'A resizing that is undone at its very end gives the recorded size back.',
+  },
+} as const;
+
+/** Is this workflow new enough for it? The first call of a run decides, and is kept in its history. */
+export const isPatched = (name: keyof typeof PATCHES): boolean => patched(PATCHES[name].id);
