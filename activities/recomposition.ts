@@ -114,13 +114,21 @@ export function createRecompositionActivities(deps: SiteDeps) {
       });
     },
 
-    /** Undo of `enterRecomposition`: all else was undone by now. */
-    leaveRecomposition: ({
+    /** Undo of `enterRecomposition`, if it came so far: all else was undone by now. */
+    async leaveRecomposition({
       operationId,
       serviceId,
       former = null,
-    }: OnService & Partial<Pick<RecompositionOutline, 'former'>>) =>
-      enterPhase(deps, { serviceId, operationId, phase: 'operating', change: { recomposition: former } }),
+    }: OnService & Partial<Pick<RecompositionOutline, 'former'>>): Promise<void> {
+      const { recomposition } = await serviceOf(store, serviceId);
+      if (recomposition?.operationId !== operationId) return;
+      await enterPhase(deps, {
+        serviceId,
+        operationId,
+        phase: 'operating',
+        change: { recomposition: former },
+      });
+    },
 
     /** It failed, and what was done stays: the service is of both manifests from now on. */
     keepRecomposition: ({ operationId, serviceId }: OnService) =>

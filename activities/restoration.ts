@@ -1,5 +1,6 @@
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
+import { isFenced } from '../domain/host';
 import {
   agentTaskQueue,
   type HostId,
@@ -10,8 +11,8 @@ import {
 } from '../domain/ids';
 import { handoverConstraints } from '../domain/placement/constraints';
 import type { Blueprint, PlacementRequest } from '../domain/placement/model';
-import type { RestorationWork, VeeMaking } from '../domain/service/recompose-work';
-import type { Readiness, VeeRecord } from '../domain/vee/vee';
+import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/recompose-work';
+import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
 import { decide } from './decide';
@@ -113,10 +114,14 @@ export function createRestorationActivities(deps: SiteDeps) {
   }
 
   return {
-    /** What is recorded of a VEE that may have ended. */
-    async lookUpVee({ veeId }: { veeId: VeeId }): Promise<{ retired: boolean; readiness: Readiness }> {
-      const { state, template } = await veeOf(veeId);
-      return { retired: state === 'DESTROYED', readiness: template.readiness };
+    /** What is recorded of a VEE that may have ended, and of its host. */
+    async lookUpVee({ veeId }: { veeId: VeeId }): Promise<VeeStanding> {
+      const { state, template, hostId } = await veeOf(veeId);
+      return {
+        retired: state === 'DESTROYED',
+        readiness: template.readiness,
+        hostFenced: isFenced(await hostOf(store, hostId)),
+      };
     },
 
     /**

@@ -17,11 +17,12 @@ import {
   siteWorkflowId,
 } from '../domain/ids';
 import { System } from '../supervisor/system';
+import { recordBatches } from './record-batches';
+import { recordRecompositions } from './record-recompositions';
 import { recordReconciliation } from './record-reconciliation';
-import { recordRecompositions } from './recorded-recompositions';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
-const GENERATION = '2';
+const GENERATION = '3';
 const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories', GENERATION);
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
 
@@ -30,6 +31,27 @@ const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwid
  * that is there already is never written again: it stands for workflows that may be running somewhere.
  */
 async function main(): Promise<void> {
+  await withSystem({}, async ({ client, temporal, keeper, dataDir, system }) => {
+    await record(client, temporal, keeper, dataDir);
+    await recordMaintenance(client, keeper, system);
+  });
+  await withSystem({ SLUICE_BATCH_SIZE: '2' }, ({ client, temporal, keeper, dataDir }) =>
+    recordBatches({ client, temporal, dataDir, ...keeper }),
+  );
+}
+
+interface Recorded {
+  readonly client: ApiClient;
+  readonly temporal: Client;
+  readonly keeper: Keeper;
+  readonly dataDir: string;
+  readonly system: System;
+}
+
+async function withSystem(
+  environment: Readonly<Record<string, string>>,
+  work: (recorded: Recorded) => Promise<void>,
+): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sluice-record-'));
   const hosts = [1, 2, 3].map((n) => ({ id: `host-${n}`, driver: 'simulator', capacity: CAPACITY }));
   const system = await System.start({
@@ -48,6 +70,7 @@ async function main(): Promise<void> {
       // It is asked for here, when there is something to record.
       SLUICE_RECONCILE_MILLIS: '0',
       SLUICE_ORPHAN_GRACE_MILLIS: '100',
+      ...environment,
     },
   });
   try {
@@ -55,9 +78,7 @@ async function main(): Promise<void> {
     const command = (await readFile(`/proc/${system.child('temporal').pid}/cmdline`, 'utf8')).split('\0');
     const address = `127.0.0.1:${command[command.indexOf('--port') + 1]}`;
     const temporal = new Client({ connection: await Connection.connect({ address }), namespace: 'sluice' });
-    const keeper = keeperOf(client, temporal);
-    await record(client, temporal, keeper, dataDir);
-    await recordMaintenance(client, keeper, system);
+    await work({ client, temporal, keeper: keeperOf(client, temporal), dataDir, system });
     await temporal.connection.close();
   } finally {
     await system.stop();
@@ -95,6 +116,8 @@ async function record(
   dataDir: string,
 ): Promise<void> {
   await client.write('POST', '/v1/tenants', { id: 'acme' });
+  // Of the host that is to be lost nothing is recorded before.
+  await client.write('POST', '/v1/hosts/host-4/cordon');
   const capacity = { cpuMillis: 100, memoryMiB: 64 };
   const manifest = {
     apiVersion: 'sluice/v1',
@@ -133,6 +156,7 @@ async function record(
   await run('decommission', await client.write('DELETE', `/v1/services/${serviceId}`));
   await keep('service-entity', serviceWorkflowId(serviceId as ServiceId));
 
+  await client.write('POST', '/v1/hosts/host-4/uncordon');
   await recordRecompositions(client, dataDir, run);
 
   const faults = { faults: [{ verb: 'start', call: 0, when: 'before', do: 'fail', code: 'driver-refused' }] };

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors';
 import type { VeeId } from '../ids';
-import type { Wave } from './recompose-waves';
+import { eventsOf, MOST_EVENTS, type Wave } from './recompose-waves';
 
 /** A VEE that would have to change can't: nothing is begun. */
 export interface BlockedRecomposition {
@@ -13,23 +13,22 @@ export interface BlockedRecomposition {
   }[];
 }
 
-/**
- * So many VEEs may one re-composition change: it remembers the way back for each of them in a history of its own,
- * which the engine bounds.
- */
-export const MOST_RECOMPOSED = 500;
-
-/** More would change than one operation could take back. */
+/** One operation could not hold all of it and its way back: nothing is begun. */
 export interface ExcessiveRecomposition {
   readonly kind: 'excessive';
   readonly changes: number;
+  readonly events: number;
 }
 
-export function changesOf(waves: readonly Wave[]): number {
-  return waves.reduce(
-    (n, w) => n + Math.max(w.creates.length, w.destroys.length) + w.resizes.length + (w.move ? 1 : 0),
+/** @returns nothing when one operation can hold all of these waves */
+export function excessOf(waves: readonly Wave[]): ExcessiveRecomposition | undefined {
+  const events = eventsOf(waves);
+  if (events <= MOST_EVENTS) return undefined;
+  const changes = waves.reduce(
+    (n, w) => n + w.resizes.length + (w.move ? 1 : 0) + w.creates.length + w.destroys.length,
     0,
   );
+  return { kind: 'excessive', changes, events };
 }
 
 /** Why a re-composition is not begun, for whoever asked for it. */
@@ -37,8 +36,9 @@ export function recompositionRefusal(refused: BlockedRecomposition | ExcessiveRe
   if (refused.kind === 'blocked') return new SluiceError('transition-illegal', describeBlocks(refused));
   return new SluiceError(
     'manifest-not-executed',
-    `${refused.changes} VEEs would change, and one re-composition takes at most ${MOST_RECOMPOSED}. Scale the ` +
-      'service down first and up again afterwards, or change one component at a time.',
+    `It makes ${refused.changes} changes, more than one operation can hold with their way back. Change fewer ` +
+      'components at once, let more instances be missing or too many (update.maxUnavailable, update.maxSurge), ' +
+      'or scale the service down first and up again afterwards.',
   );
 }
 

@@ -46,6 +46,14 @@ interface Place {
   readonly agentQueue: string;
 }
 
+export interface VeeStanding {
+  /** Its ledger is closed, and its place given back. */
+  readonly retired: boolean;
+  readonly readiness: Readiness;
+  /** Nothing answers on its host any more, and nothing runs there either. */
+  readonly hostFenced: boolean;
+}
+
 /** A VEE that takes the place of one that was ended and is wanted back. */
 export interface RestorationWork {
   readonly place: Place;

@@ -24,12 +24,7 @@ import { additionRequest } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type Recomposition, recompose } from './recompose';
-import {
-  type BlockedRecomposition,
-  changesOf,
-  type ExcessiveRecomposition,
-  MOST_RECOMPOSED,
-} from './recompose-refusal';
+import { type BlockedRecomposition, type ExcessiveRecomposition, excessOf } from './recompose-refusal';
 import type { Wave } from './recompose-waves';
 import type { ServiceRecord } from './service';
 
@@ -150,8 +145,8 @@ export function decideRecomposition(
   const { id: serviceId, instances } = service;
   const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
   if (plan.kind === 'blocked') return plan;
-  const changes = changesOf(plan.waves);
-  if (changes > MOST_RECOMPOSED) return { kind: 'excessive', changes };
+  const excess = excessOf(plan.waves);
+  if (excess) return excess;
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'rehearsal'));
   const context = { now, seed: operationId, blueprintId, operationId };
   const handing = { service, current, wanted, waves: plan.waves };

@@ -1,9 +1,9 @@
-import type { BlueprintId, VeeId } from '../../domain/ids';
+import type { BlueprintId } from '../../domain/ids';
 import type { Manifest } from '../../domain/manifest/schema';
 import type { SnapshotHost } from '../../domain/placement/model';
 import { type Recomposition, recompose } from '../../domain/service/recompose';
 import { describeReason } from '../../domain/service/recompose-reasons';
-import { changesOf, recompositionRefusal } from '../../domain/service/recompose-refusal';
+import { excessOf, recompositionRefusal } from '../../domain/service/recompose-refusal';
 import { describeRecomposition } from '../../domain/service/recompose-text';
 import { rehearse } from '../../domain/service/rehearsal';
 import type { VeeRecord } from '../../domain/vee/vee';
@@ -44,7 +44,7 @@ function answerFor(current: Manifest, wanted: Manifest, setting: Setting = {}) {
 
 function planFor(current: Manifest, wanted: Manifest, setting: Setting = {}): Recomposition {
   const answer = answerFor(current, wanted, setting);
-  if (answer.kind === 'blocked') throw new Error(answer.blocks.map((b) => b.because).join());
+  if (answer.kind === 'blocked') throw recompositionRefusal(answer);
   return answer;
 }
 
@@ -226,6 +226,24 @@ describe('a re-composition', () => {
     expect(waveLines(plan)).toEqual(['destroy vee-app-2']);
   });
 
+  it('is refused when its history, and that of its way back, would be more than a workflow may have', () => {
+    const many = (image: string, maxSurge: number) =>
+      sketch([{ name: 'app', instances: 500, image, capacity: { cpuMillis: 1, memoryMiB: 1 } }], {
+        update: { maxSurge },
+      });
+    const labels = Array.from({ length: 500 }, (_, i) => `app/${i}@h1`);
+    const members = membersOf(many('busybox', 1), ...labels);
+    const excess = (maxSurge: number) =>
+      excessOf(planFor(many('busybox', maxSurge), many('other', maxSurge), { members }).waves);
+    const refused = excess(1);
+    expect(refused).toMatchObject({ kind: 'excessive', changes: 1_000 });
+    expect(refused && recompositionRefusal(refused)).toMatchObject({
+      code: 'manifest-not-executed',
+      message: expect.stringContaining('1000 changes'),
+    });
+    expect(excess(50)).toBeUndefined();
+  });
+
   it.each([
     ['is paused', { state: 'PAUSED' as const }, three, 'it is PAUSED'],
     [
@@ -292,18 +310,6 @@ describe('members that a new constraint drives away', () => {
     );
     const plan = planFor(current, wanted, { members, hosts: racks });
     expect(told(plan)).toEqual(['replace db/0: image busybox → other', 'no-op app/0', 'no-op app/1']);
-  });
-});
-
-describe('what is too much for one re-composition', () => {
-  it('is refused, with the number and a way to do it all the same', () => {
-    const wave = { resizes: [], creates: [], destroys: ['v1', 'v2'] as VeeId[] };
-    const creates = ['a', 'b', 'c'].map((component) => ({ component, index: 0 }));
-    expect(changesOf([wave, { ...wave, creates }, { ...wave, move: 'v3' as VeeId }])).toBe(2 + 3 + 3);
-    expect(recompositionRefusal({ kind: 'excessive', changes: 501 })).toMatchObject({
-      code: 'manifest-not-executed',
-      message: expect.stringMatching(/^501 VEEs would change.*at most 500/),
-    });
   });
 });
 

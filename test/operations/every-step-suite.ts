@@ -77,7 +77,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
 
     async function statesOf(runs: readonly Run[]): Promise<Json[]> {
       const sight = await look(site);
-      return Promise.all(runs.map(({ name }) => stateOf(site, name, sight, !scenario.leavesMoved)));
+      return Promise.all(runs.map(({ name }) => stateOf(site, name, sight, scenario)));
     }
 
     async function runOne({ at, faults, judge }: Case, run: Run): Promise<Json> {

@@ -33,6 +33,8 @@ export interface Scenario {
   readonly leavesMoved?: boolean;
   /** The test where its steps fail and are repeated: what is left then, its next run mends, which that test knows. */
   readonly failedIn?: string;
+  /** Undone, what it had ended by then is made anew: as it was, under another id. */
+  readonly remakes?: boolean;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
 }

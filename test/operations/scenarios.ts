@@ -53,6 +53,26 @@ async function drift(site: TestSite, [small, twice]: readonly Json[]): Promise<v
   });
 }
 
+const capacity = { cpuMillis: 100, memoryMiB: 64 };
+const DB = { name: 'db', image: 'busybox', capacity };
+const APP = { name: 'app', image: 'busybox', capacity, instances: { min: 1, initial: 1, max: 20 } };
+
+/** What `manifestOf` makes, as another manifest; the subject is the service's id and its name. */
+const recompose = (
+  what: string,
+  changes: Record<string, unknown>,
+  more: Partial<Scenario> = {},
+): Scenario => ({
+  name: `service.recompose-${what}`,
+  prepare: async (site, name) => `${await operating(site, name)} ${name}`,
+  start: (site, subject) => {
+    const [id, name = ''] = subject.split(' ');
+    return site.send('PUT', `/v1/services/${id}`, { body: manifestOf(name, changes) });
+  },
+  noWayBackFrom: 'commitRecomposition',
+  ...more,
+});
+
 /** Every operation that the crash suites put through: one entry adds one to all of them. */
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -103,6 +123,40 @@ export const SCENARIOS: readonly Scenario[] = [
     endingsWhenFailed: ({ activity }) =>
       ['commitMove', 'finishMigration', 'releaseStray'].includes(activity) ? ['stuck'] : ['undone'],
   },
+  recompose(
+    'roll',
+    { components: [DB, { ...APP, command: ['/bin/new'] }], update: { maxUnavailable: 1, maxSurge: 0 } },
+    { remakes: true },
+  ),
+  recompose(
+    'in-place',
+    {
+      components: [
+        { ...DB, capacity: { cpuMillis: 150, memoryMiB: 64 } },
+        { name: 'cache', image: 'busybox', capacity },
+      ],
+      topology: {},
+    },
+    { remakes: true },
+  ),
+  recompose(
+    'move',
+    {},
+    {
+      prepare: async (site, name) => {
+        const id = await operating(site, name);
+        return `${id} ${name} ${await hostOfDb(site, id)}`;
+      },
+      start: (site, subject) => {
+        const [id, name = '', host] = subject.split(' ');
+        const placement = { assignment: [{ component: 'db', denyHosts: [host] }] };
+        return site.send('PUT', `/v1/services/${id}`, { body: manifestOf(name, { placement }) });
+      },
+      // What is moved has its own point, past which it goes forward; all of it may go back after that.
+      endingsWhenFailed: ({ activity }) =>
+        ['commitMove', 'finishMigration'].includes(activity) ? ['stuck'] : undefined,
+    },
+  ),
   onVee('migrate', { body: {}, noWayBackFrom: 'commitMove' }),
   onVee('pause'),
   onVee('resume', { before: 'pause' }),

@@ -14,6 +14,12 @@ const historyOf = (name: string) => JSON.parse(readFileSync(join(FOLDER, `${name
 /** The workflow types that a history stands for. */
 const typeOf = (name: string): string => historyOf(name).events[0].workflowExecutionStartedEventAttributes.workflowType.name;
 
+/** The state in which an operation ended. */
+function endOf(name: string): string | undefined {
+  const { workflowExecutionCompletedEventAttributes: ended } = historyOf(name).events.at(-1);
+  return JSON.parse(Buffer.from(ended.result.payloads[0].data, 'base64').toString()).state;
+}
+
 /**
  * Local activities must be known to a worker, though on replay their recorded results are taken. The option's
  * type leaves them out; the worker takes them.
@@ -32,6 +38,16 @@ describe('histories that were committed', () => {
     const types = new Set(histories.map(typeOf));
     for (const type of [...Object.values(WORKFLOW_OF), 'service', 'hostEntity', 'siteEntity']) expect(types).toContain(type);
     expect(histories).toContain('1/provision-undone');
+  });
+
+  it('are of what their names say, where the name tells the end', () => {
+    const endings = { undone: 'undone', kept: 'stuck' };
+    const told = histories.flatMap((name) => {
+      const ending = Object.entries(endings).find(([suffix]) => name.endsWith(`-${suffix}`));
+      return ending ? [{ name, state: ending[1] }] : [];
+    });
+    expect(told.length).toBeGreaterThan(3);
+    expect(told.map(({ name }) => ({ name, state: endOf(name) }))).toEqual(told);
   });
 
   it.each(histories)('%s replays with the present code', async (name) => {

@@ -28,26 +28,25 @@ export function restoration(steps: Steps, vee: LivingVee): () => Promise<void> {
   const ready = (at: OnAgent, ref: VeeRef, readiness: Readiness) =>
     awaitReady(at, ref, timing, `undo: ready ${label}`, readiness);
 
+  /** Does it run on after all? If not, nothing of it is left, on its host or on the ledger. */
   async function runsOn(): Promise<boolean> {
-    // Nothing answers there any more, and nothing runs there either.
-    if (await site.isFenced({ hostId })) return false;
+    const { retired, readiness, hostFenced } = await site.lookUpVee({ veeId });
     const host = onHostUndo(agentQueue, timing, `destroy ${label}`);
-    const seen = await host.inspectVee({ hostId, veeId });
-    const { retired, readiness } = await site.lookUpVee({ veeId });
+    const seen = hostFenced ? null : await host.inspectVee({ hostId, veeId });
     if (seen?.epoch === epoch && !retired) {
       if (seen.state === 'ACTIVE') return true;
       await host.startVee({ hostId, ref });
       await ready({ hostId, agentQueue }, ref, readiness);
       return true;
     }
-    // Half-way gone, or still there although its driver said otherwise: two must not run.
-    await host.destroyVee({ hostId, ref, graceMillis: 0 });
+    // Left over, or still there although its driver said otherwise: two must not run.
+    if (seen) await host.destroyVee({ hostId, ref, graceMillis: 0 });
+    if (!retired) await site.retireVee({ operationId, veeId });
     return false;
   }
 
   return async () => {
     if (await once.do('look', runsOn)) return;
-    await once.do('retire', () => site.retireVee({ operationId, veeId }));
     const { place, spec } = await once.do('plan', () => site.planRestoration({ operationId, veeId }));
     const made = { hostId: place.hostId, ref: { veeId: spec.veeId, epoch: spec.epoch } };
     const host = onHostUndo(place.agentQueue, timing, `destroy ${label}`);

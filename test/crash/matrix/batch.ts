@@ -101,9 +101,7 @@ async function prepare(site: TestSite, cells: readonly Cell[]): Promise<Trial[]>
 
 async function statesOf(site: TestSite, trials: readonly Trial[]): Promise<Json[]> {
   const sight = await look(site);
-  return Promise.all(
-    trials.map(({ run, cell }) => stateOf(site, run.name, sight, !cell.scenario.leavesMoved)),
-  );
+  return Promise.all(trials.map(({ run, cell }) => stateOf(site, run.name, sight, cell.scenario)));
 }
 
 async function bringToStep(site: TestSite, trial: Trial, undo: Undo | undefined): Promise<void> {

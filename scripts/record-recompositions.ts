@@ -34,6 +34,12 @@ export async function recordRecompositions(
   const operating = async (name: string) =>
     (await client.follow((await apply(manifestOf(name, [db, app]))).id)).serviceId;
   const put = (id: string, manifest: unknown) => client.write('PUT', `/v1/services/${id}`, manifest);
+  const ending = async (state: string, name: string, started: OperationView) => {
+    const ended = await run(name, started);
+    if (ended.state !== state)
+      throw new Error(`${name} ended ${ended.state}: ${JSON.stringify(ended.error)}`);
+    return ended.serviceId;
+  };
 
   // All on one host, so that it is known which start is which, and so that apart means a move.
   await others('cordon');
@@ -41,12 +47,13 @@ export async function recordRecompositions(
   const rolled = [db, { ...app, command: ['/bin/new'] }];
   const endsFirst = { update: { maxUnavailable: 1, maxSurge: 0 } };
   await scripted(2);
-  await run('recompose-undone', await put(id, manifestOf('recomposed', rolled, endsFirst)));
+  await ending('undone', 'recompose-undone', await put(id, manifestOf('recomposed', rolled, endsFirst)));
   await rm(scriptOf(dataDir));
-  await run('recompose', await put(id, manifestOf('recomposed', rolled, endsFirst)));
+  await ending('completed', 'recompose', await put(id, manifestOf('recomposed', rolled, endsFirst)));
   await others('uncordon');
   const resized = { ...db, capacity: { cpuMillis: 150, memoryMiB: 64 } };
-  await run(
+  await ending(
+    'completed',
     'recompose-in-place',
     await put(
       id,
@@ -58,17 +65,21 @@ export async function recordRecompositions(
   await others('cordon');
   const keeps = await operating('keeps');
   await scripted(5);
-  await run(
+  await ending(
+    'stuck',
     'recompose-kept',
     await put(keeps, manifestOf('keeps', rolled, { update: { onFailure: 'keep', maxSurge: 2 } })),
   );
   await scripted(8);
-  await run(
+  const partly = await ending(
+    'stuck',
     'provision-kept',
     await apply(manifestOf('partly', [db, app], { provisioning: { onFailure: 'keep' } })),
   );
   await rm(scriptOf(dataDir));
   await others('uncordon');
+  for (const service of [id, keeps, partly])
+    await client.follow((await client.write('DELETE', `/v1/services/${service}`)).id);
 }
 
 const scriptOf = (dataDir: string) =>
