@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { makeOperationId, type OperationId } from '../../domain/ids';
+import { inChunks } from '../../domain/in-chunks';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
 import type { SimulatorScript } from '../../drivers/simulator/script';
 import type { Fault } from '../../process/fault-points';
@@ -253,7 +254,8 @@ export class TestSite {
   async clean(): Promise<string[]> {
     const { body } = await this.get('/v1/services?limit=200');
     const living = body.items.filter((s: Json) => s.phase !== 'decommissioned');
-    await Promise.all(living.map(async (s: Json) => this.done(await this.delete(`/v1/services/${s.id}`))));
+    for (const some of inChunks(living as Json[], 8))
+      await Promise.all(some.map(async (s) => this.done(await this.delete(`/v1/services/${s.id}`))));
     await this.open();
     const vees = (await this.onHosts()).map((v) => `${v.veeId} is ${v.state} on ${v.hostId}`);
     const { items } = (await this.get('/v1/reservations')).body;
