@@ -32,8 +32,15 @@ async function mongoAnswersAt(uri: string): Promise<boolean> {
 const REPLICA_SET = 'rs0';
 const ALREADY_INITIALIZED = 23;
 
+/**
+ * A process that is killed in the middle of a transaction leaves it open, with what it wrote locked, until the server
+ * gives it up: by default after a minute, in which nobody can go on with that VEE. Ours last for milliseconds.
+ */
+const TRANSACTION_SECONDS = 2;
+
 export function mongodArguments(dataDir: string, port: number): string[] {
   return [
+    ...['--setParameter', `transactionLifetimeLimitSeconds=${TRANSACTION_SECONDS}`],
     ...['--dbpath', dataDir, '--port', String(port), '--bind_ip', '127.0.0.1', '--replSet', REPLICA_SET],
     ...['--wiredTigerCacheSizeGB', '0.5', '--quiet'],
   ];

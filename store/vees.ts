@@ -4,6 +4,7 @@ import { SluiceError } from '../domain/errors';
 import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { PlacedVee } from '../domain/placement/model';
 import { occupiesHost, type VeeState } from '../domain/vee/state-machine';
+import type { Standing } from '../domain/vee/superseded';
 import type { VeeRecord } from '../domain/vee/vee';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
 import { plain, type StoredVee, type VeeBookkeeping, type VeeCommit, veeCommits } from './vee-commits';
@@ -18,7 +19,6 @@ export interface VeeFilter {
 }
 
 /** What decides whether a copy of a VEE that is found somewhere counts. */
-export type Standing = Pick<VeeRecord, 'epoch' | 'state' | 'updatedAt'>;
 
 export function veeRepository(client: MongoClient, db: Db) {
   const vees = db.collection<StoredVee>('vees');
@@ -137,13 +137,14 @@ export function veeRepository(client: MongoClient, db: Db) {
         throw new SluiceError('conflict', `${id} is not held by ${operationId}.`);
     },
 
-    /** The recorded epoch and state of those among these ids that are recorded. */
+    /** What is recorded of those among these ids that are, as far as it says which copies count. */
     async standing(ids: readonly VeeId[]): Promise<Map<VeeId, Standing>> {
-      const docs = await vees
-        .find({ _id: { $in: [...ids] } }, { projection: { epoch: 1, state: 1, updatedAt: 1 } })
-        .toArray();
+      const docs = await vees.find({ _id: { $in: [...ids] } }, { projection: { template: 0 } }).toArray();
       return new Map(
-        docs.map(({ _id, epoch, state, updatedAt }) => [_id as VeeId, { epoch, state, updatedAt }]),
+        docs.map(({ _id, epoch, state, hostId, transition, updatedAt }) => [
+          _id as VeeId,
+          { epoch, state, hostId, transition, updatedAt },
+        ]),
       );
     },
 

@@ -3,8 +3,8 @@ import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type VeeId } from '../../domain/ids';
 import { VEE_STATES } from '../../domain/vee/state-machine';
+import { type CopyVerdict, type Standing, verdictOnCopy } from '../../domain/vee/superseded';
 import { type Identity, makeToken } from '../../store/identities';
-import type { Standing } from '../../store/vees';
 import type { ApiDeps } from '../deps';
 import { json, type Route, route } from '../route';
 
@@ -95,22 +95,21 @@ export function agentRoutes(deps: ApiDeps): Route[] {
   }
 
   /**
-   * Copies that a host still has of VEEs which have since been made anew or ended: it must end them. A report that
-   * is older than the record says nothing. Named is the copy, by its own epoch: a newer one that has come to the
-   * same host meanwhile is not meant.
+   * The copies in a report that don't simply count. Named is the copy, by its own epoch: a newer one that has come to
+   * the same host meanwhile is not meant.
    */
-  async function findSuperseded(
+  async function judge(
     reports: readonly { hostId: string; vees: readonly { veeId: string; epoch: number }[] }[],
+    fenced: ReadonlySet<string>,
     collectedAt: number,
-  ): Promise<{ hostId: string; veeId: string; epoch: number }[]> {
+  ): Promise<{ verdict: CopyVerdict; hostId: string; veeId: string; epoch: number }[]> {
     const ids = [...new Set(reports.flatMap((r) => r.vees.map((v) => v.veeId as VeeId)))];
     const standing = ids.length > 0 ? await store.vees.standing(ids) : new Map<VeeId, Standing>();
     return reports.flatMap(({ hostId, vees }) =>
       vees.flatMap(({ veeId, epoch }) => {
-        const record = standing.get(veeId as VeeId);
-        if (!record || record.updatedAt >= collectedAt) return [];
-        const over = record.epoch > epoch || (record.state === 'DESTROYED' && record.epoch >= epoch);
-        return over ? [{ hostId, veeId, epoch }] : [];
+        const copy = { epoch, hostId: hostId as HostId, onFencedHost: fenced.has(hostId) };
+        const verdict = verdictOnCopy(copy, standing.get(veeId as VeeId), collectedAt);
+        return verdict === 'counts' ? [] : [{ verdict, hostId, veeId, epoch }];
       }),
     );
   }
@@ -200,15 +199,15 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const own = body.hosts.filter((h) => hostIds.includes(h.hostId as HostId));
         if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
         const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
-        const fenced: string[] = [];
+        const fenced = new Set<string>();
         for (const { hostId, vees } of own) {
           const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now, collectedAt);
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
-          if (known.fenced) fenced.push(hostId);
+          if (known.fenced) fenced.add(hostId);
         }
-        const superseded = await findSuperseded(own, collectedAt);
+        const judged = await judge(own, fenced, collectedAt);
         for (const hostId of fenced)
-          if (!superseded.some((s) => s.hostId === hostId) && (await store.hosts.liftFence(hostId as HostId)))
+          if (!judged.some((c) => c.hostId === hostId) && (await store.hosts.liftFence(hostId as HostId)))
             await store.events.append({
               id: `${hostId}/returned/${now}`,
               at: now,
@@ -216,6 +215,9 @@ export function agentRoutes(deps: ApiDeps): Route[] {
               message: `${hostId} has come back, and holds nothing that was made anew elsewhere`,
               subject: hostId,
             });
+        const superseded = judged
+          .filter((c) => c.verdict === 'superseded')
+          .map(({ hostId, veeId, epoch }) => ({ hostId, veeId, epoch }));
         return { status: 200, body: { superseded } };
       },
     }),

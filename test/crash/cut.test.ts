@@ -12,12 +12,24 @@ const LOST_MILLIS = 2_000;
 const VERB_MILLIS = 1_200;
 const VERBS = ['define', 'start', 'pause', 'destroy', 'send', 'switchOver'];
 
-/** What an operator or the site itself does about a host that is lost while it still runs its VEEs. */
+/** What is done about a host that is lost while, unknown to anybody, it still runs its VEEs. */
 interface Response {
   readonly name: string;
   act(site: TestSite, hostId: string): Promise<void>;
+  /** Are its VEEs made anew elsewhere before it is back? Then two copies run until it hears of that. */
+  readonly replaces: boolean;
 }
-const RESPONSES: readonly Response[] = [{ name: 'nothing is done about it', act: async () => undefined }];
+const RESPONSES: readonly Response[] = [
+  { name: 'nothing is done about it', act: async () => undefined, replaces: false },
+  {
+    name: 'an operator, who is wrong, says that it is down and has it recovered',
+    replaces: true,
+    act: async (site, hostId) => {
+      const reply = await site.post(`/v1/hosts/${hostId}/recover`, { confirmedDown: true });
+      if (reply.status !== 202) throw new Error(`not recovered: ${JSON.stringify(reply.body)}`);
+    },
+  },
+];
 
 /** How long the cut lasts, by what operations do meanwhile. */
 const LENGTHS = ['shorter than operations wait', 'longer than they wait, undo and all'] as const;
@@ -89,18 +101,18 @@ describe('a host that is cut off from everything, with an operation in the middl
     return vee;
   }
 
-  describe.each(RESPONSES)('while $name', ({ act }) => {
+  describe.each(RESPONSES)('while $name', ({ act, replaces }) => {
     describe.each(LENGTHS)('and the cut is %s', (length) => {
       it.each(CONNECTIONS)(
         'and its connections %s: no VEE runs twice, every operation ends right, it is heard again',
         async (connections) => {
           serial++;
           // One after the other: each closes the hosts that it may move to while it is placed.
-          const rests = await running('rests', 'host-1');
+          const rests = await running('rests', 'host-1', 'host-2');
           const leaves = await running('leaves', 'host-1', 'host-2');
           const comes = await running('comes', 'host-2', 'host-1');
-          const pauses = await running('pauses', 'host-1');
-          const ends = await running('ends', 'host-1');
+          const pauses = await running('pauses', 'host-1', 'host-3');
+          const ends = await running('ends', 'host-1', 'host-2');
           const elsewhere = await running('elsewhere', 'host-2', 'host-3');
           await site.script('host-1', {
             latencyMillis: Object.fromEntries(VERBS.map((v) => [v, VERB_MILLIS])),
@@ -134,15 +146,24 @@ describe('a host that is cut off from everything, with an operation in the middl
           await site.script('host-1');
           await becomes('host-1', 'up');
 
-          const ended = await Promise.all(ids.map((id) => retriedToItsEnd(id)));
-          for (const { state, id } of ended)
-            expect([id, state]).toEqual([id, expect.stringMatching(/^(completed|undone)$/)]);
-          expect(await doubles.stop()).toEqual([]);
+          const underWay = await site.all('/v1/operations');
+          const recoveries = underWay.filter((o) => o.kind === 'host.recover' && o.endedAt === undefined);
+          const all = [...ids, ...recoveries.map((o): string => o.id)];
+          const ended = await Promise.all(all.map((id) => retriedToItsEnd(id)));
+          for (const { state, id, kind } of ended)
+            expect([id, kind, state]).toEqual([id, kind, expect.stringMatching(/^(completed|undone)$/)]);
+          const twice = await doubles.stop();
+          if (!replaces) expect(twice).toEqual([]);
+          // Its own copies of what was made anew elsewhere are ended once it has heard of that.
+          await site
+            .until('its hosts are as recorded', 15_000, async () =>
+              (await site.disagreements()).length === 0 ? true : undefined,
+            )
+            .catch(async () => expect(await site.disagreements()).toEqual([]));
           expect(await site.violations()).toEqual([]);
-          expect(await site.disagreements()).toEqual([]);
           expect((await site.get(`/v1/vees/${rests.id}`)).body).toMatchObject({
             state: 'ACTIVE',
-            hostId: 'host-1',
+            hostId: replaces ? 'host-2' : 'host-1',
             observed: 'ACTIVE',
           });
 
