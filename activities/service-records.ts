@@ -8,6 +8,7 @@ import type { ServiceChange } from '../store/services';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
 import { inStopOrder } from './stop-order';
+import { alertIfStuck } from './stuck-alert';
 
 /** Activities that write how far a service and its operations have come. */
 export function createServiceRecordActivities(deps: SiteDeps) {
@@ -23,7 +24,10 @@ export function createServiceRecordActivities(deps: SiteDeps) {
       if (cameSoFar && phase !== call.phase) await enterPhase(deps, call);
     },
 
-    reportOperation: (report: ProgressReport) => store.operations.report(report),
+    async reportOperation(report: ProgressReport): Promise<void> {
+      await alertIfStuck(deps, report);
+      await store.operations.report(report);
+    },
 
     /** Admission: the service is as it was requested, and its tenant is known. */
     async admitService({

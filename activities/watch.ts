@@ -33,6 +33,7 @@ export function createWatchActivities(deps: SiteDeps) {
         kind: `host.${liveness}`,
         message: `${id} is ${liveness}: no heartbeat came`,
         subject: id,
+        ...(liveness === 'lost' ? { alert: true as const } : {}),
       });
     await recoverLost(now);
     for (const operation of await store.operations.pendingSince(now - HANDOVER_MILLIS))

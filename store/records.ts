@@ -72,6 +72,8 @@ export interface EventRecord {
   readonly serviceId?: ServiceId;
   readonly subject: string;
   readonly operationId?: OperationId;
+  /** Somebody has to look at it. */
+  readonly alert?: true;
 }
 
 export function eventRepository(db: Db) {
@@ -96,6 +98,7 @@ export function eventRepository(db: Db) {
         tenantId?: TenantId | undefined;
         serviceId?: ServiceId | undefined;
         subject?: string | undefined;
+        alert?: true | undefined;
       },
       request: PageRequest,
     ) {

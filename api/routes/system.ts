@@ -22,14 +22,16 @@ export function systemRoutes(deps: ApiDeps): Route[] {
         service: z.string().max(64).optional(),
         subject: z.string().max(64).optional(),
         tenant: z.string().max(63).optional(),
+        alert: z.literal('true').optional().describe('Only what somebody has to look at'),
       }),
       responses: { 200: { description: 'A page', schema: pageOf(z.unknown()) } },
-      handler: async ({ identity, query: { service, subject, tenant, ...page } }) => {
+      handler: async ({ identity, query: { service, subject, tenant, alert, ...page } }) => {
         const filter = {
           tenantId: tenant as TenantId | undefined,
           ...scopeOf(identity),
           serviceId: service as ServiceId | undefined,
           subject,
+          ...(alert ? { alert: true as const } : {}),
         };
         return { status: 200, body: await store.events.page(filter, page) };
       },

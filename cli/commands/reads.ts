@@ -5,6 +5,13 @@ import { ago, printJson, seconds, table } from '../output';
 
 type Row = Readonly<Record<string, unknown>>;
 
+interface EventOptions {
+  readonly service?: string;
+  readonly subject?: string;
+  readonly alerts?: boolean;
+  readonly limit: string;
+}
+
 interface Listing {
   /** Rows that are over, hidden unless they are asked for. */
   readonly over?: (item: Row) => boolean;
@@ -191,20 +198,30 @@ export function registerReadCommands(program: Command): void {
     .command('events')
     .description('what happened, newest first')
     .option('--service <name>', 'only of this service')
+    .option('--subject <id>', 'only of this host, VEE, service or site')
+    .option('--alerts', 'only what somebody has to look at, such as a stuck operation')
     .option('--limit <n>', 'how many', '30')
-    .action(async (options: { service?: string; limit: string }, command: Command) => {
+    .action(async (options: EventOptions, command: Command) => {
       const client = await clientOf(command);
       const service = options.service
         ? (await findService(client, options.service, { ended: true })).id
         : undefined;
-      type Event = { at: number; kind: string; subject: string; message: string };
-      const page = await client.get<{ items: Event[] }>('/v1/events', { limit: options.limit, service });
+      type Event = { at: number; kind: string; subject: string; message: string; alert?: boolean };
+      const { limit, subject, alerts } = options;
+      const page = await client.get<{ items: Event[] }>('/v1/events', {
+        ...{ limit, service, subject },
+        ...(alerts ? { alert: 'true' } : {}),
+      });
       if (globals(command).json) printJson(page);
       else
         console.log(
           table(
             ['at', 'kind', 'message'],
-            page.items.map((e) => [new Date(e.at).toISOString(), e.kind, e.message]),
+            page.items.map((e) => [
+              new Date(e.at).toISOString(),
+              e.alert ? `${e.kind} (alert)` : e.kind,
+              e.message,
+            ]),
           ),
         );
     });

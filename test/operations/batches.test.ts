@@ -133,6 +133,10 @@ describe('an operation in batches', () => {
       const stuck = await site.ended(body.id);
       expect(stuck).toMatchObject({ state: 'stuck', stuck: { step: 'batches', direction: 'undo' } });
       expect(stuck.stuck.error.detail).toMatch(/^define (app|db|cache)\/\d: Injected before destroyVee.$/);
+      const alerts = (await site.all('/v1/events?alert=true')).filter((e) => e.operationId === body.id);
+      expect(alerts.map((e) => [e.kind, e.tenantId, e.message.split(':')[0]])).toEqual([
+        ['operation.stuck', 'acme', 'service.provision is stuck taking back batches'],
+      ]);
       await site.post(`/v1/operations/${body.id}/retry`);
       await after(body.id, 'undone');
       await nothingIsLeft('undone');

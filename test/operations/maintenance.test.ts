@@ -29,6 +29,10 @@ describe('hosts in maintenance', () => {
     (await site.get(`/v1/vees?host=${hostId}&limit=200`)).body.items.filter(
       (v: Json) => v.state !== 'DESTROYED',
     );
+  const alertsOf = async (operationId: string): Promise<string[]> =>
+    (await site.all('/v1/events?alert=true'))
+      .filter((e) => e.kind === 'operation.stuck' && e.operationId === operationId)
+      .map((e) => e.message);
   const host = async (id: string) => (await site.get(`/v1/hosts/${id}`)).body;
 
   it('are emptied, stay closed, and get back what left them', async () => {
@@ -105,6 +109,9 @@ describe('hosts in maintenance', () => {
     await site.release('site');
     await site.disarm();
     expect(await site.ended(drain.body.id)).toMatchObject({ state: 'stuck', notes: [{ veeId: vee.id }] });
+    expect(await alertsOf(drain.body.id)).toEqual([
+      expect.stringMatching(/^host\.drain is stuck at move the rest: .* Choices: retry, abort\.$/),
+    ]);
     await site.done(await site.post(`/v1/vees/${vee.id}/resume`));
     const ended = await retried(site, drain.body.id);
     expect(ended.state).toBe('completed');
