@@ -53,78 +53,118 @@ const DRIFTS: Drift[] = [
   },
 ];
 
+/** Each case waits more than it works, and needs a site of its own. */
+const LANES = 3;
+
+type Point = { role: string; activity: string; occurrence: number };
+
+/** A site with one service that has drifted, again and again. */
+class Lane {
+  readonly site: TestSite;
+  private readonly hosts: SimulatedHosts;
+  private readonly make: Drift['make'];
+  private serviceId: string | undefined;
+
+  private constructor(site: TestSite, make: Drift['make']) {
+    this.site = site;
+    this.hosts = new SimulatedHosts(site);
+    this.make = make;
+  }
+
+  static async start(make: Drift['make']): Promise<Lane> {
+    return new Lane(await TestSite.start({ environment: { SLUICE_ORPHAN_GRACE_MILLIS: '300' } }), make);
+  }
+
+  async reconcile(): Promise<Json> {
+    await delay(HEARD_MILLIS);
+    return this.site.ended((await this.site.post('/v1/reconcile', {})).body.id);
+  }
+
+  async renewed(): Promise<void> {
+    const { site, serviceId } = this;
+    if (serviceId) await site.done(await site.delete(`/v1/services/${serviceId}`));
+    expect(await site.onHosts()).toEqual([]);
+    this.serviceId = await operating(site, 'shop');
+    await this.make(site, this.hosts, this.serviceId);
+  }
+
+  /** What was asked for may wait for the operator; whoever it is about can be mended after that. */
+  async mended(at: string): Promise<void> {
+    const { site } = this;
+    const { body } = await site.get('/v1/operations?state=stuck');
+    for (const stuck of body.items.filter((o: Json) => o.endedAt === undefined)) {
+      await site.post(`/v1/operations/${stuck.id}/retry`);
+      await site.until(`${at}: it goes on`, 20_000, async () =>
+        (await site.get(`/v1/operations/${stuck.id}`)).body.endedAt ? true : undefined,
+      );
+    }
+    await this.reconcile();
+    const last = await this.reconcile();
+    expect([at, last.state, last.steps.map((s: Json) => s.name)]).toEqual([at, 'completed', ['look']]);
+    expect([at, (await site.get('/v1/drift')).body.items]).toEqual([at, []]);
+    expect([at, (await site.onHosts()).map((v) => v.state)]).toEqual([at, ['ACTIVE', 'ACTIVE']]);
+    expect([at, await site.violations()]).toEqual([at, []]);
+  }
+}
+
 for (const { name, make } of DRIFTS)
   describe(`site.reconcile of ${name}, each of its steps and of what it asks for`, () => {
-    let site: TestSite;
-    let hosts: SimulatedHosts;
-    let serviceId: string;
-    let points: { role: string; activity: string; occurrence: number }[];
+    let lanes: Lane[] = [];
+    let points: Point[];
 
-    const reconcile = async (): Promise<Json> => {
-      await delay(HEARD_MILLIS);
-      return site.ended((await site.post('/v1/reconcile', {})).body.id);
-    };
-    const renewed = async () => {
-      if (serviceId) await site.done(await site.delete(`/v1/services/${serviceId}`));
-      expect(await site.onHosts()).toEqual([]);
-      serviceId = await operating(site, 'shop');
-      await make(site, hosts, serviceId);
-    };
-
-    /** What was asked for may wait for the operator; whoever it is about can be mended after that. */
-    async function mended(at: string): Promise<void> {
-      const { body } = await site.get('/v1/operations?state=stuck');
-      for (const stuck of body.items.filter((o: Json) => o.endedAt === undefined)) {
-        await site.post(`/v1/operations/${stuck.id}/retry`);
-        await site.until(`${at}: it goes on`, 20_000, async () =>
-          (await site.get(`/v1/operations/${stuck.id}`)).body.endedAt ? true : undefined,
-        );
-      }
-      await reconcile();
-      const last = await reconcile();
-      expect([at, last.state, last.steps.map((s: Json) => s.name)]).toEqual([at, 'completed', ['look']]);
-      expect([at, (await site.get('/v1/drift')).body.items]).toEqual([at, []]);
-      expect([at, (await site.onHosts()).map((v) => v.state)]).toEqual([at, ['ACTIVE', 'ACTIVE']]);
-      expect([at, await site.violations()]).toEqual([at, []]);
+    /** Every case once, each in the lane that is free. */
+    async function each<T>(cases: readonly T[], check: (lane: Lane, one: T) => Promise<void>): Promise<void> {
+      const left = [...cases];
+      await Promise.all(
+        lanes.map(async (lane) => {
+          for (let one = left.shift(); one !== undefined; one = left.shift()) await check(lane, one);
+        }),
+      );
     }
 
     beforeAll(async () => {
-      site = await TestSite.start({ environment: { SLUICE_ORPHAN_GRACE_MILLIS: '300' } });
-      hosts = new SimulatedHosts(site);
-      await renewed();
-      const traced = await site.trace(reconcile);
+      lanes = await Promise.all(Array.from({ length: LANES }, () => Lane.start(make)));
+      const [lane] = lanes;
+      if (!lane) throw new Error('there is no lane');
+      await lane.renewed();
+      const traced = await lane.site.trace(() => lane.reconcile());
       points = traced.filter((p) => p.role !== 'api' && !NOT_A_STEP.has(p.activity));
-      await mended('the traced run');
-    }, 90_000);
-    afterAll(() => site.stop());
+      await lane.mended('the traced run');
+    }, 120_000);
+    afterAll(async () => {
+      await Promise.all(lanes.map((lane) => lane.site.stop()));
+    });
 
     it('fails before and after each: what is left is mended by the next, and nothing gets stuck', async () => {
       expect(points.length).toBeGreaterThan(8);
-      for (const { role, activity, occurrence } of points)
-        for (const when of ['before', 'after'] as const) {
-          const at = `${when} ${activity}#${occurrence}`;
-          await renewed();
-          await site.arm(role, { activity, occurrence, when, act: 'fail' });
-          const operation = await reconcile();
-          expect([at, site.wasStruck(role)]).toEqual([at, true]);
-          expect([at, operation.state]).toEqual([at, activity === 'lookForDrift' ? 'undone' : 'completed']);
-          await mended(at);
-        }
+      const cases = points.flatMap((point) =>
+        (['before', 'after'] as const).map((when) => ({ point, when })),
+      );
+      await each(cases, async (lane, { point, when }) => {
+        const { role, activity, occurrence } = point;
+        const at = `${when} ${activity}#${occurrence}`;
+        await lane.renewed();
+        await lane.site.arm(role, { activity, occurrence, when, act: 'fail' });
+        const operation = await lane.reconcile();
+        expect([at, lane.site.wasStruck(role)]).toEqual([at, true]);
+        expect([at, operation.state]).toEqual([at, activity === 'lookForDrift' ? 'undone' : 'completed']);
+        await lane.mended(at);
+      });
     }, 900_000);
 
     it('makes each twice: the second time changes nothing, and all is mended', async () => {
-      for (const { role, activity, occurrence } of points) {
+      await each(points, async (lane, { role, activity, occurrence }) => {
         const at = `twice ${activity}#${occurrence}`;
-        await renewed();
-        await site.arm(role, { activity, occurrence, when: 'after', act: 'retry' });
-        const operation = await reconcile();
-        expect([at, operation.state, operation.notes, site.wasStruck(role)]).toEqual([
+        await lane.renewed();
+        await lane.site.arm(role, { activity, occurrence, when: 'after', act: 'retry' });
+        const operation = await lane.reconcile();
+        expect([at, operation.state, operation.notes, lane.site.wasStruck(role)]).toEqual([
           at,
           'completed',
           undefined,
           true,
         ]);
-        await mended(at);
-      }
+        await lane.mended(at);
+      });
     }, 900_000);
   });
