@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Db, MongoClient, MongoError, MongoNetworkError, MongoServerSelectionError } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 
@@ -9,6 +10,7 @@ export interface StoreConnection {
 
 /** A server that does not answer for so long hangs; the driver then tries once more on another connection. */
 const SOCKET_MILLIS = 3_000;
+const RECONNECT_MILLIS = 200;
 
 /**
  * One client per process. `majority` on a replica set waits for the journal, so an acknowledged write
@@ -25,8 +27,25 @@ export async function connectStore(uri: string, database: string): Promise<Store
     readConcern: { level: 'majority' },
     ignoreUndefined: true,
   });
-  // Connecting is lazy on purpose: a process may start while the database is away and work when it is back.
-  return { client, db: client.db(database), close: () => client.close() };
+  let closing = false;
+  // Not awaited: a process may start while the database is away, and works when it is back. But the driver gives up
+  // for good when its first connection fails ("Topology is closed" from then on), so that is tried until it succeeds.
+  const connecting = (async () => {
+    while (!closing) {
+      const connected = await client.connect().then(
+        () => true,
+        () => false,
+      );
+      if (connected) return;
+      await delay(RECONNECT_MILLIS);
+    }
+  })();
+  const close = async () => {
+    closing = true;
+    await connecting;
+    await client.close();
+  };
+  return { client, db: client.db(database), close };
 }
 
 const AWAY_CODES = new Set([6, 7, 89, 91, 134, 262, 189, 10107, 11600, 11602, 13435, 13436]);

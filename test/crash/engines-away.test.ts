@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -65,13 +66,22 @@ describe.each([
   }, 120_000);
 });
 
-it('an API that starts while its database is away answers 503, not silence', async () => {
+it('an API that starts while its database is away answers 503, not silence, and works once it is there', async () => {
+  const [, address = ''] = /^mongodb:\/\/([^/]+)/.exec(process.env.MONGODB_URI ?? '') ?? [];
+  const databasePort = await choosePort('the database', 0, 0);
   const port = await choosePort('the API', 0, 0);
+  const database = createServer((near) => {
+    const [host, port] = address.split(':');
+    const far = dial(Number(port), host);
+    near.pipe(far).pipe(near);
+    for (const socket of [near, far]) socket.on('error', () => [near, far].map((s) => s.destroy()));
+  });
   const child = spawn(process.execPath, [join(process.cwd(), 'dist', 'api', 'main.js')], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       ...process.env,
-      MONGODB_URI: 'mongodb://127.0.0.1:9/?directConnection=true',
+      MONGODB_URI: `mongodb://127.0.0.1:${databasePort}/?directConnection=true`,
+      SLUICE_DATABASE: `away-${databasePort}`,
       SLUICE_API_PORT: String(port),
       SLUICE_OPERATOR_TOKEN: 'sluice_operator_test_test',
     },
@@ -93,7 +103,18 @@ it('an API that starts while its database is away answers 503, not silence', asy
     const reply = await ask('/v1/services');
     expect([reply.status, reply.headers.get('retry-after')]).toEqual([503, '2']);
     expect(await reply.json()).toMatchObject({ code: 'unavailable', retryable: true });
+
+    // Longer than the driver takes to give its first connection up.
+    await delay(3_000);
+    database.listen(databasePort, '127.0.0.1');
+    let status = 503;
+    for (let i = 0; i < 100 && status === 503; i++) {
+      await delay(100);
+      status = (await ask('/v1/services')).status;
+    }
+    expect(status).toBe(200);
   } finally {
+    database.close();
     child.kill('SIGKILL');
   }
 });
