@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { VeeId } from '../../domain/ids';
 import type { Json } from '../support/json';
+import { eachInLanes } from '../support/lanes';
 import { SimulatedHosts } from '../support/simulated-hosts';
 import { TestSite } from '../support/site';
 import { operating } from './scenarios';
@@ -112,16 +113,6 @@ for (const { name, make } of DRIFTS)
     let lanes: Lane[] = [];
     let points: Point[];
 
-    /** Every case once, each in the lane that is free. */
-    async function each<T>(cases: readonly T[], check: (lane: Lane, one: T) => Promise<void>): Promise<void> {
-      const left = [...cases];
-      await Promise.all(
-        lanes.map(async (lane) => {
-          for (let one = left.shift(); one !== undefined; one = left.shift()) await check(lane, one);
-        }),
-      );
-    }
-
     beforeAll(async () => {
       lanes = await Promise.all(Array.from({ length: LANES }, () => Lane.start(make)));
       const [lane] = lanes;
@@ -140,7 +131,7 @@ for (const { name, make } of DRIFTS)
       const cases = points.flatMap((point) =>
         (['before', 'after'] as const).map((when) => ({ point, when })),
       );
-      await each(cases, async (lane, { point, when }) => {
+      await eachInLanes(lanes, cases, async (lane, { point, when }) => {
         const { role, activity, occurrence } = point;
         const at = `${when} ${activity}#${occurrence}`;
         await lane.renewed();
@@ -153,7 +144,7 @@ for (const { name, make } of DRIFTS)
     }, 900_000);
 
     it('makes each twice: the second time changes nothing, and all is mended', async () => {
-      await each(points, async (lane, { role, activity, occurrence }) => {
+      await eachInLanes(lanes, points, async (lane, { role, activity, occurrence }) => {
         const at = `twice ${activity}#${occurrence}`;
         await lane.renewed();
         await lane.site.arm(role, { activity, occurrence, when: 'after', act: 'retry' });

@@ -83,6 +83,9 @@ async function relocateVee(
     });
   const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
   await bringUp(part, move, spec, label);
+  // It runs: to end it because that could not be recorded, or because it was recorded and the answer was lost, would
+  // leave nothing of it anywhere.
+  if (cause !== 'forced') part.cannotReturn();
   await part.step({
     name: `commit ${label}`,
     run: () => site.commitMove({ operationId, veeId, toHostId: hostId, epoch, step: 'relocate' }),
