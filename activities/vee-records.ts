@@ -98,6 +98,10 @@ export function createVeeRecordActivities(deps: SiteDeps) {
     supersedeVee: ({ operationId, veeId, epoch }: OnVee & { epoch: number }) =>
       store.vees.raiseEpoch(veeId, operationId, epoch, deps.now()),
 
+    /** Undo of `supersedeVee`: nothing came of its successor, so the copy that its host may still have counts again. */
+    reinstateVee: ({ operationId, veeId, epoch }: OnVee & { epoch: number }) =>
+      store.vees.lowerEpoch(veeId, operationId, epoch, deps.now()),
+
     unlockVee: ({ operationId, veeId }: OnVee) => book.unlock(operationId, [veeId]),
 
     commitState: ({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }) =>

@@ -28,7 +28,9 @@ const DRAIN_MILLIS = 10_000;
 async function main(log: Logger): Promise<void> {
   const settings = siteSettings();
   const env = readEnvironment(apiSchema, process.env);
-  const connection = await connectStore(settings.mongoUri, settings.database);
+  const connection = await connectStore(settings.mongoUri, settings.database, (why) =>
+    log.warn({ why }, 'not connected to the database yet'),
+  );
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();
   let started = false;

@@ -2,6 +2,8 @@ import { writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 
 const PERIOD_MILLIS = 100;
+/** Corrections of a clock are smaller. */
+const SUSPENDED_MILLIS = 10_000;
 const STDERR = 2;
 
 const { mostMillis } = workerData as { mostMillis: number };
@@ -9,8 +11,11 @@ let [wall, monotonic] = [Date.now(), performance.now()];
 
 setInterval(() => {
   const [wallNow, monotonicNow] = [Date.now(), performance.now()];
-  // By whichever clock saw more of it: while a machine is suspended one of the two stands still as well.
-  const gapMillis = Math.round(Math.max(wallNow - wall, monotonicNow - monotonic) - PERIOD_MILLIS);
+  // While a machine is suspended the monotonic clock stands still as well. The other may be set, which is no standstill.
+  const slept = wallNow - wall - PERIOD_MILLIS;
+  const gapMillis = Math.round(
+    Math.max(monotonicNow - monotonic - PERIOD_MILLIS, slept > SUSPENDED_MILLIS ? slept : 0),
+  );
   [wall, monotonic] = [wallNow, monotonicNow];
   if (gapMillis <= mostMillis) return;
   const entry = {
@@ -21,6 +26,6 @@ setInterval(() => {
     msg: 'stood still for too long: ends',
   };
   writeSync(STDERR, `${JSON.stringify(entry)}\n`);
-  // Not an orderly end: nothing that is under way in this process may get one step further.
+  // Not an orderly end: nothing that is under way in this process should get one step further.
   process.kill(process.pid, 'SIGKILL');
 }, PERIOD_MILLIS);

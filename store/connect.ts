@@ -15,8 +15,13 @@ const RECONNECT_MILLIS = 200;
 /**
  * One client per process. `majority` on a replica set waits for the journal, so an acknowledged write
  * survives a killed server. Selection fails after 2 s: callers answer 503 or retry, rather than hang.
+ * @param tell is told why there is no connection yet: wrong credentials look like an absence to whoever asks for data
  */
-export async function connectStore(uri: string, database: string): Promise<StoreConnection> {
+export async function connectStore(
+  uri: string,
+  database: string,
+  tell: (why: string) => void = () => undefined,
+): Promise<StoreConnection> {
   const client = new MongoClient(uri, {
     serverSelectionTimeoutMS: 2_000,
     connectTimeoutMS: 2_000,
@@ -31,13 +36,15 @@ export async function connectStore(uri: string, database: string): Promise<Store
   // Not awaited: a process may start while the database is away, and works when it is back. But the driver gives up
   // for good when its first connection fails ("Topology is closed" from then on), so that is tried until it succeeds.
   const connecting = (async () => {
-    while (!closing) {
-      const connected = await client.connect().then(
-        () => true,
-        () => false,
-      );
-      if (connected) return;
-      await delay(RECONNECT_MILLIS);
+    for (let told = ''; !closing; await delay(RECONNECT_MILLIS)) {
+      try {
+        await client.connect();
+        return;
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        if (why !== told) tell(why);
+        told = why;
+      }
     }
   })();
   const close = async () => {

@@ -137,6 +137,14 @@ export function veeRepository(client: MongoClient, db: Db) {
         throw new SluiceError('conflict', `${id} is not held by ${operationId}.`);
     },
 
+    /** Takes `raiseEpoch` back. The number is used up all the same: the next epoch handed out is newer. */
+    async lowerEpoch(id: VeeId, operationId: OperationId, epoch: number, now: number): Promise<void> {
+      await vees.updateOne(
+        { _id: id, 'transition.operationId': operationId, epoch: { $gt: epoch } },
+        { $set: { epoch, updatedAt: now }, $inc: { generation: 1 } },
+      );
+    },
+
     /** What is recorded of those among these ids that are, as far as it says which copies count. */
     async standing(ids: readonly VeeId[]): Promise<Map<VeeId, Standing>> {
       const docs = await vees.find({ _id: { $in: [...ids] } }, { projection: { template: 0 } }).toArray();

@@ -34,7 +34,9 @@ async function main(log: Logger): Promise<void> {
   const { siteId } = settings;
   installRuntime(log);
 
-  const connection = await connectStore(settings.mongoUri, settings.database);
+  const connection = await connectStore(settings.mongoUri, settings.database, (why) =>
+    log.warn({ why }, 'not connected to the database yet'),
+  );
   await untilIndexed(connection, log);
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
-import { type AgentId, type HostId, NAME_PATTERN, type VeeId } from '../../domain/ids';
+import { type AgentId, type HostId, NAME_PATTERN, type OperationId, type VeeId } from '../../domain/ids';
+import { hasEnded } from '../../domain/operation/operation';
 import { VEE_STATES } from '../../domain/vee/state-machine';
 import { type CopyVerdict, type Standing, verdictOnCopy } from '../../domain/vee/superseded';
 import { type Identity, makeToken } from '../../store/identities';
@@ -105,13 +106,24 @@ export function agentRoutes(deps: ApiDeps): Route[] {
   ): Promise<{ verdict: CopyVerdict; hostId: string; veeId: string; epoch: number }[]> {
     const ids = [...new Set(reports.flatMap((r) => r.vees.map((v) => v.veeId as VeeId)))];
     const standing = ids.length > 0 ? await store.vees.standing(ids) : new Map<VeeId, Standing>();
+    const ended = fenced.size > 0 ? await endedHolders(standing) : new Set<OperationId>();
     return reports.flatMap(({ hostId, vees }) =>
       vees.flatMap(({ veeId, epoch }) => {
         const copy = { epoch, hostId: hostId as HostId, onFencedHost: fenced.has(hostId) };
-        const verdict = verdictOnCopy(copy, standing.get(veeId as VeeId), collectedAt);
+        const verdict = verdictOnCopy(copy, standing.get(veeId as VeeId), collectedAt, (id) => ended.has(id));
         return verdict === 'counts' ? [] : [{ verdict, hostId, veeId, epoch }];
       }),
     );
+  }
+
+  async function endedHolders(standing: ReadonlyMap<VeeId, Standing>): Promise<Set<OperationId>> {
+    const holders = new Set([...standing.values()].flatMap((s) => s.transition?.operationId ?? []));
+    const ended = new Set<OperationId>();
+    for (const id of holders) {
+      const holder = await store.operations.get(id);
+      if (!holder || hasEnded(holder)) ended.add(id);
+    }
+    return ended;
   }
 
   return [

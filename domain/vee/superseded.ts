@@ -1,8 +1,11 @@
-import type { HostId } from '../ids';
+import type { HostId, OperationId } from '../ids';
 import type { VeeRecord } from './vee';
 
 /** What is recorded of a VEE, as far as it says which of its copies counts. */
 export type Standing = Pick<VeeRecord, 'epoch' | 'state' | 'hostId' | 'transition' | 'updatedAt'>;
+
+/** Has the operation ended that holds a VEE? One that was given up leaves its lock behind. */
+type HasEnded = (holder: OperationId) => boolean;
 
 /**
  * - `counts`: it is the one that is recorded, or may become it;
@@ -21,11 +24,14 @@ export function verdictOnCopy(
   copy: { readonly epoch: number; readonly hostId: HostId; readonly onFencedHost: boolean },
   record: Standing | undefined,
   reportedAt: number,
+  hasEnded: HasEnded,
 ): CopyVerdict {
   if (!record) return 'counts';
   if (record.updatedAt >= reportedAt) return copy.onFencedHost ? 'unsettled' : 'counts';
   if (record.epoch > copy.epoch) return 'superseded';
   if (record.state === 'DESTROYED' && record.epoch >= copy.epoch) return 'superseded';
   if (!copy.onFencedHost || record.hostId === copy.hostId) return 'counts';
-  return record.transition ? 'unsettled' : 'superseded';
+  if (!record.transition) return 'superseded';
+  // Of one that was given up nobody knows how far it came: looking for drift decides, and nothing is ended here.
+  return hasEnded(record.transition.operationId) ? 'counts' : 'unsettled';
 }

@@ -34,7 +34,14 @@ describe('a copy that a host reports', () => {
     ['is about to be recorded here', 3, record({ transition }), 'counts', 'counts'],
   ])('and %s', (_what, epoch, standing, otherwise, whenFenced) => {
     const verdict = (onFencedHost: boolean) =>
-      verdictOnCopy({ epoch, hostId: here, onFencedHost }, standing, REPORTED_AT);
+      verdictOnCopy({ epoch, hostId: here, onFencedHost }, standing, REPORTED_AT, () => false);
     expect([verdict(false), verdict(true)]).toEqual([otherwise, whenFenced]);
+  });
+
+  it('and whose operation was given up, is left to whoever looks for drift', () => {
+    const copy = { epoch: 3, hostId: here, onFencedHost: true };
+    expect(verdictOnCopy(copy, record({ hostId: elsewhere, transition }), REPORTED_AT, () => true)).toBe(
+      'counts',
+    );
   });
 });

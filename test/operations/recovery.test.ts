@@ -82,6 +82,54 @@ describe('a lost host', () => {
     await site.done(await site.delete(`/v1/services/${service.id}`));
   }, 90_000);
 
+  it('that comes back while its recovery waits runs on what it has', async () => {
+    const { serviceId } = await site.done(await site.apply(app('patient', 3)));
+    const before = await site.vees(serviceId);
+    freeze(1);
+    await liveness('host-1', 'lost');
+    await site.arm('site', { activity: 'lockVee', occurrence: 1, when: 'before', act: 'hold' });
+    const { body } = await site.post('/v1/hosts/host-1/recover', { confirmedDown: true });
+    await site.held('site');
+    thaw(1);
+    await site.until('it is back', 10_000, async () =>
+      (await site.get('/v1/hosts/host-1')).body.fenced ? undefined : true,
+    );
+    await site.release('site');
+    expect(await site.ended(body.id)).toMatchObject({
+      state: 'completed',
+      notes: [{ error: { code: 'conflict', detail: expect.stringContaining('has come back') } }],
+    });
+    const placed = (vees: readonly Json[]) => vees.map((v) => [v.id, v.hostId, v.epoch, v.state]).sort();
+    expect(placed(await site.vees(serviceId))).toEqual(placed(before));
+    expect(await site.violations()).toEqual([]);
+    await site.done(await site.delete(`/v1/services/${serviceId}`));
+  }, 90_000);
+
+  it('whose VEEs can’t be made anew runs them on when it comes back', async () => {
+    const { serviceId } = await site.done(await site.apply(app('refused', 3)));
+    const before = await site.vees(serviceId);
+    freeze(1);
+    await liveness('host-1', 'lost');
+    const faults = [{ verb: 'start', call: 0, when: 'before', do: 'fail', code: 'driver-refused' }] as const;
+    for (const host of ['host-2', 'host-3']) await site.script(host, { faults });
+    const { body } = await site.post('/v1/hosts/host-1/recover', { confirmedDown: true });
+    expect(await site.ended(body.id)).toMatchObject({ state: 'stuck', stuck: { step: 'restart elsewhere' } });
+    for (const host of ['host-2', 'host-3']) await site.script(host);
+    thaw(1);
+    await site.until('it is back', 10_000, async () =>
+      (await site.get('/v1/hosts/host-1')).body.fenced ? undefined : true,
+    );
+    await site.post(`/v1/operations/${body.id}/retry`);
+    await site.until('it goes on', 20_000, async () =>
+      (await site.get(`/v1/operations/${body.id}`)).body.endedAt ? true : undefined,
+    );
+    const placed = (vees: readonly Json[]) => vees.map((v) => [v.id, v.hostId, v.epoch, v.state]).sort();
+    expect(placed(await site.vees(serviceId))).toEqual(placed(before));
+    expect(await site.disagreements()).toEqual([]);
+    expect(await site.violations()).toEqual([]);
+    await site.done(await site.delete(`/v1/services/${serviceId}`));
+  }, 90_000);
+
   it('frees the operations that wait for it: what they would have done there is done by the fencing', async () => {
     const { serviceId } = await site.done(await site.apply(app('waiting', 3)));
     const [vee] = (await site.vees(serviceId)).filter((v: Json) => v.hostId === 'host-2');

@@ -20,6 +20,23 @@ export function deployWhatStartsBatch(input: BatchInput): Promise<GivenUp[]> {
   return runBatch(input, { withTemplates: true }, async (batch, contents) => {
     const failures = contents.gone.map((vee) => givenUp(vee, GIVEN_UP_BEFORE));
     let barred = input.barred ?? [];
+    const bar = async () => {
+      const components = componentsOf(failures);
+      const dependants = await batch.step({
+        name: 'dependants',
+        run: () => site.dependantsOf({ serviceId, components }),
+      });
+      barred = [...new Set([...barred, ...dependants])];
+    };
+    const giveUp = (given: readonly GivenUp[]) => {
+      const veeIds = given.flatMap((f) => f.veeId ?? []);
+      return batch.step({ name: 'give up', run: () => site.giveUpVees({ operationId, veeIds }) });
+    };
+    if (failures.length > 0) {
+      // The earlier run may have ended between the record and what hangs on it.
+      await giveUp(failures);
+      await bar();
+    }
     for (const group of contents.groups) {
       const fresh: GivenUp[] = [];
       await inParallel(group, async (vee) => {
@@ -37,15 +54,9 @@ export function deployWhatStartsBatch(input: BatchInput): Promise<GivenUp[]> {
         }
       });
       if (fresh.length === 0) continue;
-      const veeIds = fresh.flatMap((f) => f.veeId ?? []);
-      await batch.step({ name: 'give up', run: () => site.giveUpVees({ operationId, veeIds }) });
+      await giveUp(fresh);
       failures.push(...fresh);
-      if (group === contents.groups.at(-1)) continue;
-      const components = componentsOf(failures);
-      barred = await batch.step({
-        name: 'dependants',
-        run: () => site.dependantsOf({ serviceId, components }),
-      });
+      if (group !== contents.groups.at(-1)) await bar();
     }
     return failures;
   });

@@ -4,11 +4,12 @@ import type { HostOperationInput, OperationOutcome } from '../../domain/operatio
 import { site, siteWait } from '../lib/activities';
 import { type Operation, runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
+import { isPatched } from '../lib/patches';
 
 /**
  * A host is lost: that is a fact, so this is never undone, only retried. It is fenced first; then what ran there is
  * made anew elsewhere, services of the best class first, since there may not be room for all. What finds no room
- * makes the operation wait for the operator, unless the host comes back and runs it after all.
+ * makes the operation wait for the operator; that its host has come back meanwhile and runs it, a retry finds out.
  */
 export function recoverHost(input: HostOperationInput): Promise<OperationOutcome> {
   const { operationId, hostId } = input;
@@ -30,11 +31,18 @@ export function recoverHost(input: HostOperationInput): Promise<OperationOutcome
     await operation.step({
       name: 'restart elsewhere',
       run: async () => {
-        round++;
-        operation.replaceNotes([]);
-        for (const slaClass of SLA_CLASSES) await restart(operation, input, slaClass, round);
-        const rest = await site.listOccupants({ hostId });
-        if (rest.length === 0 || !(await site.isLost({ hostId }))) return;
+        let [before, left] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+        let rest: Awaited<ReturnType<typeof site.listOccupants>> = [];
+        do {
+          before = left;
+          round++;
+          operation.replaceNotes([]);
+          for (const slaClass of SLA_CLASSES) await restart(operation, input, slaClass, round);
+          rest = await site.listOccupants({ hostId });
+          if (rest.length === 0 || !(await site.isLost({ hostId }))) return;
+          left = rest.reduce((n, o) => n + o.vees, 0);
+          // One relocation takes so many VEEs; others may have been in the way of it.
+        } while (left < before && isPatched('recoverInRounds'));
         throw ApplicationFailure.nonRetryable(
           `No room elsewhere for ${rest.map((o) => `${o.vees} of ${o.name} (${o.slaClass})`).join(', ')}; the ` +
             'operation’s notes say why. Retry when there is.',

@@ -51,6 +51,8 @@ export async function runBatch<R = void>(
         name: 'read',
         run: () => site.readBatch({ worklistId, number: input.batch.number, withTemplates }),
       });
+      // It was told of hosts that are fenced while it runs; of those before it is read.
+      for (const { hostId, hostFenced } of contents.groups.flat()) if (hostFenced) batch.fences.raise(hostId);
       return await body(batch, contents);
     } catch (error) {
       throw asFailure(error);

@@ -88,12 +88,16 @@ export async function runBatches<R>(
 /** The child workflows of one operation that are under way. */
 export class Children {
   private readonly operation: ServiceOperationInput;
+  private readonly fences: Fences;
   private readonly scopes = new Set<CancellationScope>();
   private readonly handles = new Set<ChildWorkflowHandle<Workflow>>();
 
   constructor(fences: Fences, operation: ServiceOperationInput) {
     this.operation = operation;
-    fences.onRaise((hostId) => this.tell(hostId));
+    this.fences = fences;
+    fences.onRaise((hostId) => {
+      for (const handle of this.handles) tell(handle, hostId);
+    });
   }
 
   /** Starts one and awaits its end, also when it is cancelled: what it has begun must have ended by then. */
@@ -116,6 +120,7 @@ export class Children {
           staticSummary: `${type} ${label}`,
         });
         this.handles.add(handle);
+        for (const hostId of this.fences.known) tell(handle, hostId);
         return (await handle.result().finally(() => this.handles.delete(handle))) as R;
       });
     } finally {
@@ -126,11 +131,10 @@ export class Children {
   cancel(): void {
     for (const scope of this.scopes) scope.cancel();
   }
+}
 
-  private tell(hostId: HostId): void {
-    for (const handle of this.handles)
-      handle
-        .signal(FENCED_SIGNAL, hostId)
-        .catch((error) => log.warn('a batch could not be told of a fenced host', { hostId, error }));
-  }
+function tell(handle: ChildWorkflowHandle<Workflow>, hostId: HostId): void {
+  handle
+    .signal(FENCED_SIGNAL, hostId)
+    .catch((error) => log.warn('a batch could not be told of a fenced host', { hostId, error }));
 }

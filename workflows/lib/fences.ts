@@ -31,6 +31,10 @@ export class Fences {
     for (const scope of this.waiting.get(host) ?? []) scope.cancel();
   }
 
+  get known(): readonly HostId[] {
+    return [...this.fenced];
+  }
+
   knows(host: HostId): boolean {
     return this.fenced.has(host);
   }

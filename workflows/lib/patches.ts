@@ -8,33 +8,43 @@ import { patched } from '@temporalio/workflow';
 export const PATCHES = {
   batches: {
     id: 'service-batches',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'Services of more VEEs than a history can hold are worked on in batches, by child workflows.',
   },
   fencedHosts: {
     id: 'fenced-hosts',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'A host that is fenced is waited for no longer.',
   },
   suspendUndoesPhase: {
     id: 'service.suspend-undoes-phase',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'A service whose suspension is undone at its very end operates again.',
   },
   resumeUndoesPhase: {
     id: 'service.resume-undoes-phase',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'A service whose resumption is undone at its very end is suspended again.',
   },
   scaleUndoesCount: {
     id: 'service.scale-undoes-count',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'A scaling out that is undone at its very end gives the count back.',
   },
   resizeUndoesCommit: {
     id: 'vee.resize-undoes-commit',
-    since: '0.2.0',
+    since: '0.1.0',
     reason: 'A resizing that is undone at its very end gives the recorded size back.',
+  },
+  relocateUndoesSupersede: {
+    id: 'service.relocate-undoes-supersede',
+    since: '0.1.0',
+    reason: 'A VEE that could not be made anew counts again where it was, should its host come back.',
+  },
+  recoverInRounds: {
+    id: 'host.recover-in-rounds',
+    since: '0.1.0',
+    reason: 'More VEEs than one relocation takes are recovered in several, while each gets some away.',
   },
 } as const;
 

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
 import { onHost, site } from '../lib/activities';
@@ -6,6 +7,7 @@ import { summarise } from '../lib/failure';
 import { type PlannedMove, planAndReserveMoves } from '../lib/moves';
 import { runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
+import { isPatched } from '../lib/patches';
 import type { Saga } from '../lib/saga';
 import { lockVee } from '../lib/vee-transition';
 
@@ -58,6 +60,9 @@ async function relocateVee(
   const label = veeLabel(move);
   const vee = await lockVee(part, veeId, 'relocate', label);
   const { tenantId, serviceId, component, index, template } = vee;
+  // It may have waited its turn for long.
+  if (cause === 'host-lost' && !vee.hostFenced)
+    throw ApplicationFailure.nonRetryable(`${vee.hostId} has come back, and runs it.`, 'conflict');
   if (cause === 'forced') {
     // What is ended can't be brought back as it was: from here on it only goes forward.
     part.cannotReturn();
@@ -76,11 +81,14 @@ async function relocateVee(
   }
   // Whatever still runs of it where it was is superseded before its successor starts: its host, should it come
   // back, is told so with its first heartbeat.
-  else
+  else {
+    const undone = isPatched('relocateUndoesSupersede');
     await part.step({
       name: `supersede ${label}`,
+      ...(undone ? { undo: () => site.reinstateVee({ operationId, veeId, epoch: vee.epoch }) } : {}),
       run: () => site.supersedeVee({ operationId, veeId, epoch }),
     });
+  }
   const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
   await bringUp(part, move, spec, label);
   // It runs: to end it because that could not be recorded, or because it was recorded and the answer was lost, would
