@@ -1,6 +1,8 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId, VeeId } from '../domain/ids';
 import { type BatchContents, type ListedWork, tellable, verbFor, type Work } from '../domain/service/batches';
+import type { LivingVee } from '../domain/service/deployment';
+import { singlyChanged } from '../store/stilled';
 import type { SiteDeps } from './deps';
 import { divide } from './divide';
 import { toLivingAll } from './living';
@@ -16,6 +18,9 @@ interface OnChanges {
   readonly operationId: OperationId;
   readonly changes: readonly VeeVerbOf[];
 }
+
+const stilledIn = (groups: readonly (readonly LivingVee[])[]): VeeId[] =>
+  groups.flat().flatMap((v) => (v.state === 'ACTIVE' ? [] : [v.veeId]));
 
 /** Activities for services that are too large to be worked on VEE by VEE. */
 export function createBatchActivities(deps: SiteDeps) {
@@ -33,7 +38,10 @@ export function createBatchActivities(deps: SiteDeps) {
       serviceId: ServiceId;
       work: Exclude<Work, 'deploy'>;
     }): Promise<ListedWork> {
-      const groups = await inStopOrder(store, serviceId);
+      const all = await inStopOrder(store, serviceId);
+      // What somebody has stilled by itself stays so: it was not the service's suspension that did it.
+      const spared = work === 'resume' ? await singlyChanged(store, stilledIn(all)) : new Set<VeeId>();
+      const groups = all.map((group) => group.filter((v) => !spared.has(v.veeId)));
       if (tellable(groups.flat(), deps.batchSize)) return { kind: 'few', groups };
       const ordered = work === 'resume' ? [...groups].reverse() : groups;
       const items = ordered.map((group) =>

@@ -1,5 +1,5 @@
 import { derivedEntropy } from '../domain/derived-entropy';
-import { makeBlueprintId, type OperationId } from '../domain/ids';
+import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { deadlineMode } from '../domain/migration/deadline';
 import type { OperationParams } from '../domain/operation/operation';
@@ -12,6 +12,7 @@ import type { ServiceRecord } from '../domain/service/service';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
 import { takeSnapshot } from '../store/snapshot';
+import { singlyChanged } from '../store/stilled';
 import type { ApiDeps } from './deps';
 import type { Answer } from './route';
 import { blueprintView } from './views';
@@ -75,9 +76,12 @@ export async function planForAll(
 ): Promise<Answer> {
   const vees = await deps.store.vees.find({ serviceId: service.id, living: true });
   const operation = verb === 'destroy' ? 'service.decommission' : `service.${verb}`;
+  const ids = vees.map((v) => v.id);
+  const spared = verb === 'resume' ? await singlyChanged(deps.store, ids) : new Set<VeeId>();
+  const changing = vees.filter((v) => !spared.has(v.id) && (verb !== 'suspend' || v.state === 'ACTIVE'));
   return planOf(
     operation,
-    vees.map((v) => `${verb} ${label(v)} on ${v.hostId}`),
+    changing.map((v) => `${verb} ${label(v)} on ${v.hostId}`),
   );
 }
 

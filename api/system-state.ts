@@ -1,5 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import type { SystemState } from '../domain/invariants/check';
+import type { OperationRecord } from '../domain/operation/operation';
 import { constraintsOf, sharedConstraints } from '../domain/placement/constraints';
 import { toSnapshotHost } from '../store/snapshot';
 import type { ApiDeps } from './deps';
@@ -37,11 +38,23 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     operations,
     ledger,
     constraints: constraints.flat(),
-    openOperations,
+    openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,
     timing: deps.timing,
     idempotencyKeys,
   };
+}
+
+/** What has ended by its record is asked itself whether it is open. */
+async function reallyOpen(
+  deps: ApiDeps,
+  listed: ReadonlySet<string>,
+  operations: readonly OperationRecord[],
+): Promise<Set<string>> {
+  const open = new Set(listed);
+  for (const { id, endedAt } of operations)
+    if (open.has(id) && endedAt !== undefined && !(await deps.operations.isOpen(id))) open.delete(id);
+  return open;
 }
 
 /** That it does not answer is a finding like others. */

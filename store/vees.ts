@@ -164,6 +164,18 @@ export function veeRepository(client: MongoClient, db: Db) {
 
     commitAll: commits.commitAll,
 
+    /** The operation that last changed the state of each of these VEEs; nothing for one that was only ever started. */
+    async stateChangers(ids: readonly VeeId[]): Promise<Map<VeeId, OperationId>> {
+      const last = await ledger
+        .aggregate<{ _id: VeeId; operationId: OperationId }>([
+          { $match: { veeId: { $in: [...ids] }, kind: 'state' } },
+          { $sort: { veeId: 1, seq: 1 } },
+          { $group: { _id: '$veeId', operationId: { $last: '$operationId' } } },
+        ])
+        .toArray();
+      return new Map(last.map((l) => [l._id, l.operationId]));
+    },
+
     /** VEEs that an operation has moved, as they are now. */
     async movedBy(operationId: OperationId): Promise<VeeRecord[]> {
       const ids = await ledger.distinct('veeId', { operationId, kind: 'moved' });

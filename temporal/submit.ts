@@ -144,11 +144,20 @@ export class Operations {
   }
 
   /** Does the site's watch run? */
-  async isWatched(siteId: SiteId): Promise<boolean> {
+  isWatched(siteId: SiteId): Promise<boolean> {
+    return this.isRunning(watchWorkflowId(siteId));
+  }
+
+  /** Of one operation, as its workflow itself tells: lists lag behind, by many seconds where a server is busy. */
+  isOpen(id: OperationId): Promise<boolean> {
+    return this.isRunning(operationWorkflowId(id));
+  }
+
+  private async isRunning(workflowId: string): Promise<boolean> {
     let running = false;
     await this.guarded(async () => {
       try {
-        const { status } = await this.client.workflow.getHandle(watchWorkflowId(siteId)).describe();
+        const { status } = await this.client.workflow.getHandle(workflowId).describe();
         running = status.name === 'RUNNING';
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;

@@ -58,7 +58,7 @@ export function registerOperationCommands(program: Command): void {
       const client = await clientOf(command);
       const tenant = await client.write<Record<string, unknown>>('POST', '/v1/tenants', { id });
       if (globals(command).json) printJson(tenant);
-      else console.log(`tenant ${id} exists`);
+      else console.log(`tenant ${id} is there`);
     });
   create
     .command('token')

@@ -1,6 +1,12 @@
 import type { DepartedVee, HostRecord } from '../host';
 import type { HostId, ServiceId } from '../ids';
-import { decideMoves, type LeftVee, type MoveDecision, type MoveQuestion } from '../migration/plan-moves';
+import {
+  decideMoves,
+  isAskedFor,
+  type LeftVee,
+  type MoveDecision,
+  type MoveQuestion,
+} from '../migration/plan-moves';
 import type { Snapshot } from '../placement/model';
 import { add } from '../units';
 import type { VeeRecord } from '../vee/vee';
@@ -23,7 +29,7 @@ export function decideInTurn(
     const { serviceId } = question;
     if (decision.kind !== 'moves') {
       const left = question.vees
-        .filter((v) => v.hostId === question.params.fromHostId)
+        .filter((v) => isAskedFor(v, question.params))
         .map(({ id, component, index }) => ({ veeId: id, component, index, error: decision.error }));
       return { serviceId, moves: [], left, totalMillis: 0 };
     }

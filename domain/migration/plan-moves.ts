@@ -147,6 +147,16 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
   };
 }
 
+/** Is it one of those that are to move? */
+export function isAskedFor(
+  vee: VeeRecord,
+  { veeIds, fromHostId, toHostId }: MoveQuestion['params'],
+): boolean {
+  if (veeIds && !veeIds.includes(vee.id)) return false;
+  if (fromHostId && vee.hostId !== fromHostId) return false;
+  return vee.hostId !== toHostId;
+}
+
 /** Those asked for, in three: that need a new place, that are made anew where they are, and that can't be moved. */
 function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, HostRecord>) {
   const left: LeftVee[] = [];
@@ -155,9 +165,7 @@ function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, H
   const leave = (vee: VeeRecord, code: ErrorSummary['code'], detail: string) =>
     left.push({ veeId: vee.id, component: vee.component, index: vee.index, error: { code, detail } });
   for (const vee of vees) {
-    if (params.veeIds && !params.veeIds.includes(vee.id)) continue;
-    if (params.fromHostId && vee.hostId !== params.fromHostId) continue;
-    if (params.toHostId === vee.hostId) continue;
+    if (!isAskedFor(vee, params)) continue;
     const host = hosts.get(vee.hostId);
     if (nextState(vee.state, verb) === undefined && vee.transition)
       leave(vee, 'operation-in-progress', `${vee.transition.operationId} has it: ${vee.transition.verb}.`);

@@ -251,6 +251,14 @@ describe('an operation in batches', () => {
     const resumed = await site.done(await change('resume'));
     expect(names(resumed).filter((n) => n.startsWith('resume '))).toEqual(BATCHES.map((b) => `resume ${b}`));
     expect(await states(serviceId)).toEqual(['ACTIVE']);
+    // What somebody stilled by itself is not what the suspension stilled.
+    const [app] = (await site.vees(serviceId)).filter((v: Json) => v.component === 'app');
+    await site.done(await site.post(`/v1/vees/${app.id}/pause`));
+    await site.done(await change('suspend'));
+    await site.done(await change('resume'));
+    expect(await states(serviceId)).toEqual(['ACTIVE', 'PAUSED']);
+    expect((await site.get(`/v1/vees/${app.id}`)).body.state).toBe('PAUSED');
+    await site.done(await site.post(`/v1/vees/${app.id}/resume`));
     // Reading and listing are no others than those above.
     for (const { role, ...point } of kinds.filter((k) => !/^(readBatch|listWork)$/.test(k.activity)))
       for (const when of ['before', 'after'] as const) {

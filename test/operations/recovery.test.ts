@@ -240,6 +240,8 @@ describe('a site', () => {
     const plain = await site.done(await site.apply(app('plain', 2)));
     const still = await site.done(await site.apply(app('still', 1)));
     await site.done(await site.post(`/v1/services/${still.serviceId}/suspend`));
+    const [paused] = await site.vees(plain.serviceId);
+    await site.done(await site.post(`/v1/vees/${paused.id}/pause`));
     const plan = await site.post('/v1/site/shutdown?dryRun=true');
     expect(plan.body.steps.slice(1, 3)).toEqual(['1. suspend acme:plain', '2. suspend acme:gold']);
     const down = await site.done(await site.post('/v1/site/shutdown'));
@@ -258,6 +260,8 @@ describe('a site', () => {
         [gold, plain, still].map(async (o) => (await site.get(`/v1/services/${o.serviceId}`)).body.phase),
       );
     expect(await phases()).toEqual(['operating', 'operating', 'suspended']);
+    expect((await site.vees(plain.serviceId)).map((v: Json) => v.state).sort()).toEqual(['ACTIVE', 'PAUSED']);
+    await site.done(await site.post(`/v1/vees/${paused.id}/resume`));
     expect((await site.get('/v1/hosts')).body.items.map((h: Json) => h.cordoned)).toEqual([
       false,
       false,

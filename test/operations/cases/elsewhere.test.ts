@@ -128,7 +128,7 @@ describe('an image removed while a start needs it', () => {
     await site.release('agent');
     const operation = await site.ended(body.id);
     expect([operation.state, operation.error.code]).toEqual(['undone', 'image-unknown']);
-    expect((await site.vees(serviceId)).map((v) => [v.component, v.state])).toEqual([
+    expect((await site.vees(serviceId)).map((v) => [v.component, v.state]).sort()).toEqual([
       ['app', 'ACTIVE'],
       ['db', 'ACTIVE'],
     ]);
