@@ -1,7 +1,7 @@
 import type { Fault } from '../../process/fault-points';
 import type { Step } from '../support/faults';
 import type { Json } from '../support/json';
-import { eachInLanes } from '../support/lanes';
+import { eachInLanes, momentsOf } from '../support/lanes';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
 
@@ -134,7 +134,7 @@ describe('host.recover, each of its steps and of what it asks for', () => {
     'each %s',
     async (_what, act, whens) => {
       expect(points.length).toBeGreaterThan(8);
-      const cases = points.flatMap((point) => whens.map((when) => ({ point, when })));
+      const cases = points.flatMap((point, i) => momentsOf(i, whens).map((when) => ({ point, when })));
       await eachInLanes(lanes, cases, async (lane, { point: { role, activity, occurrence }, when }) => {
         const at = `${act} ${when} ${activity}#${occurrence}`;
         await lane.loseHost();
