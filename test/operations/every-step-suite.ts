@@ -1,6 +1,7 @@
 import type { Fault } from '../../process/fault-points';
 import type { Step } from '../support/faults';
 import type { Json } from '../support/json';
+import { momentsOf } from '../support/lanes';
 import { TestSite } from '../support/site';
 import {
   begin,
@@ -15,6 +16,8 @@ import {
 } from './scenario';
 import { SCENARIOS } from './scenarios';
 import { look, stateOf } from './subject-state';
+
+const WHENS = ['before', 'after'] as const;
 
 /** So many runs share a site, and one check of the invariants at their end. */
 const SIDE_BY_SIDE = 8;
@@ -116,8 +119,8 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
 
     it('fails before and after each: it ends as its scenario says', async () => {
       await runAll(
-        steps.flatMap((step) =>
-          (['before', 'after'] as const).map((when) => ({
+        steps.flatMap((step, i) =>
+          (scenario.inTurn ? momentsOf(i, WHENS) : WHENS).map((when) => ({
             at: `${when} ${labelOf(step)}`,
             faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, when, 'fail') }],
             judge: (_at: string, operation: Json) =>

@@ -137,12 +137,13 @@ export const SCENARIOS: readonly Scenario[] = [
       ],
       topology: {},
     },
-    { remakes: true },
+    { remakes: true, inTurn: true },
   ),
   recompose(
     'move',
     {},
     {
+      inTurn: true,
       prepare: async (site, name) => {
         const id = await operating(site, name);
         return `${id} ${name} ${await hostOfDb(site, id)}`;
