@@ -65,7 +65,7 @@ async function all(site: BenchSite, faultsDir: string): Promise<Row[]> {
   await run('decommission', 'completed', api.write('DELETE', `/v1/services/${serviceId}`));
 
   const atTheEnd: Fault = { activity: 'operateService', occurrence: 1, when: 'before', act: 'fail' };
-  await writeFile(join(faultsDir, 'arm-site.json'), JSON.stringify([atTheEnd]));
+  await writeFile(join(faultsDir, 'arm-site.0.json'), JSON.stringify(atTheEnd));
   await run('provision, undone at its end', 'undone', apply('undone'));
   return rows;
 }
