@@ -78,7 +78,9 @@ export async function planForAll(
   const operation = verb === 'destroy' ? 'service.decommission' : `service.${verb}`;
   const ids = vees.map((v) => v.id);
   const spared = verb === 'resume' ? await singlyChanged(deps.store, ids) : new Set<VeeId>();
-  const changing = vees.filter((v) => !spared.has(v.id) && (verb !== 'suspend' || v.state === 'ACTIVE'));
+  const changing = vees.filter(
+    (v) => !spared.has(v.id) && (verb === 'destroy' || (v.state === 'ACTIVE') === (verb === 'suspend')),
+  );
   return planOf(
     operation,
     changing.map((v) => `${verb} ${label(v)} on ${v.hostId}`),

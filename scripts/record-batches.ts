@@ -1,16 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Client } from '@temporalio/client';
-import type { ApiClient, OperationView } from '../cli/client';
+import type { OperationView } from '../cli/client';
 import { type OperationId, operationWorkflowId } from '../domain/ids';
-
-interface Recording {
-  readonly client: ApiClient;
-  readonly temporal: Client;
-  readonly dataDir: string;
-  readonly run: (name: string, started: OperationView) => Promise<OperationView>;
-  readonly keep: (name: string, workflowId: string) => Promise<void>;
-}
+import type { Recording } from './recording';
 
 const capacity = { cpuMillis: 100, memoryMiB: 64 };
 const HOSTS = ['host-1', 'host-2', 'host-3'];

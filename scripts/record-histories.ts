@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +20,7 @@ import { System } from '../supervisor/system';
 import { recordBatches } from './record-batches';
 import { recordRecompositions } from './record-recompositions';
 import { recordReconciliation } from './record-reconciliation';
+import type { Keeper } from './recording';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
 const GENERATION = '3';
@@ -75,8 +76,7 @@ async function withSystem(
   });
   try {
     const client = new ApiClient(system.access.apiUrl, system.access.token);
-    const command = (await readFile(`/proc/${system.child('temporal').pid}/cmdline`, 'utf8')).split('\0');
-    const address = `127.0.0.1:${command[command.indexOf('--port') + 1]}`;
+    const { TEMPORAL_ADDRESS: address = '' } = system.child('site').spec.environment ?? {};
     const temporal = new Client({ connection: await Connection.connect({ address }), namespace: 'sluice' });
     await work({ client, temporal, keeper: keeperOf(client, temporal), dataDir, system });
     await temporal.connection.close();
@@ -84,12 +84,6 @@ async function withSystem(
     await system.stop();
     await rm(dataDir, { recursive: true, force: true });
   }
-}
-
-interface Keeper {
-  keep(name: string, workflowId: string): Promise<void>;
-  /** Follows an operation to its end, and keeps its history. */
-  run(name: string, started: OperationView): Promise<OperationView>;
 }
 
 function keeperOf(client: ApiClient, temporal: Client): Keeper {

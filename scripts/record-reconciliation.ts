@@ -1,17 +1,9 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
-import type { ApiClient, OperationView } from '../cli/client';
+import type { OperationView } from '../cli/client';
 import { type OperationId, operationWorkflowId, type SiteId, siteTaskQueue } from '../domain/ids';
-
-interface Recording {
-  readonly client: ApiClient;
-  readonly temporal: Client;
-  readonly dataDir: string;
-  readonly run: (name: string, started: OperationView) => Promise<OperationView>;
-  readonly keep: (name: string, workflowId: string) => Promise<void>;
-}
+import type { Recording } from './recording';
 
 interface Vee {
   readonly id: string;

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -39,8 +39,7 @@ export async function withSite(
     environment,
   });
   try {
-    const command = (await readFile(`/proc/${system.child('temporal').pid}/cmdline`, 'utf8')).split('\0');
-    const temporalAddress = `127.0.0.1:${command[command.indexOf('--port') + 1]}`;
+    const { TEMPORAL_ADDRESS: temporalAddress = '' } = system.child('site').spec.environment ?? {};
     const connection = await Connection.connect({ address: temporalAddress });
     const api = new ApiClient(system.access.apiUrl, system.access.token);
     await api.write('POST', '/v1/tenants', { id: 'bench' });

@@ -7,6 +7,7 @@ import { FENCED_SIGNAL } from '../../domain/service/messages';
 import { site } from './activities';
 import { CancelledByRequest, summarise } from './failure';
 import { Fences } from './fences';
+import { Interrupts } from './interrupts';
 import { inParallel } from './parallel';
 import { type Bookkeeper, type OpenStep, Saga, type Step, type Steps } from './saga';
 
@@ -63,7 +64,7 @@ export async function runBatch<R = void>(
 export class RunningBatch implements BatchSteps, Bookkeeper {
   readonly input: ServiceOperationInput;
   readonly fences = new Fences({ sinceEver: true });
-  private readonly interrupts = new Set<CancellationScope>();
+  private readonly interrupts = new Interrupts();
   private cancelled = false;
 
   constructor(input: ServiceOperationInput) {
@@ -112,7 +113,7 @@ export class RunningBatch implements BatchSteps, Bookkeeper {
 
   cancel(): void {
     this.cancelled = true;
-    for (const scope of this.interrupts) scope.cancel();
+    this.interrupts.cancel();
   }
 
   // What its steps need of it. Its operation keeps the record; the batch is one step of that.
@@ -125,14 +126,8 @@ export class RunningBatch implements BatchSteps, Bookkeeper {
     if (this.cancelled) throw new CancelledByRequest();
   }
 
-  async interruptibly<T>(run: () => Promise<T>): Promise<T> {
-    const scope = new CancellationScope();
-    this.interrupts.add(scope);
-    try {
-      return await scope.run(run);
-    } finally {
-      this.interrupts.delete(scope);
-    }
+  interruptibly<T>(run: () => Promise<T>): Promise<T> {
+    return this.interrupts.run(run);
   }
 
   async waitForOperator(

@@ -1,5 +1,4 @@
 import {
-  CancellationScope,
   ChildWorkflowCancellationType,
   type ChildWorkflowHandle,
   log,
@@ -14,6 +13,7 @@ import { batchAttributes } from './attributes';
 import type { BatchInput, TakeBackInput } from './batch';
 import { Aborted } from './failure';
 import type { Fences } from './fences';
+import { Interrupts } from './interrupts';
 import type { Operation } from './operation';
 import { inParallel } from './parallel';
 
@@ -89,7 +89,7 @@ export async function runBatches<R>(
 export class Children {
   private readonly operation: ServiceOperationInput;
   private readonly fences: Fences;
-  private readonly scopes = new Set<CancellationScope>();
+  private readonly interrupts = new Interrupts();
   private readonly handles = new Set<ChildWorkflowHandle<Workflow>>();
 
   constructor(fences: Fences, operation: ServiceOperationInput) {
@@ -107,29 +107,23 @@ export class Children {
     args: BatchInput | TakeBackInput,
     label: string,
   ): Promise<R> {
-    const scope = new CancellationScope();
-    this.scopes.add(scope);
-    try {
-      return await scope.run(async () => {
-        const handle = await startChild(type, {
-          workflowId: batchWorkflowId(this.operation.operationId, type, number),
-          args: [args],
-          workflowTaskTimeout: '3s',
-          cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-          typedSearchAttributes: batchAttributes(this.operation),
-          staticSummary: `${type} ${label}`,
-        });
-        this.handles.add(handle);
-        for (const hostId of this.fences.known) tell(handle, hostId);
-        return (await handle.result().finally(() => this.handles.delete(handle))) as R;
+    return this.interrupts.run(async () => {
+      const handle = await startChild(type, {
+        workflowId: batchWorkflowId(this.operation.operationId, type, number),
+        args: [args],
+        workflowTaskTimeout: '3s',
+        cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+        typedSearchAttributes: batchAttributes(this.operation),
+        staticSummary: `${type} ${label}`,
       });
-    } finally {
-      this.scopes.delete(scope);
-    }
+      this.handles.add(handle);
+      for (const hostId of this.fences.known) tell(handle, hostId);
+      return (await handle.result().finally(() => this.handles.delete(handle))) as R;
+    });
   }
 
   cancel(): void {
-    for (const scope of this.scopes) scope.cancel();
+    this.interrupts.cancel();
   }
 }
 

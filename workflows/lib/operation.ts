@@ -33,6 +33,7 @@ import { now } from './clock';
 import { describeProgress } from './details';
 import { Aborted, CancelledByRequest, summarise } from './failure';
 import { Fences } from './fences';
+import { Interrupts } from './interrupts';
 import { Journal } from './journal';
 import { type Bookkeeper, type OpenStep, Saga, type Step, type Steps } from './saga';
 import { tagState } from './search-attributes';
@@ -69,7 +70,7 @@ export class Operation implements Steps, Bookkeeper {
   private readonly notes: OperationNote[] = [];
   private readonly whole: Saga;
   private readonly journal: Journal;
-  private readonly interrupts = new Set<CancellationScope>();
+  private readonly interrupts = new Interrupts();
   private readonly stuck: StuckReason[] = [];
   private direction: Direction = 'running';
   private ended: OperationState | undefined;
@@ -165,7 +166,7 @@ export class Operation implements Steps, Bookkeeper {
   requestCancel(): void {
     if (!this.cancellable) return;
     this.cancelled = true;
-    for (const scope of this.interrupts) scope.cancel();
+    this.interrupts.cancel();
     this.changed();
   }
 
@@ -208,14 +209,8 @@ export class Operation implements Steps, Bookkeeper {
     if (this.cancelled && this.direction === 'running') throw new CancelledByRequest();
   }
 
-  async interruptibly<T>(run: () => Promise<T>): Promise<T> {
-    const scope = new CancellationScope();
-    this.interrupts.add(scope);
-    try {
-      return await scope.run(run);
-    } finally {
-      this.interrupts.delete(scope);
-    }
+  interruptibly<T>(run: () => Promise<T>): Promise<T> {
+    return this.interrupts.run(run);
   }
 
   /** @param host whose fencing would make the step moot: then it is tried again by itself */
