@@ -23,7 +23,7 @@ import { recordReconciliation } from './record-reconciliation';
 import type { Keeper } from './recording';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
-const GENERATION = '3';
+const GENERATION = '4';
 const FOLDER = join(__dirname, '..', '..', 'test', 'replay', 'histories', GENERATION);
 const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 1_000_000 };
 

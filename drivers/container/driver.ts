@@ -249,10 +249,9 @@ class ContainerDriver implements Driver {
   }
 
   private async make(spec: VeeSpec, state: DriverState): Promise<void> {
-    await this.records.checkFence(spec, true);
+    const existing = await this.records.checkFence(spec, true);
     if (this.containers.images[spec.template.image] === undefined)
       throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
-    const existing = await this.records.get(spec.veeId);
     if (existing?.spec.epoch === spec.epoch) return;
     if (existing) await this.containers.end(spec.veeId, 0);
     await this.containers.writeBundle(spec);

@@ -21,8 +21,15 @@ export async function writeJson(path: string, value: unknown, mode = 0o600): Pro
 /** The same for what need not outlive the machine, only the process: a twentieth of the effort. */
 export function writeJsonUnsynced(path: string, value: unknown, mode = 0o600): void {
   const temporary = temporaryFor(path);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(temporary, textOf(value), { mode });
+  const write = () => writeFileSync(temporary, textOf(value), { mode });
+  try {
+    write();
+  } catch (error) {
+    // Most often its folder is there.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    write();
+  }
   renameSync(temporary, path);
 }
 

@@ -74,16 +74,21 @@ export class VeeRecords {
     }
   }
 
-  /** @throws SluiceError `epoch-fenced` when a newer epoch is known, or this one was destroyed here */
-  async checkFence({ veeId, epoch }: VeeRef, making = false): Promise<void> {
+  /**
+   * @returns what there is of the VEE
+   * @throws SluiceError `epoch-fenced` when a newer epoch is known, or this one was destroyed here
+   */
+  async checkFence({ veeId, epoch }: VeeRef, making = false): Promise<KeptVee | undefined> {
     const fence = await readJson<Fence>(this.fencePath(veeId));
-    const known = Math.max(fence?.epoch ?? 0, (await this.get(veeId))?.spec.epoch ?? 0);
+    const vee = await this.get(veeId);
+    const known = Math.max(fence?.epoch ?? 0, vee?.spec.epoch ?? 0);
     const dead = making && fence?.destroyed === true && epoch <= fence.epoch;
     if (epoch < known || dead)
       throw new SluiceError(
         'epoch-fenced',
         `${veeId}: epoch ${epoch} is superseded by ${known} on this host.`,
       );
+    return vee;
   }
 
   raiseFence({ veeId, epoch }: VeeRef, destroyed: boolean): Promise<void> {
@@ -92,8 +97,7 @@ export class VeeRecords {
 
   /** The record a verb acts on, fence checked. @throws SluiceError `epoch-fenced`, `not-found` */
   async acting(ref: VeeRef): Promise<KeptVee> {
-    await this.checkFence(ref);
-    const vee = await this.get(ref.veeId);
+    const vee = await this.checkFence(ref);
     if (!vee) throw new SluiceError('not-found', `This host has no VEE ${ref.veeId}.`);
     if (ref.epoch !== vee.spec.epoch)
       throw new SluiceError(

@@ -79,9 +79,8 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
   }
 
   async function make(spec: VeeSpec, state: DriverState): Promise<void> {
-    await records.checkFence(spec, true);
+    const existing = await records.checkFence(spec, true);
     await requireImage(spec);
-    const existing = await records.get(spec.veeId);
     if (existing?.spec.epoch === spec.epoch) return;
     await records.put({ spec, state });
   }

@@ -12,7 +12,7 @@ const STANDSTILL_MILLIS = 3_500;
 const ROUNDS = 3;
 
 /** As a machine that is suspended, or a virtual one that is moved: the process goes on as if no time had passed. */
-describe('a site worker that stands still', () => {
+describe('a process that stands still', () => {
   let site: RunningSite;
   let dataDir: string;
 
@@ -39,32 +39,36 @@ describe('a site worker that stands still', () => {
     }
   }
 
-  it('while it waits for a report to be written leaves every operation able to go on, on this worker and the next', async () => {
-    const component = {
-      name: 'app',
-      image: 'busybox',
-      capacity: { cpuMillis: 10, memoryMiB: 8 },
-      instances: { initial: 8, max: 8 },
-    };
-    for (let round = 0; round < ROUNDS; round++) {
-      const { body } = await site.send(
-        'POST',
-        '/v1/services?tenant=acme',
-        manifestOf(`still-${round}`, { components: [component], topology: {} }),
-      );
-      await delay(50 + round * 60);
-      const mongodb = await pidOf('mongodb');
-      const worker = await pidOf('site');
-      process.kill(mongodb, 'SIGSTOP');
-      await delay(60);
-      process.kill(worker, 'SIGSTOP');
-      await delay(STANDSTILL_MILLIS);
-      process.kill(worker, 'SIGCONT');
-      process.kill(mongodb, 'SIGCONT');
-      await delay(2_000);
-      // Whoever takes over begins with what was recorded, and must come to where this one was.
-      process.kill(await pidOf('site'), 'SIGKILL');
-      expect([round, await ended(body.id)]).toMatchObject([round, { state: 'completed' }]);
-    }
-  }, 180_000);
+  it.each(['site', 'temporal'])(
+    '(%s) while a report is being written leaves every operation able to go on, on this worker and the next',
+    async (stands) => {
+      const component = {
+        name: 'app',
+        image: 'busybox',
+        capacity: { cpuMillis: 10, memoryMiB: 8 },
+        instances: { initial: 8, max: 8 },
+      };
+      for (let round = 0; round < ROUNDS; round++) {
+        const { body } = await site.send(
+          'POST',
+          '/v1/services?tenant=acme',
+          manifestOf(`${stands}-${round}`, { components: [component], topology: {} }),
+        );
+        await delay(50 + round * 60);
+        const mongodb = await pidOf('mongodb');
+        const standing = await pidOf(stands);
+        process.kill(mongodb, 'SIGSTOP');
+        await delay(60);
+        process.kill(standing, 'SIGSTOP');
+        await delay(STANDSTILL_MILLIS);
+        process.kill(standing, 'SIGCONT');
+        process.kill(mongodb, 'SIGCONT');
+        await delay(2_000);
+        // Whoever takes over begins with what was recorded, and must come to where this one was.
+        process.kill(await pidOf('site'), 'SIGKILL');
+        expect([round, await ended(body.id)]).toMatchObject([round, { state: 'completed' }]);
+      }
+    },
+    180_000,
+  );
 });

@@ -1,9 +1,12 @@
-import { log, proxyLocalActivities, sleep } from '@temporalio/workflow';
+import { CancellationScope, log, proxyLocalActivities, sleep } from '@temporalio/workflow';
 import type { SiteActivities } from '../../activities';
 import type { OperationId } from '../../domain/ids';
 import type { OperationProgress } from '../../domain/operation/operation';
+import { site } from './activities';
+import { isPatched } from './patches';
 
-const { reportOperation } = proxyLocalActivities<Pick<SiteActivities, 'reportOperation'>>({
+/** As operations that are older than the patch go on doing. */
+const local = proxyLocalActivities<Pick<SiteActivities, 'reportOperation'>>({
   startToCloseTimeout: '5s',
   retry: { initialInterval: '200ms', maximumInterval: '2s' },
 });
@@ -61,12 +64,15 @@ export class Journal {
 
   private write(endedAt?: number): Promise<void> {
     this.revision++;
-    return reportOperation({
+    const report = {
       operationId: this.operationId,
       revision: this.revision,
       progress: this.progress(),
       startedAt: this.startedAt,
       ...(endedAt === undefined ? {} : { endedAt }),
-    });
+    };
+    if (!isPatched('journalActivity')) return local.reportOperation(report);
+    // What changed may have changed in a part that is cancelled next: that it did is told all the same.
+    return CancellationScope.nonCancellable(() => site.reportOperation(report));
   }
 }

@@ -46,6 +46,12 @@ export const PATCHES = {
     since: '0.1.0',
     reason: 'More VEEs than one relocation takes are recovered in several, while each gets some away.',
   },
+  journalActivity: {
+    id: 'journal-activity',
+    since: '0.1.0',
+    reason:
+      'Progress is reported by activities, not by local ones: those do not outlast a workflow task that times out.',
+  },
 } as const;
 
 /** Is this workflow new enough for it? The first call of a run decides, and is kept in its history. */
