@@ -140,16 +140,3 @@ export function checkMatch(ifMatch: number | undefined, record: { readonly gener
       `It is at generation ${record.generation}; the request asked for ${ifMatch}.`,
     );
 }
-
-/** @throws SluiceError `transition-illegal` */
-export function requirePhase(
-  service: { readonly name: string; readonly phase: string },
-  verb: string,
-  phases: readonly string[],
-): void {
-  if (!phases.includes(service.phase))
-    throw new SluiceError(
-      'transition-illegal',
-      `${service.name} is ${service.phase}: ${verb} needs ${phases.join(' or ')}.`,
-    );
-}

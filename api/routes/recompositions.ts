@@ -5,7 +5,8 @@ import type { ApiDeps } from '../deps';
 import { digestOf, readManifest } from '../manifest-body';
 import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
-import { byId, checkMatch, dryRunQuery, found, OPERATED, type Route, requirePhase, route } from '../route';
+import { requirePhase } from '../require-phase';
+import { byId, checkMatch, dryRunQuery, found, OPERATED, type Route, route } from '../route';
 import { started } from '../schemas';
 
 /** A running service becomes as another manifest says. */
@@ -30,7 +31,7 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
         const service = found(identity, 'service', await store.services.get(context.params.id as ServiceId));
         checkMatch(context.ifMatch, service);
         // One that was given up half-way leaves it in the middle: only another can lead it out.
-        requirePhase(service, 're-composing', ['operating', 'recomposing']);
+        await requirePhase(deps, service, 're-composing', ['operating', 'recomposing']);
         const manifest = readManifest(context.req.body);
         if (manifest.name !== service.name)
           throw new SluiceError(

@@ -14,6 +14,7 @@ import { deadlineShape, setOnly } from '../migration-request';
 import { planServiceMoves } from '../plan-maintenance';
 import { dryRunRecomposition } from '../recompose-plan';
 import { hand, requestedOperation, requestOperation } from '../request-operation';
+import { requirePhase } from '../require-phase';
 import {
   type Answer,
   byId,
@@ -26,7 +27,6 @@ import {
   OPERATED,
   pageQuery,
   type Route,
-  requirePhase,
   route,
   scopeOf,
 } from '../route';
@@ -180,7 +180,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const service = await load(context, context.params.id);
         checkMatch(context.ifMatch, service);
-        requirePhase(service, 'scale', ['operating']);
+        await requirePhase(deps, service, 'scale', ['operating']);
         const manifest = await store.services.manifest(service.manifestDigest);
         const component = componentNamed(manifest, context.params.component);
         if (!component)
@@ -237,7 +237,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const service = await load(context, context.params.id);
         checkMatch(context.ifMatch, service);
-        requirePhase(service, 'migrate', ['operating']);
+        await requirePhase(deps, service, 'migrate', ['operating']);
         const { fromHost, toHost, vees, partial, ...deadline } = context.body;
         const params = {
           partial,
@@ -264,7 +264,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         handler: async (context) => {
           const service = await load(context, context.params.id);
           checkMatch(context.ifMatch, service);
-          requirePhase(service, verb, verb === 'suspend' ? ['operating'] : ['suspended']);
+          await requirePhase(deps, service, verb, verb === 'suspend' ? ['operating'] : ['suspended']);
           if (context.dryRun) return planForAll(deps, service, verb);
           return requestOperation(deps, context, { kind: `service.${verb}`, service });
         },

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { OperationView } from '../client';
-import { clientOf, conclude, globals, watchToEnd } from '../context';
+import { clientOf, globals, watchToEnd } from '../context';
 import { printJson } from '../output';
 
 /** Commands about operations, tenants and hosts. */
@@ -18,22 +18,22 @@ export function registerOperationCommands(program: Command): void {
       );
     });
   const verbs = {
-    cancel: 'cancel it: what it did is undone',
-    retry: 'try the stuck step again',
-    abort: 'give the stuck step up',
+    cancel: { what: 'cancel it: what it did is undone', now: 'is being cancelled' },
+    retry: { what: 'try the stuck step again', now: 'goes on' },
+    abort: { what: 'give the stuck step up', now: 'ends as it stands' },
   };
-  for (const [verb, what] of Object.entries(verbs))
+  for (const [verb, { what, now }] of Object.entries(verbs))
     operation
       .command(`${verb} <id>`)
       .description(what)
       .action(async (id: string, _options: unknown, command: Command) => {
         const client = await clientOf(command);
-        await conclude(
-          command,
-          client,
-          await client.write('POST', `/v1/operations/${encodeURIComponent(id)}/${verb}`),
-          false,
+        const operation = await client.write<OperationView>(
+          'POST',
+          `/v1/operations/${encodeURIComponent(id)}/${verb}`,
         );
+        if (globals(command).json) printJson(operation);
+        else console.log(`${operation.kind} ${operation.id} ${now}: sluice operation watch ${operation.id}`);
       });
 
   for (const verb of ['cordon', 'uncordon'] as const)

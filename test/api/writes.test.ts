@@ -153,6 +153,22 @@ describe('writes', () => {
     expect([outside.status, outside.body.code]).toEqual([422, 'out-of-bounds']);
   });
 
+  it('names the operation that takes a service through a phase, to whoever asks for another meanwhile', async () => {
+    const name = await site.arm('agent', { activity: 'awaitReady', occurrence: 1, when: 'before', act: 'hold' });
+    const started = await site.apply(manifestOf('passing'));
+    const { id, serviceId } = started.body;
+    await site.until('it is being deployed', 10_000, async () =>
+      (await site.get(`/v1/services/${serviceId}`)).body.phase === 'deploying' ? true : undefined,
+    );
+    const refused = await site.post(`/v1/services/${serviceId}/suspend`);
+    expect([refused.status, refused.body.code]).toEqual([409, 'operation-in-progress']);
+    expect(refused.body.detail).toBe(`passing is deploying: service.provision ${id} is under way.`);
+    await site.faults.release('agent', name[0] ?? '');
+    await site.done(started);
+    const wrong = await site.post(`/v1/services/${serviceId}/resume`);
+    expect([wrong.status, wrong.body.code]).toEqual([409, 'transition-illegal']);
+  });
+
   it('cancels an operation, and undoes what it did', async () => {
     await site.arm('agent', { activity: 'awaitReady', occurrence: 1, when: 'before', act: 'hold' });
     const started = await site.apply(manifestOf('cancelled'));
