@@ -154,7 +154,12 @@ describe('writes', () => {
   });
 
   it('names the operation that takes a service through a phase, to whoever asks for another meanwhile', async () => {
-    const name = await site.arm('agent', { activity: 'awaitReady', occurrence: 1, when: 'before', act: 'hold' });
+    const name = await site.arm('agent', {
+      activity: 'awaitReady',
+      occurrence: 1,
+      when: 'before',
+      act: 'hold',
+    });
     const started = await site.apply(manifestOf('passing'));
     const { id, serviceId } = started.body;
     await site.until('it is being deployed', 10_000, async () =>

@@ -2,7 +2,7 @@ import type { OperationId } from '../../domain/ids';
 import { type Fault, isOf } from '../../process/fault-points';
 import { type Reached, type Step, stepsOf } from '../support/faults';
 import type { Json } from '../support/json';
-import type { Reply, TestSite } from '../support/site';
+import type { Reply, TestSite, TestSiteOptions } from '../support/site';
 
 /** How an operation may end, or that it waits for an operator whose `retry` then completes it. */
 export type Ending = 'completed' | 'undone' | 'stuck';
@@ -39,6 +39,14 @@ export interface Scenario {
   readonly inTurn?: boolean;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
+  /** The site that it takes, where the usual one won't do: of the suites only the crash matrix has one for it. */
+  readonly site?: Pick<TestSiteOptions, 'agents' | 'environment'>;
+  /** The operation under test is not the one that is asked for, but one which that asks for in turn: its id. */
+  partOf?(asked: OperationId, subject: string): OperationId;
+  /** Puts right what is wrong by its nature, such as a host that is lost. */
+  after?(site: TestSite): Promise<void>;
+  /** Of each activity the crash matrix takes the first call and the last: those between are more of the same. */
+  readonly sampled?: boolean;
 }
 
 export interface Run {
@@ -46,6 +54,8 @@ export interface Run {
   readonly name: string;
   readonly subject: string;
   readonly operationId: OperationId;
+  /** The operation that is asked for: the same, unless that under test is a part of it. */
+  readonly asked: OperationId;
   /** The site as the client that asks for the operation. */
   readonly client: TestSite;
 }
@@ -71,7 +81,9 @@ export class Subjects {
     });
     return [...taken, ...(await Promise.all(fresh))].map((made) => {
       const key = `k${serial++}`;
-      return { ...made, client: this.site.withKey(key), operationId: this.site.operationIdOf(key) };
+      const asked = this.site.operationIdOf(key);
+      const operationId = this.scenario.partOf?.(asked, made.subject) ?? asked;
+      return { ...made, client: this.site.withKey(key), asked, operationId };
     });
   }
 
@@ -85,10 +97,10 @@ export class Subjects {
   }
 }
 
-export async function begin(scenario: Scenario, { client, subject, operationId }: Run): Promise<void> {
+export async function begin(scenario: Scenario, { client, subject, asked }: Run): Promise<void> {
   const { status, body } = await scenario.start(client, subject);
-  if (status !== 202 || body.id !== operationId)
-    throw new Error(`${scenario.name} was not started as ${operationId}: ${status} ${JSON.stringify(body)}`);
+  if (status !== 202 || body.id !== asked)
+    throw new Error(`${scenario.name} was not started as ${asked}: ${status} ${JSON.stringify(body)}`);
 }
 
 /** The steps of an operation, from one clean run of it: so a new step is tested without anybody listing it. */

@@ -2,6 +2,7 @@ import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import { SimulatedHosts } from '../support/simulated-hosts';
 import type { TestSite } from '../support/site';
+import { LOST_HOST_SCENARIOS } from './lost-host-scenarios';
 import type { Scenario } from './scenario';
 
 export async function operating(
@@ -70,6 +71,18 @@ const recompose = (
     return site.send('PUT', `/v1/services/${id}`, { body: manifestOf(name, changes) });
   },
   noWayBackFrom: 'commitRecomposition',
+  ...more,
+});
+
+/** One on more VEEs than the crash matrix's site works on singly, with batches of so many. */
+export const MATRIX_BATCH_SIZE = 4;
+const MANY = { components: [DB, { ...APP, instances: { min: 1, initial: MATRIX_BATCH_SIZE + 1, max: 20 } }] };
+const inBatches = (what: string, start: Scenario['start'], more: Partial<Scenario> = {}): Scenario => ({
+  name: `service.${what}-in-batches`,
+  failedIn: 'test/operations/batches.test.ts',
+  sampled: true,
+  prepare: (site, name) => operating(site, name, MANY),
+  start,
   ...more,
 });
 
@@ -215,6 +228,12 @@ export const SCENARIOS: readonly Scenario[] = [
     start: (site) => site.post('/v1/reconcile', {}),
     endingsWhenFailed: ({ activity }) => (activity === 'lookForDrift' ? ['undone'] : ['completed']),
   },
+  inBatches('provision', (site, name) => site.apply(manifestOf(name, MANY)), {
+    prepare: async (_site, name) => name,
+  }),
+  inBatches('decommission', (site, id) => site.delete(`/v1/services/${id}`), { noWayBackFrom: 'enterPhase' }),
+  inBatches('suspend', (site, id) => site.post(`/v1/services/${id}/suspend`)),
+  ...LOST_HOST_SCENARIOS,
 ];
 
 /** @throws Error that names those there are */

@@ -68,6 +68,7 @@ export async function runBatch(
   };
   try {
     for (const name of TARGETS[target]) await restarted(site, name, events);
+    for (const { cell } of trials) await cell.scenario.after?.(site);
     const after = await statesOf(site, trials);
     for (const [i, t] of trials.entries())
       if (t.operation?.state === 'undone' && JSON.stringify(after[i]) !== JSON.stringify(before[i]))

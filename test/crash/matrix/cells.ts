@@ -38,6 +38,17 @@ export interface Discovered {
   readonly undo: Undo | undefined;
 }
 
+/** Of each activity the first call and the last. */
+export function sampleOf({ scenario, steps, undo }: Discovered): Discovered {
+  const sample = (all: readonly Step[]) =>
+    all.filter(
+      (step) =>
+        step === all.find((s) => s.activity === step.activity) ||
+        step === all.findLast((s) => s.activity === step.activity),
+    );
+  return { scenario, steps: sample(steps), undo: undo && { ...undo, undos: sample(undo.undos) } };
+}
+
 const WHENS = ['before', 'after'] as const;
 
 /** Names a cell for `--cell`; a label is the same in each run. */

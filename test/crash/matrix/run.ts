@@ -1,8 +1,18 @@
+import { groupBy } from '../../../domain/group-by';
 import { discoverSteps, discoverUndo, type Scenario, type Undo } from '../../operations/scenario';
-import { SCENARIOS } from '../../operations/scenarios';
+import { MATRIX_BATCH_SIZE, SCENARIOS } from '../../operations/scenarios';
 import { TestSite } from '../../support/site';
 import { type BatchResult, type CellResult, runBatch } from './batch';
-import { allCells, batchesOf, type Cell, cellName, type Discovered, splitCells, type Target } from './cells';
+import {
+  allCells,
+  batchesOf,
+  type Cell,
+  cellName,
+  type Discovered,
+  sampleOf,
+  splitCells,
+  type Target,
+} from './cells';
 
 export interface Selection {
   /** Every cell, instead of the split that CI runs. */
@@ -26,33 +36,30 @@ const MOST_BATCHES_A_SITE = 40;
 const DISCOVERED_AT_ONCE = 4;
 
 /** Engines are killed, so it has its own. What is held must not time out before everything is held. */
-const startSite = (): Promise<TestSite> =>
+const startSite = ({ agents, environment }: SiteOf = {}): Promise<TestSite> =>
   TestSite.start({
     ownEngines: true,
+    ...(agents ? { agents } : {}),
     environment: {
       SLUICE_ATTEMPT_MILLIS: '20000',
       SLUICE_GIVE_UP_MILLIS: '60000',
       SLUICE_UNDO_GIVE_UP_MILLIS: '60000',
+      SLUICE_BATCH_SIZE: String(MATRIX_BATCH_SIZE),
+      ...environment,
     },
   });
+type SiteOf = NonNullable<Scenario['site']>;
 
 /** Finds the steps, chooses the cells, runs them. @returns the results in the order of the cells */
 export async function runMatrix(options: MatrixOptions): Promise<CellResult[]> {
-  const first = await startSite();
-  let discovered: Discovered[];
-  try {
-    discovered = await discoverAll(first, scenariosOf(options));
-  } catch (error) {
-    await first.stop();
-    throw error;
-  }
+  const { discovered, first } = await discover(scenariosOf(options));
   const cells = select(discovered, options);
   const queue = batchesOf(cells);
   options.onPlan?.(cells, queue.length);
   const undos = new Map(discovered.map((d) => [d.scenario.name, d.undo]));
   const results = new Map<Cell, CellResult>();
-  const work = async (site: TestSite | undefined): Promise<void> => {
-    for await (const { of, millis } of inTurn(queue, undos, site)) {
+  const work = async (open: OpenSite | undefined): Promise<void> => {
+    for await (const { of, millis } of inTurn(queue, undos, open)) {
       for (const result of of) results.set(result.cell, result);
       options.onBatch?.(of, millis);
     }
@@ -66,35 +73,64 @@ export async function runMatrix(options: MatrixOptions): Promise<CellResult[]> {
 
 /** The cells that would run. */
 export async function listCells(selection: Selection): Promise<Cell[]> {
-  const site = await startSite();
-  try {
-    return select(await discoverAll(site, scenariosOf(selection)), selection);
-  } finally {
-    await site.stop();
+  const { discovered, first } = await discover(scenariosOf(selection));
+  await first?.site.stop();
+  return select(discovered, selection);
+}
+
+interface OpenSite {
+  readonly site: TestSite;
+  readonly of: SiteOf | undefined;
+}
+
+const open = async (of: SiteOf | undefined): Promise<OpenSite> => ({ site: await startSite(of), of });
+
+/** On a site of each sort that they take. @returns the first of these, which can go on being used */
+async function discover(
+  scenarios: readonly Scenario[],
+): Promise<{ discovered: Discovered[]; first: OpenSite | undefined }> {
+  const discovered: Discovered[] = [];
+  let first: OpenSite | undefined;
+  for (const [of, some] of groupBy(scenarios, (s) => s.site)) {
+    const opened = await open(of);
+    try {
+      discovered.push(...(await discoverAll(opened.site, some)));
+    } catch (error) {
+      await opened.site.stop();
+      await first?.site.stop();
+      throw error;
+    }
+    if (first) await opened.site.stop();
+    else first = opened;
   }
+  return { discovered, first };
 }
 
 /** Takes batches from the queue until it is empty, on one site after the other. */
 async function* inTurn(
   queue: Cell[][],
   undos: ReadonlyMap<string, Undo | undefined>,
-  given: TestSite | undefined,
+  given: OpenSite | undefined,
 ): AsyncGenerator<{ of: readonly CellResult[]; millis: number }> {
-  let site = given;
+  let opened = given;
   let batches = 0;
+  const close = async () => {
+    await opened?.site.stop();
+    opened = undefined;
+    batches = 0;
+  };
   try {
     for (let batch = queue.shift(); batch; batch = queue.shift()) {
-      site ??= await startSite();
+      const of = batch[0]?.scenario.site;
+      if (opened && opened.of !== of) await close();
+      opened ??= await open(of);
       const began = Date.now();
-      const { results, spoiled } = await attempt(site, batch, undos);
+      const { results, spoiled } = await attempt(opened.site, batch, undos);
       yield { of: results, millis: Date.now() - began };
-      if (!spoiled && ++batches < MOST_BATCHES_A_SITE) continue;
-      await site.stop();
-      site = undefined;
-      batches = 0;
+      if (spoiled || ++batches >= MOST_BATCHES_A_SITE) await close();
     }
   } finally {
-    await site?.stop();
+    await close();
   }
 }
 
@@ -131,8 +167,10 @@ async function discoverAll(site: TestSite, scenarios: readonly Scenario[]): Prom
   const discover = async (scenario: Scenario | undefined): Promise<void> => {
     if (!scenario) return;
     const steps = await discoverSteps(site, scenario);
+    await scenario.after?.(site);
     if (scenario.alone) await site.clean();
-    found.set(scenario, { scenario, steps, undo: await discoverUndo(site, scenario, steps) });
+    const undo = await discoverUndo(site, scenario, steps);
+    found.set(scenario, scenario.sampled ? sampleOf({ scenario, steps, undo }) : { scenario, steps, undo });
   };
   const together = scenarios.filter((s) => !s.alone);
   const lane = async () => {
