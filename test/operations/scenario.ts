@@ -45,7 +45,7 @@ export interface Scenario {
   partOf?(asked: OperationId, subject: string): OperationId;
   /** Puts right what is wrong by its nature, such as a host that is lost. */
   after?(site: TestSite): Promise<void>;
-  /** Of each activity the crash matrix takes the first call and the last: those between are more of the same. */
+  /** Of each activity the crash matrix takes the first call, and on hosts the last: those between are more of the same. */
   readonly sampled?: boolean;
 }
 

@@ -38,13 +38,13 @@ export interface Discovered {
   readonly undo: Undo | undefined;
 }
 
-/** Of each activity the first call and the last. */
+/** Of each activity the first call, and on hosts the last: how often a site's are called depends on what comes together. */
 export function sampleOf({ scenario, steps, undo }: Discovered): Discovered {
   const sample = (all: readonly Step[]) =>
     all.filter(
       (step) =>
         step === all.find((s) => s.activity === step.activity) ||
-        step === all.findLast((s) => s.activity === step.activity),
+        (step.role !== 'site' && step === all.findLast((s) => s.activity === step.activity)),
     );
   return { scenario, steps: sample(steps), undo: undo && { ...undo, undos: sample(undo.undos) } };
 }
