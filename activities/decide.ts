@@ -1,11 +1,21 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { derivedEntropy } from '../domain/derived-entropy';
-import { SluiceError } from '../domain/errors';
-import { makeBlueprintId, type OperationId } from '../domain/ids';
+import { type ErrorCode, SluiceError } from '../domain/errors';
+import { type HostId, makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Blueprint, PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
+import type { Capacity } from '../domain/units';
 import { takeSnapshot } from '../store/snapshot';
 import type { SiteDeps } from './deps';
+
+/** Other plans may keep taking the capacity; after so many lost races it is said so. */
+const MOST_FRESH_PLANS = 5;
+
+type Which = readonly (string | number)[];
+
+const blueprintIdOf = (operationId: OperationId, which: Which) =>
+  makeBlueprintId(derivedEntropy(operationId, 'blueprint', ...which));
 
 /**
  * Plans once under an id that is derived from the operation and which of its plans this is: a repeat gets the
@@ -16,9 +26,9 @@ export async function decide(
   { store, now, placementPolicy }: Pick<SiteDeps, 'store' | 'now' | 'placementPolicy'>,
   operationId: OperationId,
   request: PlacementRequest,
-  ...which: readonly (string | number)[]
+  ...which: Which
 ): Promise<Blueprint> {
-  const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', ...which));
+  const blueprintId = blueprintIdOf(operationId, which);
   const kept = await store.blueprints.get(blueprintId);
   const at = now();
   const answer =
@@ -32,4 +42,38 @@ export async function decide(
   if (answer.kind === 'blueprint') return store.blueprints.put(answer);
   await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: at });
   throw new SluiceError('placement-infeasible', refusalSummary(answer));
+}
+
+/**
+ * Plans and reserves a place for one VEE, again while others are quicker. What was planned before is tried first, so
+ * that a repeat finds what it took; then come fresh plans, so that one which is asked again later has another chance.
+ * @param only the host that it has to be on, because something is held there already
+ * @throws SluiceError `placement-infeasible`
+ * @throws ApplicationFailure `placement-race`, not to be tried again by itself
+ */
+export async function decideAndReserve(
+  deps: Pick<SiteDeps, 'store' | 'now' | 'placementPolicy'>,
+  operationId: OperationId,
+  request: PlacementRequest,
+  which: Which,
+  { veeId, amount, only }: { veeId: VeeId; amount: Capacity; only?: HostId | undefined },
+): Promise<{ blueprint: Blueprint; hostId: HostId }> {
+  const { store, now } = deps;
+  const needs = new Map([[veeId as string, amount]]);
+  for (let attempt = 1, fresh = 0; fresh < MOST_FRESH_PLANS; attempt++) {
+    const numbered = [...which, attempt];
+    const kept = await store.blueprints.get(blueprintIdOf(operationId, numbered));
+    // That nothing fitted then is no answer to whoever asks again.
+    if (kept?.kind === 'infeasible') continue;
+    if (!kept) fresh++;
+    const blueprint = await decide(deps, operationId, request, ...numbered);
+    const hostId = blueprint.assignments[0]?.hostId;
+    if (!hostId || (only !== undefined && hostId !== only)) continue;
+    if (await store.hosts.reserve(hostId, operationId, needs, now())) return { blueprint, hostId };
+  }
+  const code: ErrorCode = 'placement-race';
+  throw ApplicationFailure.nonRetryable(
+    `Other plans took the capacity for ${veeId} ${MOST_FRESH_PLANS} times in a row.`,
+    code,
+  );
 }

@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
-import type { DepartedVee, Fencing } from '../domain/host';
+import { type DepartedVee, type Fencing, isFenced } from '../domain/host';
 import type { HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
 import { planReturn, type Return } from '../domain/maintenance/plan';
 import type { SlaClass } from '../domain/manifest/sla-class';
@@ -25,7 +25,9 @@ export interface Occupant {
 }
 
 /** How long a drained host is given to report that it runs nothing. */
-const REPORT_MILLIS = 15_000;
+const REPORT_MILLIS = 30_000;
+/** What takes up a host, as its driver tells it. */
+const RUNNING: readonly string[] = ['ACTIVE', 'PAUSED', 'INCOMING', 'OUTGOING'];
 const POLL_MILLIS = 200;
 
 /** Activities about a host as a whole: emptying it, opening it again, and what becomes of one that is lost. */
@@ -83,7 +85,8 @@ export function createHostActivities(deps: SiteDeps) {
     },
 
     /**
-     * A host is drained when its records are empty and its driver, asked after that, says that it runs nothing.
+     * A host is drained when its records are empty and its driver, asked after that, says that it runs nothing. Of one
+     * that is silent nobody knows, unless it is lost and fenced.
      * @param tolerated may VEEs that can't move be left on it?
      * @throws SluiceError `drain-incomplete` naming what is still there
      */
@@ -95,16 +98,15 @@ export function createHostActivities(deps: SiteDeps) {
         const left = await livingOn(hostId);
         const known = new Set(left.map((v) => v.id as string));
         const running = host.reported.filter(
-          (r) => r.state === 'ACTIVE' && !(tolerated && known.has(r.veeId)),
+          (r) => RUNNING.includes(r.state) && !(tolerated && known.has(r.veeId)),
         );
-        const told = host.liveness !== 'up' || host.reportedAt > since;
-        if ((tolerated || left.length === 0) && told && (running.length === 0 || host.liveness !== 'up'))
-          break;
-        if (deps.now() - since > REPORT_MILLIS)
-          throw new SluiceError(
-            'drain-incomplete',
-            `${hostId} still has ${namesOf(left) || running.map((r) => r.veeId).join(', ') || 'not reported'}.`,
-          );
+        const told = host.liveness === 'up' && host.reportedAt > since;
+        if ((tolerated || left.length === 0) && (isFenced(host) || (told && running.length === 0))) break;
+        if (deps.now() - since > REPORT_MILLIS) {
+          const there = namesOf(left) || running.map((r) => `${r.veeId} (${r.state})`).join(', ');
+          const silent = `is ${host.liveness} and has not reported`;
+          throw new SluiceError('drain-incomplete', `${hostId} ${there ? `still has ${there}` : silent}.`);
+        }
         await Context.current().sleep(POLL_MILLIS);
       }
       await store.hosts.setDrained(hostId, operationId);

@@ -133,22 +133,27 @@ export function createMoveActivities(deps: SiteDeps) {
         await store.hosts.releaseAll([veeId], { except: (await store.vees.get(veeId))?.hostId });
     },
 
-    /** The way back of a VEE that has moved; nothing when it has not, or is back already. */
+    /**
+     * The way back of a VEE that has moved; nothing when it has not, or is back already. Each attempt has an epoch of
+     * its own: what was undone of an earlier one may not be made again.
+     */
     async planMoveBack({
       operationId,
       veeId,
       toHostId,
+      attempt = 1,
     }: {
       operationId: OperationId;
       veeId: VeeId;
       toHostId: HostId;
+      attempt?: number;
     }): Promise<{ agentQueue: string; epoch: number } | undefined> {
       const vee = await store.vees.get(veeId);
       if (!vee || vee.hostId === toHostId) return undefined;
       const target = await hostOf(store, toHostId);
       return {
         agentQueue: agentTaskQueue(target.siteId, target.agentId),
-        epoch: await store.vees.nextEpoch(veeId, `${operationId}/back`),
+        epoch: await store.vees.nextEpoch(veeId, `${operationId}/back${attempt === 1 ? '' : `/${attempt}`}`),
       };
     },
   };

@@ -15,7 +15,8 @@ import {
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
 
-const POLL_MILLIS = 200;
+/** Many may wait at once: who has waited for long looks less often. */
+const nextLook = (began: number) => Math.min(1_000, 200 + (Date.now() - began) / 20);
 
 /** What one operation asks for as part of itself. `key` tells it from its siblings, so a repeat asks for the same one. */
 export interface ChildRequest {
@@ -50,11 +51,10 @@ export function createOperationActivities(deps: SiteDeps) {
 
   async function ended(id: OperationId): Promise<OperationEnd> {
     const context = Context.current();
-    for (;;) {
+    for (const began = Date.now(); ; await context.sleep(nextLook(began))) {
       const { state, error, notes, endedAt } = await operationOf(id);
       if (endedAt !== undefined)
         return { operationId: id, state, ...(error ? { error } : {}), ...(notes ? { notes } : {}) };
-      await context.sleep(POLL_MILLIS);
     }
   }
 
@@ -98,8 +98,33 @@ export function createOperationActivities(deps: SiteDeps) {
       return { operationId: record.id };
     },
 
-    /** Waits for its end; one that is stuck has not ended. */
-    awaitOperation: ({ operationId }: { operationId: OperationId }) => ended(operationId),
+    /**
+     * Waits for its end; one that is stuck has not ended.
+     * @param orStuck don't wait for people: one that is stuck is left to them, and one that waits for another
+     * which is stuck is withdrawn
+     */
+    async awaitOperation({
+      operationId,
+      orStuck = false,
+    }: {
+      operationId: OperationId;
+      orStuck?: boolean;
+    }): Promise<OperationEnd> {
+      if (!orStuck) return ended(operationId);
+      const context = Context.current();
+      for (const began = Date.now(); ; await context.sleep(nextLook(began))) {
+        const operation = await operationOf(operationId);
+        const { state, stuck, behind = [] } = operation;
+        if (hasEnded(operation)) return ended(operationId);
+        if (state === 'stuck') return { operationId, state, ...(stuck ? { error: stuck.error } : {}) };
+        if (state !== 'queued') continue;
+        for (const other of behind)
+          if ((await operationOf(other)).state === 'stuck')
+            await deps.cancel(operation).catch((error) => {
+              if (!(error instanceof SluiceError) || error.retryable) throw error;
+            });
+      }
+    },
 
     /** Cancels it where it still can be, and waits for its end either way. */
     async cancelChild({ parentId, key }: { parentId: OperationId; key: string }): Promise<OperationEnd> {

@@ -15,7 +15,7 @@ import type { VeeRecord } from '../domain/vee/vee';
 import type { VeeSpec } from '../drivers/contract';
 import { hostOf } from '../store/snapshot';
 import type { Store } from '../store/store';
-import { decide } from './decide';
+import { decide, decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
 import { divide } from './divide';
 import { toLivingAll } from './living';
@@ -67,21 +67,8 @@ export function createPlanningActivities(deps: SiteDeps) {
     if (source.fingerprint.capabilities.migration === 'none')
       throw new SluiceError('capability-missing', `The driver of ${source.id} can't migrate.`);
     const request = migrationRequest(manifest, vee, source, toHostId);
-    for (let attempt = 1; attempt <= 5; attempt++) {
-      const blueprint = await decide(deps, operationId, request, attempt);
-      const hostId = blueprint.assignments[0]?.hostId;
-      if (
-        hostId &&
-        (await store.hosts.reserve(
-          hostId,
-          operationId,
-          new Map([[vee.id, vee.template.capacity]]),
-          deps.now(),
-        ))
-      )
-        return hostId;
-    }
-    throw new SluiceError('placement-race', `Other plans kept taking the capacity for ${vee.id}.`);
+    const place = { veeId: vee.id, amount: vee.template.capacity };
+    return (await decideAndReserve(deps, operationId, request, [], place)).hostId;
   }
 
   return {

@@ -11,14 +11,12 @@ import type { VeeRecord } from '../domain/vee/vee';
 import type { RecompositionRecord } from '../store/recompositions';
 import { hostOf, takeSnapshot } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
-import { decide } from './decide';
+import { decide, decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
 import type { PlannedMove } from './moves';
 import { serviceOf, toDeployment } from './planning';
 import { enterPhase } from './service-records';
-
-const MOST_ATTEMPTS = 5;
 
 interface OnService {
   readonly operationId: OperationId;
@@ -188,15 +186,10 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const handing = await handingOf({ operationId, serviceId });
       const { fingerprint } = await hostOf(store, vee.hostId);
       const request = moveRequest(handing, wave, vee, { id: vee.hostId, driver: fingerprint.driver });
-      const amount = new Map([[veeId as string, vee.template.capacity]]);
-      let hostId = await store.hosts.heldBy(operationId, veeId);
-      for (let attempt = 1; hostId === undefined && attempt <= MOST_ATTEMPTS; attempt++) {
-        const blueprint = await decide(deps, operationId, request, 'move', veeId, attempt);
-        const chosen = blueprint.assignments[0]?.hostId;
-        if (chosen && (await store.hosts.reserve(chosen, operationId, amount, deps.now()))) hostId = chosen;
-      }
-      if (hostId === undefined)
-        throw new SluiceError('placement-race', `Other plans kept taking the capacity for ${veeId}.`);
+      const place = { veeId, amount: vee.template.capacity };
+      const hostId =
+        (await store.hosts.heldBy(operationId, veeId)) ??
+        (await decideAndReserve(deps, operationId, request, ['move', veeId], place)).hostId;
       const target = await hostOf(store, hostId);
       return {
         veeId,

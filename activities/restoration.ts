@@ -15,11 +15,9 @@ import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
-import { decide } from './decide';
+import { decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
 import { FIRST_EPOCH, serviceOf } from './planning';
-
-const MOST_ATTEMPTS = 5;
 
 interface OnVee {
   readonly operationId: OperationId;
@@ -102,15 +100,9 @@ export function createRestorationActivities(deps: SiteDeps) {
     id: VeeId,
     held: HostId | undefined,
   ): Promise<Blueprint> {
-    const amount = new Map([[id as string, old.template.capacity]]);
-    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-      const request = await restorationRequest(operationId, old, id);
-      const blueprint = await decide(deps, operationId, request, 'restore', old.id, attempt);
-      const hostId = blueprint.assignments[0]?.hostId;
-      if (held !== undefined && hostId !== held) continue;
-      if (hostId && (await store.hosts.reserve(hostId, operationId, amount, deps.now()))) return blueprint;
-    }
-    throw new SluiceError('placement-race', `Other plans kept taking the capacity for ${id}.`);
+    const request = await restorationRequest(operationId, old, id);
+    const place = { veeId: id, amount: old.template.capacity, only: held };
+    return (await decideAndReserve(deps, operationId, request, ['restore', old.id], place)).blueprint;
   }
 
   return {

@@ -17,6 +17,8 @@ interface OnHost {
 export type DrainEnd = 'done' | 'failed' | 'timed-out' | 'not-possible';
 
 const READY_POLL_MILLIS = 250;
+/** A hook that takes too long is told as that, rather than as one that was killed. */
+const EXEC_SLACK_MILLIS = 1_000;
 
 /**
  * VEEH activities: one verb of one driver each. An agent may serve several hosts (a simulated site has one
@@ -51,7 +53,7 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       if (!(await driver.fingerprint()).capabilities.exec) return 'not-possible';
       const late = delay(drain.timeoutMillis).then((): DrainEnd => 'timed-out');
       const ended = driver
-        .exec(ref, drain.command)
+        .exec(ref, drain.command, drain.timeoutMillis + EXEC_SLACK_MILLIS)
         .then(({ exitCode }): DrainEnd => (exitCode === 0 ? 'done' : 'failed'))
         .catch((error: unknown): DrainEnd => {
           if (error instanceof SluiceError && !error.retryable) return 'not-possible';

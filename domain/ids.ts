@@ -61,4 +61,6 @@ export const operationWorkflowId = (id: OperationId) => `operation/${id}`;
 export const batchWorkflowId = (id: OperationId, work: string, batch: number) =>
   `batch/${id}/${work}/${batch}`;
 export const siteTaskQueue = (id: SiteId) => `site:${id}`;
+/** Beside a site's queue, for activities that only wait. */
+export const waitTaskQueue = (siteQueue: string) => `${siteQueue}:waits`;
 export const agentTaskQueue = (site: SiteId, id: AgentId) => `agent:${site}:${id}`;

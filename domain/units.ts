@@ -25,6 +25,9 @@ function combine(a: Capacity, b: Capacity, f: (x: number, y: number) => number):
 
 export const add = (a: Capacity, b: Capacity) => combine(a, b, (x, y) => x + y);
 export const subtract = (a: Capacity, b: Capacity) => combine(a, b, (x, y) => x - y);
+/** In each dimension the larger of the two. */
+export const larger = (a: Capacity, b: Capacity) => combine(a, b, Math.max);
+export const sameCapacity = (a: Capacity, b: Capacity) => DIMENSIONS.every((d) => a[d] === b[d]);
 export const sum = (all: readonly Capacity[]) => all.reduce(add, ZERO);
 
 /** The dimensions in which `need` exceeds `free`, each with by how much; empty when it fits. */

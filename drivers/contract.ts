@@ -35,7 +35,8 @@ export interface Driver {
   inspect(veeId: VeeId, probe?: boolean): Promise<VeeStatus | undefined>;
   list(): Promise<VeeStatus[]>;
   logs(veeId: VeeId, tailLines: number): Promise<string[]>;
-  exec(ref: VeeRef, command: readonly string[]): Promise<ExecResult>;
+  /** Runs a command inside a running VEE, for `timeoutMillis` (10 s) at most. */
+  exec(ref: VeeRef, command: readonly string[], timeoutMillis?: number): Promise<ExecResult>;
 
   /** After a restart of the agent: adopt what runs, end what is superseded, keep what does not answer. */
   recover(): Promise<RecoveryReport>;

@@ -4,7 +4,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { createSiteActivities } from '../activities';
 import { commandFencing } from '../activities/fencing';
 import { activityInterceptor } from '../activities/interceptor';
-import { siteTaskQueue, watchWorkflowId } from '../domain/ids';
+import { siteTaskQueue, waitTaskQueue, watchWorkflowId } from '../domain/ids';
 import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
@@ -27,7 +27,10 @@ import { workerConnection } from '../temporal/worker-connection';
  */
 const MOST_STANDSTILL_MILLIS = 1_500;
 
-/** Composition root of a site worker: workflows and site activities on one task queue. */
+/** Each costs a look into the database now and then. */
+const MOST_WAITS = 1_000;
+
+/** Composition root of a site worker: workflows and site activities on one task queue, those that wait on another. */
 async function main(log: Logger): Promise<void> {
   endAfterStandstill(MOST_STANDSTILL_MILLIS);
   const settings = siteSettings();
@@ -63,32 +66,42 @@ async function main(log: Logger): Promise<void> {
     drift: settings.drift,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
-  const worker = await Worker.create({
+  const taskQueue = siteTaskQueue(siteId);
+  const shared = {
     connection: native.connection,
     namespace,
-    taskQueue: siteTaskQueue(siteId),
+    activities,
+    interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment('site'))] },
+    shutdownGraceTime: '500ms',
+  };
+  const worker = await Worker.create({
+    ...shared,
+    taskQueue,
     workflowBundle: {
       codePath: settings.workflowBundle ?? join(__dirname, '..', 'workflow-bundle.js'),
     },
-    activities,
-    interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment('site'))] },
     // The stock 10 s is how long a workflow would hang on a worker that died.
     stickyQueueScheduleToStartTimeout: '1s',
     maxCachedWorkflows: 500,
-    shutdownGraceTime: '500ms',
+  });
+  const waiter = await Worker.create({
+    ...shared,
+    taskQueue: waitTaskQueue(taskQueue),
+    maxConcurrentActivityTaskExecutions: MOST_WAITS,
   });
   await client.workflow.start('watch', {
     workflowId: watchWorkflowId(siteId),
-    taskQueue: siteTaskQueue(siteId),
+    taskQueue,
     workflowIdConflictPolicy: 'USE_EXISTING',
     workflowTaskTimeout: '3s',
     staticSummary: `watch of site ${siteId}`,
   });
   await ensureReconcileSchedule(client, siteId, settings.reconcileMillis);
 
-  const running = worker.run();
+  const workers = [worker, waiter];
+  const running = Promise.all(workers.map((w) => w.run()));
   onStop(log, async () => {
-    if (worker.getState() === 'RUNNING') worker.shutdown();
+    for (const w of workers) if (w.getState() === 'RUNNING') w.shutdown();
     await running;
     await native.connection.close();
     await connection.close();

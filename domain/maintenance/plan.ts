@@ -27,6 +27,7 @@ export function decideInTurn(
   return questions.map((question) => {
     const decision = decideMoves({ ...question, snapshot: now });
     const { serviceId } = question;
+    if (decision.kind === 'blocked') return { serviceId, moves: [], left: decision.left, totalMillis: 0 };
     if (decision.kind !== 'moves') {
       const left = question.vees
         .filter((v) => isAskedFor(v, question.params))

@@ -57,6 +57,8 @@ export type MoveDecision =
       readonly left: readonly LeftVee[];
     }
   | { readonly kind: 'infeasible'; readonly answer: Infeasible; readonly error: ErrorSummary }
+  /** All were asked for or none, and these can't be moved as they are. */
+  | { readonly kind: 'blocked'; readonly left: readonly LeftVee[]; readonly error: ErrorSummary }
   | { readonly kind: 'unmeetable'; readonly error: ErrorSummary };
 
 /**
@@ -68,6 +70,9 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
   const { verb, manifest, serviceId, params, snapshot, policy, context } = question;
   const hosts = new Map(question.hosts.map((h) => [h.id, h]));
   const { able, staying, left } = sort(question, hosts);
+  const [first] = left;
+  if (first && !params.partial && !kept)
+    return { kind: 'blocked', left, error: { code: first.error.code, detail: describeBlocking(left) } };
   const request = moveRequest(
     manifest,
     serviceId,
@@ -179,6 +184,12 @@ function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, H
     else able.push(vee);
   }
   return { able, staying, left };
+}
+
+function describeBlocking(left: readonly LeftVee[]): string {
+  const told = left.slice(0, 5).map((l) => `${l.component}/${l.index}: ${l.error.detail}`);
+  const more = left.length > told.length ? ` And ${left.length - told.length} more.` : '';
+  return `All were to move, or none. ${told.join(' ')}${more}`;
 }
 
 function inStartOrder(manifest: Manifest, moves: readonly DecidedMove[]): number[][] {

@@ -49,8 +49,12 @@ function betweenSiteOperations(held: OperationKind): Verdict {
   return held === 'site.reconcile' ? 'queue' : 'refuse';
 }
 
-/** A host may be lost while it is drained: what is left there is recovered, and the drain then finds it empty. */
+/**
+ * A host may be lost while it is drained: what is left there is recovered, and the drain then finds it empty. Or while
+ * it is restored: what was to come back waits for it, until it is fenced. A host that is being recovered is not up,
+ * so it can't be restored.
+ */
 function betweenHostOperations(asked: OperationKind, held: OperationKind): Verdict {
-  const apart = asked !== held && (asked === 'host.recover' || held === 'host.recover');
-  return apart && asked !== 'host.restore' && held !== 'host.restore' ? 'together' : 'refuse';
+  if (asked === 'host.recover') return held === 'host.recover' ? 'refuse' : 'together';
+  return asked === 'host.drain' && held === 'host.recover' ? 'together' : 'refuse';
 }

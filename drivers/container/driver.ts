@@ -167,10 +167,10 @@ class ContainerDriver implements Driver {
     return this.containers.logTail(veeId, tailLines);
   }
 
-  async exec(ref: VeeRef, command: readonly string[]) {
+  async exec(ref: VeeRef, command: readonly string[], timeoutMillis = 10_000) {
     requireState(await this.acting(ref), 'exec', ['ACTIVE']);
     const { exitCode, stdout } = await this.containers.runtime.try(['exec', ref.veeId, ...command], {
-      timeoutMillis: 10_000,
+      timeoutMillis,
     });
     return { exitCode, stdout };
   }

@@ -179,6 +179,25 @@ describe('a group migration', () => {
     expect((await site.get('/v1/reservations')).body.items).toHaveLength(2);
   });
 
+  it('moves all or none: one that can’t move as it is keeps the others where they are, unless told otherwise', async () => {
+    const [{ id: serviceId }] = (await site.get('/v1/services?name=group')).body.items;
+    const places = async () => (await site.vees(serviceId)).map((v: Json) => [v.component, v.hostId]);
+    const before = await places();
+    const [paused] = await site.vees(serviceId);
+    await site.done(await site.post(`/v1/vees/${paused.id}/pause`));
+    const why = `${paused.component}/${paused.index}: It is PAUSED, and can't migrate so.`;
+    const plan = await site.post(`/v1/services/${serviceId}/migrate?dryRun=true`, {});
+    expect(plan.body).toMatchObject({ feasible: false, why: expect.stringContaining(why) });
+    const refused = await site.ended((await site.post(`/v1/services/${serviceId}/migrate`, {})).body.id);
+    expect(refused).toMatchObject({ state: 'undone', error: { code: 'transition-illegal' } });
+    expect(refused.error.detail).toContain(why);
+    expect(await places()).toEqual(before);
+    const some = await site.done(await site.post(`/v1/services/${serviceId}/migrate`, { partial: true }));
+    expect(some.notes).toHaveLength(1);
+    expect((await places()).filter((p, i) => `${p}` !== `${before[i]}`)).toHaveLength(1);
+    await site.done(await site.post(`/v1/vees/${paused.id}/resume`));
+  });
+
   it('is refused, or stills its VEEs, when its deadline can’t be met', async () => {
     const [{ id: serviceId }] = (await site.get('/v1/services?name=group')).body.items;
     const migrate = (body: Json, dryRun = false) =>

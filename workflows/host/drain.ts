@@ -27,7 +27,7 @@ export function drainHost(input: HostOperationInput): Promise<OperationOutcome> 
     await operation.step({
       name: 'verify',
       patient: true,
-      run: () => siteWait.verifyDrained({ operationId, hostId, tolerated: immovable === 'ignore' }),
+      run: () => siteWait().verifyDrained({ operationId, hostId, tolerated: immovable === 'ignore' }),
     });
   });
 }

@@ -17,7 +17,7 @@ export function recoverHost(input: HostOperationInput): Promise<OperationOutcome
     operation.pointOfNoReturn();
     const fenced = await operation.step({
       name: 'fence',
-      run: () => siteWait.fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
+      run: () => siteWait().fenceHost({ operationId, hostId, confirmed: input.params.confirmed === true }),
     });
     if (!fenced) {
       operation.note({
@@ -63,15 +63,15 @@ async function restart(
   await inParallel(
     occupants.filter((o) => o.slaClass === slaClass),
     async ({ serviceId, name }) => {
-      const end = await siteWait.awaitOperation(
-        await site.requestOperation({
-          parentId,
-          key: `relocate/${serviceId}/${round}`,
-          kind: 'service.relocate',
-          serviceId,
-          params: { fromHostId: hostId, partial: true, cause: 'host-lost' },
-        }),
-      );
+      const asked = await site.requestOperation({
+        parentId,
+        key: `relocate/${serviceId}/${round}`,
+        kind: 'service.relocate',
+        serviceId,
+        params: { fromHostId: hostId, partial: true, cause: 'host-lost' },
+      });
+      // Nobody's answer may keep the services that come after this one down.
+      const end = await siteWait().awaitOperation({ ...asked, orStuck: true });
       for (const note of end.notes ?? []) operation.note({ ...note, about: `${name}/${note.about}` });
       if (end.error && end.state !== 'completed') operation.note({ about: name, error: end.error });
     },

@@ -10,6 +10,6 @@ const TURNS_A_RUN = 144;
  * and Temporal moves the activity to another worker when its heartbeat stops.
  */
 export async function watch(): Promise<void> {
-  for (let turn = 0; turn < TURNS_A_RUN; turn++) await siteWait.watchSite();
+  for (let turn = 0; turn < TURNS_A_RUN; turn++) await siteWait().watchSite();
   await continueAsNew<typeof watch>();
 }

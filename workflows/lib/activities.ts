@@ -1,6 +1,6 @@
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { AgentActivities, SiteActivities } from '../../activities';
-import type { HostId } from '../../domain/ids';
+import { type HostId, waitTaskQueue } from '../../domain/ids';
 import type { OperationTiming } from '../../domain/operation/operation';
 import type { Readiness } from '../../domain/vee/vee';
 import type { VeeRef } from '../../drivers/contract';
@@ -34,13 +34,16 @@ export const site = proxyActivities<Omit<SiteActivities, Wait>>({
 
 /**
  * Waits of the site worker: for another operation, for hosts, for a fencing command, which have limits of their own.
- * The limit here lies beyond those, or a wait would be begun anew for ever and never say that it was in vain.
+ * The limit here lies beyond those, or a wait would be begun anew for ever and never say that it was in vain. They have
+ * a queue of their own: however many wait, what they wait for must find a free place.
  */
-export const siteWait = proxyActivities<Pick<SiteActivities, Wait>>({
-  ...HEARTBEAT,
-  startToCloseTimeout: '1h',
-  retry: RETRY,
-});
+export const siteWait = (): Pick<SiteActivities, Wait> =>
+  proxyActivities<Pick<SiteActivities, Wait>>({
+    ...HEARTBEAT,
+    taskQueue: waitTaskQueue(workflowInfo().taskQueue),
+    startToCloseTimeout: '1h',
+    retry: RETRY,
+  });
 
 /** A host, and the queue of the agent that it is asked through. */
 export interface OnAgent {

@@ -14,7 +14,7 @@ export function runChild(operation: Steps, name: string, call: Omit<Request, 'pa
   return operation.step({
     name,
     interruptible: true,
-    undo: () => siteWait.cancelChild({ parentId, key: call.key }),
-    run: async () => siteWait.awaitOperation(await site.requestOperation({ ...call, parentId })),
+    undo: () => siteWait().cancelChild({ parentId, key: call.key }),
+    run: async () => siteWait().awaitOperation(await site.requestOperation({ ...call, parentId })),
   });
 }

@@ -105,11 +105,13 @@ class Entity {
       // No longer a child of this run: its record tells how it ended, should its own word not come.
       this.follow(
         op,
-        siteWait.awaitOperation({ operationId: op.operationId }).then(({ operationId, state, error }) => ({
-          operationId,
-          state,
-          ...(error ? { error } : {}),
-        })),
+        siteWait()
+          .awaitOperation({ operationId: op.operationId })
+          .then(({ operationId, state, error }) => ({
+            operationId,
+            state,
+            ...(error ? { error } : {}),
+          })),
       );
     }
     this.queued = [...carried.queued];

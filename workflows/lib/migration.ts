@@ -3,6 +3,7 @@ import type { OperationInput } from '../../domain/operation/operation';
 import { veeLabel } from '../../domain/service/deployment';
 import { onHost, onHostUndo, site } from './activities';
 import type { PlannedMove } from './moves';
+import type { Operation } from './operation';
 import type { Saga } from './saga';
 import { lockVee } from './vee-transition';
 
@@ -32,11 +33,20 @@ export async function moveVee(part: Saga, move: PlannedMove): Promise<void> {
   await settle(part, way, 'move');
 }
 
-/** Undo of a move as a whole: the way back, by the same steps. Nothing to do for one that has not moved. */
-export async function moveBack(part: Saga, move: PlannedMove): Promise<void> {
+/** Undo of a move as a whole: the way back, in a part that may be tried again. */
+export function movingBack(operation: Operation, move: PlannedMove): () => Promise<void> {
+  let attempt = 0;
+  return () => {
+    attempt++;
+    return operation.part((part) => moveBack(part, move, attempt));
+  };
+}
+
+/** By the same steps. Nothing to do for one that has not moved. */
+async function moveBack(part: Saga, move: PlannedMove, attempt: number): Promise<void> {
   const { operationId } = part.input;
   const { veeId, fromHostId } = move;
-  const back = await site.planMoveBack({ operationId, veeId, toHostId: fromHostId });
+  const back = await site.planMoveBack({ operationId, veeId, toHostId: fromHostId, attempt });
   if (!back) return;
   const label = `${veeLabel(move)} back`;
   const vee = await lockVee(part, veeId, 'migrate', label);

@@ -35,6 +35,7 @@ import { Aborted, CancelledByRequest, summarise } from './failure';
 import { Fences } from './fences';
 import { Interrupts } from './interrupts';
 import { Journal } from './journal';
+import { isPatched } from './patches';
 import { type Bookkeeper, type OpenStep, Saga, type Step, type Steps } from './saga';
 import { tagState } from './search-attributes';
 
@@ -174,6 +175,8 @@ export class Operation implements Steps, Bookkeeper {
     this.tagged();
     try {
       await body(this);
+      // It came during the last step, and was accepted.
+      if (this.cancellable && this.cancelled && isPatched('cancelAtTheEnd')) throw new CancelledByRequest();
       return await this.finish('completed');
     } catch (error) {
       const summary = summarise(error);

@@ -46,6 +46,17 @@ export const PATCHES = {
     since: '0.1.0',
     reason: 'More VEEs than one relocation takes are recovered in several, while each gets some away.',
   },
+  cancelAtTheEnd: {
+    id: 'cancel-at-the-end',
+    since: '0.1.0',
+    reason: 'A cancel that was accepted during the last step undoes the operation.',
+  },
+  shrinkLast: {
+    id: 'resize-gives-back-last',
+    since: '0.1.0',
+    reason:
+      'What a VEE gives back is given back once it has shrunk for good, so that there is a way back until then.',
+  },
   journalActivity: {
     id: 'journal-activity',
     since: '0.1.0',

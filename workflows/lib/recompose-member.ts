@@ -3,7 +3,7 @@ import type { MemberMaking } from '../../domain/service/recompose-work';
 import type { Readiness } from '../../domain/vee/vee';
 import type { VeeRef } from '../../drivers/contract';
 import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
-import { moveBack, moveVee, STEPS_PER_MOVE } from './migration';
+import { moveVee, movingBack, STEPS_PER_MOVE } from './migration';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
 import { restoration } from './restore-vee';
@@ -68,7 +68,7 @@ export async function moveMember(
     undo: () => site.releaseMigration({ operationId, veeId }),
     run: plan,
   });
-  steps.onUndo(`move back ${label}`, () => operation.part((part) => moveBack(part, move)));
+  steps.onUndo(`move back ${label}`, movingBack(operation, move));
   await operation.part((part) => moveVee(part, move));
   const { hostId, epoch, agentQueue } = move;
   await awaitMember(steps, label, { hostId, agentQueue, ref: { veeId, epoch } }, readiness);

@@ -2,7 +2,7 @@ import type { OperationOutcome, ServiceOperationInput } from '../../domain/opera
 import { veeLabel } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
 import { summarise } from '../lib/failure';
-import { moveBack, moveVee, STEPS_PER_MOVE } from '../lib/migration';
+import { moveVee, movingBack, STEPS_PER_MOVE } from '../lib/migration';
 import { planAndReserveMoves } from '../lib/moves';
 import { runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
@@ -24,8 +24,7 @@ export function migrateService(input: ServiceOperationInput): Promise<OperationO
       await inParallel(
         wave.flatMap((i) => plan.moves[i] ?? []),
         async (move) => {
-          if (!partial)
-            operation.onUndo(`move ${veeLabel(move)}`, () => operation.part((part) => moveBack(part, move)));
+          if (!partial) operation.onUndo(`move ${veeLabel(move)}`, movingBack(operation, move));
           try {
             await operation.part((part) => moveVee(part, move));
           } catch (error) {

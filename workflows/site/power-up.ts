@@ -15,7 +15,7 @@ export function powerUpSite(input: OperationInput): Promise<OperationOutcome> {
       name: 'open',
       patient: true,
       undo: () => site.closeSiteAgain(),
-      run: () => siteWait.openSite(),
+      run: () => siteWait().openSite(),
     });
     const groups = await operation.step({ name: 'list', run: () => site.listToWake() });
     // What wakes serves somebody at once: from here on it only goes forward.

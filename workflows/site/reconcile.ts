@@ -52,7 +52,7 @@ async function askFor(operation: Operation, task: Exclude<DriftTask, EndTask>): 
     interruptible: true,
     run: async () => {
       const child = await site.askForMending({ operationId, task });
-      return siteWait.awaitSettled({ operationId: child.operationId, until });
+      return siteWait().awaitSettled({ operationId: child.operationId, until });
     },
   });
   for (const note of end.notes ?? []) operation.note(note);

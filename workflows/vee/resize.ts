@@ -1,11 +1,15 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
+import { larger, sameCapacity } from '../../domain/units';
 import { onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { isPatched } from '../lib/patches';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
 
-/** Changes a running VEE's processor and memory: the reservation first, so that the host always has room. */
+/**
+ * Changes a running VEE's processor and memory. What it gets is reserved first and what it gives is given back last, so
+ * that its host has room for it at any moment, and for the way back.
+ */
 export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
   const { operationId, timing } = input;
   const veeId = veeIdOf(input);
@@ -13,10 +17,11 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
     const { hostId, agentQueue, epoch, template } = await lockVee(operation, veeId, 'resize');
     const from = template.capacity;
     const to = { ...from, ...input.params.capacity };
+    const meanwhile = isPatched('shrinkLast') ? larger(from, to) : to;
     await operation.step({
       name: 'reserve',
       undo: () => site.adjustReservation({ veeId, hostId, capacity: from }),
-      run: () => site.adjustReservation({ veeId, hostId, capacity: to }),
+      run: () => site.adjustReservation({ veeId, hostId, capacity: meanwhile }),
     });
     await operation.step({
       name: 'resize',
@@ -36,6 +41,12 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
       name: 'commit',
       ...(undoesCommit ? { undo: () => site.revertResize({ operationId, veeId, capacity: from }) } : {}),
       run: () => site.commitResize({ operationId, veeId, capacity: to }),
+    });
+    if (sameCapacity(meanwhile, to)) return;
+    operation.pointOfNoReturn();
+    await operation.step({
+      name: 'give back',
+      run: () => site.adjustReservation({ veeId, hostId, capacity: to }),
     });
   });
 }

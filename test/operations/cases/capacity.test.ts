@@ -79,6 +79,30 @@ describe('quota used that goes negative or is not given back after a failed crea
     await expectWhole(site);
   });
 
+  it('a VEE that shrinks holds its old size until it has, and again when it could not', async () => {
+    const capacity = { cpuMillis: 400, memoryMiB: 256 };
+    const db = { components: [{ name: 'db', image: 'busybox', capacity }], topology: {} };
+    const [vee] = await site.vees(await operating(site, fresh(), db));
+    const held = async () => (await used())[vee.hostId];
+    const before = await held();
+    const resize = () => site.post(`/v1/vees/${vee.id}/resize`, { cpuMillis: 100, memoryMiB: 512 });
+    await site.arm('agent', { activity: 'resizeVee', occurrence: 1, when: 'before', act: 'hold' });
+    const started = await resize();
+    await site.held('agent');
+    // Of each dimension what is more: it may have either size now.
+    expect(await held()).toMatchObject({ cpuMillis: before.cpuMillis, memoryMiB: before.memoryMiB + 256 });
+    await site.release('agent');
+    await site.done(started);
+    const after = { cpuMillis: before.cpuMillis - 300, memoryMiB: before.memoryMiB + 256 };
+    expect(await held()).toMatchObject(after);
+    await site.disarm();
+    await site.arm('agent', { activity: 'resizeVee', occurrence: 1, when: 'after', act: 'fail' });
+    const back = await site.post(`/v1/vees/${vee.id}/resize`, { cpuMillis: 50 });
+    expect((await site.ended(back.body.id)).state).toBe('undone');
+    expect(await held()).toMatchObject(after);
+    await expectWhole(site);
+  });
+
   it('services that are applied and deleted over and over leave nothing taken', async () => {
     for (let i = 0; i < 5; i++) {
       const serviceId = await operating(site, fresh());
