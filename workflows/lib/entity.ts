@@ -254,7 +254,13 @@ class Entity {
       const earlier = this.queued.slice(0, this.queued.indexOf(op));
       if ([...this.running.values(), ...earlier].some((held) => verdict(op, held) !== 'together')) continue;
       this.queued = this.queued.filter((q) => q !== op);
-      await this.start(op);
+      try {
+        await this.start(op);
+      } catch (error) {
+        // It is not lost for that: it waits on, and is tried with the next that may begin.
+        this.queued = [op, ...this.queued];
+        throw error;
+      }
     }
   }
 
