@@ -1,14 +1,25 @@
 import { derivedEntropy } from '../domain/derived-entropy';
+import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { deadlineMode } from '../domain/migration/deadline';
+import { estimateMigration } from '../domain/migration/estimate';
 import type { OperationParams } from '../domain/operation/operation';
+import {
+  costOfChanging,
+  costOfEnding,
+  costOfMaking,
+  costOfMoving,
+  costOfResizing,
+  type PlanCost,
+} from '../domain/operation/plan-cost';
 import type { PlacementRequest } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
+import { type Capacity, shortages, subtract } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
 import { takeSnapshot } from '../store/snapshot';
@@ -21,10 +32,15 @@ import { blueprintView } from './views';
 export function planOf(
   operation: string,
   steps: readonly string[],
+  cost: PlanCost,
   rest: Record<string, unknown> = {},
 ): Answer {
-  return { status: 200, body: { dryRun: true, operation, feasible: true, steps, ...rest } };
+  return { status: 200, body: { dryRun: true, operation, feasible: true, steps, cost, ...rest } };
 }
+
+/** Of VEEs that are changed where they are, by one verb. */
+const costOfVerb = (verb: string, vees: readonly VeeRecord[]): PlanCost =>
+  costOfChanging(vees.length, ['pause', 'suspend', 'restart'].includes(verb) ? vees.length : 0);
 
 const label = (v: { component: string; index: number }) => `${v.component}/${v.index}`;
 
@@ -37,14 +53,10 @@ export async function planAdditions(
   operationId: OperationId,
   additions: readonly Additions[],
 ): Promise<Answer> {
-  return decide(
-    deps,
-    identity,
-    operation,
-    operationId,
-    additionRequest(manifest, service, operationId, additions),
-    'create',
-  );
+  const request = additionRequest(manifest, service, operationId, additions);
+  return decide(deps, identity, operation, operationId, request, 'create', {
+    cost: costOfMaking(request.vees.map((v) => v.need)),
+  });
 }
 
 export async function planScale(
@@ -65,6 +77,7 @@ export async function planScale(
   return planOf(
     'service.scale',
     retire.map((v) => `destroy ${label(v)} on ${v.hostId}`),
+    costOfEnding(retire.map(endingOf)),
   );
 }
 
@@ -84,13 +97,43 @@ export async function planForAll(
   return planOf(
     operation,
     changing.map((v) => `${verb} ${label(v)} on ${v.hostId}`),
+    verb === 'destroy' ? costOfEnding(changing.map(endingOf)) : costOfVerb(verb, changing),
   );
 }
 
+const endingOf = ({ template, state }: VeeRecord) => ({
+  capacity: template.capacity,
+  serves: state === 'ACTIVE',
+});
+
 /** What is done to one VEE, where it is. */
 export function planForOne(vee: VeeRecord, verb: string): Answer {
-  return planOf(`vee.${verb}`, [`${verb} ${label(vee)} on ${vee.hostId}`]);
+  return planOf(`vee.${verb}`, [`${verb} ${label(vee)} on ${vee.hostId}`], costOfVerb(verb, [vee]));
 }
+
+/** Of a VEE that is resized where it is, if its host has room for that. */
+export function planResize(
+  identity: Identity,
+  vee: VeeRecord,
+  host: HostRecord,
+  wanted: Partial<Capacity>,
+): Answer {
+  const from = vee.template.capacity;
+  const to = { ...from, ...wanted };
+  const cost = costOfResizing(from, to);
+  const step = `resize ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
+  // What shrinks always fits, also on a host that has come back with less than it had.
+  const short = shortages(subtract(host.fingerprint.capacity, host.reserved), cost.capacity).filter(
+    (s) => s.need > 0,
+  );
+  if (short.length === 0) return planOf('vee.resize', [step], cost);
+  const left = short.map((s) => `${s.free} ${s.dimension} left, and needs ${s.need} more`);
+  const why =
+    identity.role === 'operator' ? `${host.id} has ${left.join(', ')}.` : 'Its host has no room for that.';
+  return { status: 200, body: { dryRun: true, operation: 'vee.resize', feasible: false, steps: [], why } };
+}
+
+const sizeOf = ({ cpuMillis, memoryMiB }: Capacity) => `${cpuMillis} cpuMillis, ${memoryMiB} memoryMiB`;
 
 export async function planMigration(
   deps: ApiDeps,
@@ -106,6 +149,9 @@ export async function planMigration(
   if (!source)
     return { status: 200, body: { dryRun: true, operation: 'vee.migrate', feasible: false, steps: [] } };
   const kind = deadlineMode(vee, source, deps.migrationBudget, deadline);
+  const { capacity, stopGraceMillis } = vee.template;
+  const { streamKbps } = deps.migrationBudget;
+  const { totalMillis: estimatedMillis } = estimateMigration(capacity, kind, streamKbps, stopGraceMillis);
   return decide(
     deps,
     identity,
@@ -113,6 +159,7 @@ export async function planMigration(
     operationId,
     migrationRequest(manifest, vee, source, toHostId),
     `migrate (${kind})`,
+    { cost: costOfMoving([{ mode: kind }]), estimatedMillis },
   );
 }
 
@@ -123,6 +170,7 @@ async function decide(
   operationId: OperationId,
   request: PlacementRequest,
   verb: string,
+  { cost, ...rest }: { readonly cost: PlanCost; readonly estimatedMillis?: number },
 ): Promise<Answer> {
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
@@ -136,7 +184,8 @@ async function decide(
     return planOf(
       operation,
       result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${a.because}`),
-      { blueprint: blueprintView(result, identity) },
+      cost,
+      { blueprint: blueprintView(result, identity), ...rest },
     );
   const why =
     identity.role === 'operator'

@@ -7,6 +7,7 @@ import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenan
 import { inClassOrder } from '../domain/maintenance/site-order';
 import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
+import { costOfChanging, costOfMoving, type PlanCost, together } from '../domain/operation/plan-cost';
 import type { ServiceRecord } from '../domain/service/service';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
@@ -50,7 +51,7 @@ async function decide(
   asked: readonly Asked[],
   /** A host that the operation opens before anything moves. */
   opened?: HostRecord['id'],
-): Promise<{ steps: string[]; blocked: BlockedVee[]; totalMillis: number }> {
+): Promise<{ steps: string[]; blocked: BlockedVee[]; totalMillis: number; cost: PlanCost }> {
   const open = <H extends { readonly id: HostRecord['id']; readonly cordoned: boolean }>(host: H): H =>
     host.id === opened ? { ...host, cordoned: false } : host;
   const hosts = (await deps.store.hosts.all()).map(open);
@@ -66,6 +67,11 @@ async function decide(
       left.map((l) => ({ ...l, service: names.get(serviceId) ?? serviceId })),
     ),
     totalMillis: decided.reduce((most, d) => Math.max(most, d.totalMillis), 0),
+    cost: together(
+      decided.map(({ moves }, i) =>
+        asked[i]?.verb === 'relocate' ? costOfChanging(moves.length, moves.length) : costOfMoving(moves),
+      ),
+    ),
   };
 }
 
@@ -124,7 +130,10 @@ export async function planDrain(
     ...blocked.map(then),
     'verify that it runs nothing',
   ];
-  return { answer: planOf('host.drain', steps, { blocked, estimatedMillis: moves.totalMillis }), blocked };
+  return {
+    answer: planOf('host.drain', steps, moves.cost, { blocked, estimatedMillis: moves.totalMillis }),
+    blocked,
+  };
 }
 
 export async function planRestore(
@@ -158,6 +167,7 @@ export async function planRestore(
       ...moves.blocked.map((b) => `leave ${blockedLine(b)}`),
       ...staying.map(({ departed, because }) => `leave ${departed.veeId}: ${because}`),
     ],
+    moves.cost,
     { estimatedMillis: moves.totalMillis },
   );
 }
@@ -184,6 +194,7 @@ export async function planRecovery(
   return planOf(
     'host.recover',
     [fence, ...moves.steps, ...moves.blocked.map((b) => `no room for ${blockedLine(b)}`)],
+    moves.cost,
     { blocked: moves.blocked },
   );
 }
@@ -205,6 +216,7 @@ export async function planServiceMoves(
       operation: 'service.migrate',
       feasible,
       steps: [...moves.steps, ...moves.blocked.map((b) => `leave ${blockedLine(b)}`)],
+      cost: moves.cost,
       estimatedMillis: moves.totalMillis,
       ...(feasible ? {} : { why: moves.blocked.map(blockedLine).join(' ') }),
     },

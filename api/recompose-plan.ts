@@ -1,11 +1,22 @@
 import type { OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import {
+  costOfChanging,
+  costOfEnding,
+  costOfMaking,
+  costOfResizing,
+  NO_COST,
+  type PlanCost,
+  together,
+} from '../domain/operation/plan-cost';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import type { Recomposition } from '../domain/service/recompose';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
 import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
 import { decideRecomposition } from '../domain/service/rehearsal';
 import type { ServiceRecord } from '../domain/service/service';
+import { ZERO } from '../domain/units';
+import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
@@ -56,8 +67,25 @@ export async function dryRunRecomposition(
       },
     };
   }
-  if (waves.length === 0) return planOf(OPERATION, [], { actions, creations, waves });
-  return planOf(OPERATION, describeRecomposition(told, played), { actions, creations, waves });
+  const steps = waves.length === 0 ? [] : describeRecomposition(told, played);
+  return planOf(OPERATION, steps, costOf(plan, members, wanted), { actions, creations, waves });
+}
+
+function costOf({ members, waves }: Recomposition, vees: readonly VeeRecord[], wanted: Manifest): PlanCost {
+  const need = new Map(wanted.components.map((c) => [c.name, c.capacity]));
+  const byId = new Map(vees.map((v) => [v.id, v]));
+  const created = waves.flatMap((w) => w.creates.map((c) => need.get(c.component) ?? ZERO));
+  return together([
+    costOfMaking(created),
+    ...members.map(({ veeId, verb, component }): PlanCost => {
+      const vee = byId.get(veeId);
+      if (!vee || verb === 'no-op') return NO_COST;
+      const { capacity } = vee.template;
+      if (verb === 'resize') return costOfResizing(capacity, { ...capacity, ...need.get(component) });
+      if (verb === 'move') return costOfChanging(1, 0);
+      return costOfEnding([{ capacity, serves: vee.state === 'ACTIVE' }]);
+    }),
+  ]);
 }
 
 function publicly(plan: Recomposition): Recomposition {

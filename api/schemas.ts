@@ -240,6 +240,20 @@ export const planSchema = z
     operation: z.string(),
     feasible: z.boolean(),
     steps: z.array(z.string()),
+    cost: z
+      .object({
+        vees: z.int().describe('VEEs that are made, changed, moved or ended'),
+        interrupted: z
+          .int()
+          .describe('Of those that serve now, how many stop serving, for a while or for good'),
+        capacity: z
+          .object({ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() })
+          .describe('Held on hosts afterwards beyond what is held now; negative is given back'),
+      })
+      .optional()
+      .describe('What carrying it out takes; absent when it is not feasible'),
+    estimatedMillis: z.int().optional().describe('How long migrations take at most'),
+    why: z.string().optional().describe('Why it is not feasible'),
     blueprint: z.unknown().optional(),
     actions: z
       .array(

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { PlanCost } from '../domain/operation/plan-cost';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT } from './exit-codes';
 import { ago, describeEnd, printJson, stepPrinter } from './output';
@@ -31,6 +32,7 @@ export async function conclude(
           ...(answer.steps.length > 0 || !answer.feasible
             ? answer.steps.map((s) => `  ${s}`)
             : ['  nothing to do']),
+          ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
           ...(answer.estimatedMillis ? [`  takes at most ${answer.estimatedMillis} ms`] : []),
           ...(answer.why ? [`  infeasible: ${answer.why}`] : []),
         ].join('\n'),
@@ -109,6 +111,22 @@ interface Plan {
   readonly steps: readonly string[];
   readonly why?: string;
   readonly estimatedMillis?: number;
+  readonly cost?: PlanCost;
+}
+
+/** What it takes, in a line. */
+function describeCost({ vees, interrupted, capacity }: PlanCost): string {
+  const units: readonly [number, string][] = [
+    [capacity.cpuMillis, 'cpuMillis'],
+    [capacity.memoryMiB, 'memoryMiB'],
+    [capacity.diskMiB, 'diskMiB'],
+    [capacity.bandwidthKbps, 'bandwidthKbps'],
+  ];
+  const held = units.filter(([n]) => n !== 0).map(([n, unit]) => `${n > 0 ? '+' : ''}${n} ${unit}`);
+  return [
+    `costs: ${vees} VEEs touched, ${interrupted} of them interrupted`,
+    held.length > 0 ? `held afterwards: ${held.join(', ')}` : 'holds what it held',
+  ].join('; ');
 }
 
 function isPlan(answer: unknown): answer is Plan {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { type HostId, NAME_PATTERN } from '../../domain/ids';
+import { costOfChanging } from '../../domain/operation/plan-cost';
 import { findDrift, within } from '../../domain/reconcile/drift';
 import { DRIFT_KINDS } from '../../domain/reconcile/model';
 import { tasksOf, told } from '../../domain/reconcile/tasks';
@@ -72,11 +73,16 @@ export function driftRoutes(deps: ApiDeps): Route[] {
           const [findings, skipped] = [found.findings, found.skipped].map((all) =>
             all.filter((f) => within(drift, f)),
           );
-          return planOf('site.reconcile', (findings ?? []).map(told), {
-            findings,
-            skipped,
-            tasks: tasksOf(found.findings, state.hosts, drift).length,
-          });
+          return planOf(
+            'site.reconcile',
+            (findings ?? []).map(told),
+            costOfChanging((findings ?? []).length, 0),
+            {
+              findings,
+              skipped,
+              tasks: tasksOf(found.findings, state.hosts, drift).length,
+            },
+          );
         }
         return requestOperation(deps, context, { kind: 'site.reconcile', params: { drift } });
       },

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import type { HostRecord } from '../../domain/host';
 import type { HostId } from '../../domain/ids';
+import { NO_COST } from '../../domain/operation/plan-cost';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
 import { blockedOf, planDrain, planRecovery, planRestore } from '../plan-maintenance';
@@ -72,7 +73,7 @@ export function hostRoutes(deps: ApiDeps): Route[] {
           const current = await store.hosts.get(id);
           if (!current) throw new SluiceError('not-found', 'There is no such host.');
           checkMatch(ifMatch, current);
-          if (dryRun) return planOf(`host.${verb}`, [`${verb} ${id}`]);
+          if (dryRun) return planOf(`host.${verb}`, [`${verb} ${id}`], NO_COST);
           const host = await store.hosts.requestCordon(id, verb === 'cordon', ifMatch);
           if (!host) throw new SluiceError('stale-etag', 'It changed since you read it.');
           return { status: 200, body: hostView(host), headers: etagOf(host) };

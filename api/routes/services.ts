@@ -5,6 +5,7 @@ import { makeServiceId, type ServiceId, type TenantId } from '../../domain/ids';
 import { componentNamed, initialInstances } from '../../domain/manifest/components';
 import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
 import { MOST_MOVES } from '../../domain/migration/plan-moves';
+import { NO_COST } from '../../domain/operation/plan-cost';
 import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
@@ -64,7 +65,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
           // It may fall short of its manifest all the same, when what failed was given up alone.
           if (living?.phase === 'operating')
             return dryRunRecomposition(deps, context.identity, living, manifest, context.operationId);
-          if (living) return planOf('service.provision', []);
+          if (living) return planOf('service.provision', [], NO_COST);
           const id = makeServiceId(derivedEntropy(context.operationId, 'service'));
           return planAdditions(
             deps,

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../domain/errors';
 import { inClassOrder } from '../../domain/maintenance/site-order';
+import { costOfChanging } from '../../domain/operation/plan-cost';
 import type { ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
@@ -35,11 +36,16 @@ export function siteRoutes(deps: ApiDeps): Route[] {
         if (context.dryRun) {
           const services = (await store.services.all()).filter((s) => s.phase === 'operating');
           const groups = (await inOrder(services)).reverse();
-          return planOf('site.shutdown', [
-            'close every host',
-            ...groups.flatMap((group, i) => group.map((s) => `${i + 1}. suspend ${s.tenantId}:${s.name}`)),
-            'verify that nothing runs',
-          ]);
+          const running = (await store.vees.find({ living: true })).filter((v) => v.state === 'ACTIVE');
+          return planOf(
+            'site.shutdown',
+            [
+              'close every host',
+              ...groups.flatMap((group, i) => group.map((s) => `${i + 1}. suspend ${s.tenantId}:${s.name}`)),
+              'verify that nothing runs',
+            ],
+            costOfChanging(running.length, running.length),
+          );
         }
         return requestOperation(deps, context, { kind: 'site.shutdown' });
       },
@@ -62,12 +68,20 @@ export function siteRoutes(deps: ApiDeps): Route[] {
           const services = (await store.services.all()).filter(
             (s) => stilled.has(s.id) && s.phase === 'suspended',
           );
-          return planOf('site.power-up', [
-            `open ${shutdown.hosts.length} hosts once they are up`,
-            ...(await inOrder(services)).flatMap((group, i) =>
-              group.map((s) => `${i + 1}. resume ${s.tenantId}:${s.name}`),
-            ),
-          ]);
+          const ids = new Set<string>(services.map((s) => s.id));
+          const vees = (await store.vees.find({ living: true })).filter(
+            (v) => ids.has(v.serviceId) && v.state !== 'ACTIVE',
+          );
+          return planOf(
+            'site.power-up',
+            [
+              `open ${shutdown.hosts.length} hosts once they are up`,
+              ...(await inOrder(services)).flatMap((group, i) =>
+                group.map((s) => `${i + 1}. resume ${s.tenantId}:${s.name}`),
+              ),
+            ],
+            costOfChanging(vees.length, 0),
+          );
         }
         return requestOperation(deps, context, { kind: 'site.power-up' });
       },

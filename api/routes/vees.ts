@@ -7,7 +7,7 @@ import { nextState, VEE_STATES, type VeeVerb } from '../../domain/vee/state-mach
 import type { VeeRecord } from '../../domain/vee/vee';
 import { illegalTransition } from '../../store/vee-locks';
 import type { ApiDeps } from '../deps';
-import { planForOne, planMigration } from '../dry-run';
+import { planForOne, planMigration, planResize } from '../dry-run';
 import { deadlineShape, setOnly } from '../migration-request';
 import { requestOperation } from '../request-operation';
 import {
@@ -49,12 +49,13 @@ export function veeRoutes(deps: ApiDeps): Route[] {
     const service = await store.services.get(vee.serviceId);
     if (!service) throw new SluiceError('not-found', 'There is no such service.');
     const host = await store.hosts.get(vee.hostId);
-    if (host && !canDo(host.fingerprint.capabilities, verb))
+    if (!host) throw new SluiceError('not-found', 'There is no such host.');
+    if (!canDo(host.fingerprint.capabilities, verb))
       throw new SluiceError(
         'capability-missing',
         `The driver "${host.fingerprint.driver}" of its host can't ${verb}.`,
       );
-    return { vee, service };
+    return { vee, service, host };
   }
 
   return [
@@ -200,13 +201,13 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       dryRun: true,
       ifMatch: true,
       handler: async (context) => {
-        const { vee, service } = await ready(context, 'resize');
-        if (context.dryRun) return planForOne(vee, 'resize');
+        const { vee, service, host } = await ready(context, 'resize');
         const { cpuMillis, memoryMiB } = context.body;
         const capacity = {
           ...(cpuMillis === undefined ? {} : { cpuMillis }),
           ...(memoryMiB === undefined ? {} : { memoryMiB }),
         };
+        if (context.dryRun) return planResize(context.identity, vee, host, capacity);
         return requestOperation(deps, context, {
           kind: 'vee.resize',
           service,

@@ -206,6 +206,13 @@ describe('writes', () => {
         [`${verb} ${vee.component}/0 on ${vee.hostId}`],
       ]);
     }
+    const larger = await site.post(`/v1/vees/${vee.id}/resize?dryRun=true`, { cpuMillis: 700 });
+    expect(larger.body).toMatchObject({
+      feasible: true,
+      cost: { vees: 1, interrupted: 0, capacity: { cpuMillis: 700 - vee.capacity.cpuMillis, memoryMiB: 0 } },
+    });
+    const tooLarge = await site.post(`/v1/vees/${vee.id}/resize?dryRun=true`, { cpuMillis: 250_000 });
+    expect(tooLarge.body).toMatchObject({ feasible: false, why: expect.stringContaining('cpuMillis left') });
     expect((await site.post(`/v1/vees/${vee.id}/resize?dryRun=true`, { cpuMillis: 7 })).body.dryRun).toBe(
       true,
     );

@@ -137,7 +137,7 @@ export function liesOf({ name, prepare, start }: Scenario): void {
 
     it('ends as the hosts are, whatever their drivers say', async () => {
       const cases: Case[] = [
-        ...forward.flatMap((verb, i) => halfOf(FORWARD, i).map((untruth) => ({ verb, untruth }))),
+        ...forward.flatMap((verb, i) => halfOf(i, FORWARD).map((untruth) => ({ verb, untruth }))),
         ...backward.flatMap((undo) => BACKWARD.map((untruth) => ({ ...undo, untruth }))),
       ];
       const queue = [...cases];
