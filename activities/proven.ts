@@ -37,11 +37,17 @@ const PROOF = {
 
 export type ProvenVerb = keyof typeof PROOF;
 
+/** Verbs that only lead to a state: one that is there need not be led to again. The others raise fences, or return something. */
+const LEADING: readonly ProvenVerb[] = [
+  ...(['define', 'start', 'pause', 'resume', 'suspend', 'restore', 'stop', 'resize', 'switchOver'] as const),
+];
+
 /**
  * Trust, but inspect. A driver says that a verb is done; what is recorded next, and what may be done next, rests
  * on that: a source goes on because its target is said to be gone, a VEE is no longer metered because it is said
  * to have ended. So the host is looked at before anybody relies on it. A contradiction is a failure of the driver:
  * the verb is made again, and when the driver keeps contradicting itself the step fails, rather than the record.
+ * A verb whose outcome is not known, since it was tried before, is looked for before it is made again.
  * @throws SluiceError `driver-failed` for a contradiction, or what the driver itself throws
  */
 export async function proven<T>(
@@ -49,8 +55,11 @@ export async function proven<T>(
   verb: ProvenVerb,
   expected: Expected,
   act: () => Promise<T>,
+  triedBefore = false,
 ): Promise<T> {
   const { veeId, epoch } = expected;
+  if (triedBefore && LEADING.includes(verb) && PROOF[verb](await driver.inspect(veeId, false), expected))
+    return undefined as T;
   const answer = await act();
   const seen = await driver.inspect(veeId, false);
   if (PROOF[verb](seen, expected)) return answer;

@@ -34,7 +34,7 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
   /** Every verb goes this way: what its driver says of it is seen on the host before it is believed. */
   function act<T>({ hostId, ref }: OnHost, verb: ProvenVerb, by: (driver: Driver) => Promise<T>): Promise<T> {
     const driver = on(hostId);
-    return proven(driver, verb, ref, () => by(driver));
+    return proven(driver, verb, ref, () => by(driver), triedBefore());
   }
 
   return {
@@ -143,7 +143,7 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       if (!(await driver.fingerprint()).capabilities.liveResize)
         throw new SluiceError('capability-missing', `The driver of ${hostId} can't resize a running VEE.`);
       await unlessMoot(ifPossible, () =>
-        proven(driver, 'resize', { ...ref, capacity }, () => driver.resize(ref, capacity)),
+        proven(driver, 'resize', { ...ref, capacity }, () => driver.resize(ref, capacity), triedBefore()),
       );
     },
 
@@ -166,6 +166,9 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       on(hostId).logs(veeId, tailLines),
   };
 }
+
+/** Then it may have been done, and the answer lost. */
+const triedBefore = () => Context.current().info.attempt > 1;
 
 /** The undo takes the console with it, so the error keeps the end of it: it is the tenant's own output. */
 async function lastWords(driver: Driver, { veeId }: VeeRef): Promise<string> {

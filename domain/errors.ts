@@ -195,6 +195,12 @@ export const ERRORS = {
     true,
     'Check the agent; the operation goes on when it is back.',
   ),
+  'outcome-unknown': entry(
+    504,
+    'Nobody knows whether it was done',
+    true,
+    'The host is asked before it is tried again; what was begun is undone otherwise.',
+  ),
   'drain-incomplete': entry(
     409,
     'The host is not empty',

@@ -44,7 +44,8 @@ describe('a host that falls silent', () => {
       stuck: {
         step: expect.stringMatching(/^destroy app\/0$/),
         direction: 'forward',
-        error: { code: 'host-unreachable' },
+        // It was handed to an agent that was frozen just then, or is still in its queue.
+        error: { code: expect.stringMatching(/^(host-unreachable|outcome-unknown)$/) },
         choices: ['retry', 'abort'],
       },
     });

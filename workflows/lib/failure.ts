@@ -25,6 +25,13 @@ export class Aborted extends Error {
   }
 }
 
+/** Had somebody begun with it? Then nobody knows how far it came. */
+function wasTakenUp({ timeoutType, failure }: TimeoutFailure): boolean {
+  if (timeoutType === 'START_TO_CLOSE' || timeoutType === 'HEARTBEAT') return true;
+  // All attempts together took too long. What ended the last one is in the server's own words only (SDK 1.24).
+  return failure?.cause?.timeoutFailureInfo != null;
+}
+
 /** What is told of a failure: a code of ours and a public detail, never a stack. */
 export function summarise(error: unknown): ErrorSummary {
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
@@ -32,10 +39,12 @@ export function summarise(error: unknown): ErrorSummary {
   if (error instanceof ApplicationFailure && isErrorCode(error.type))
     return { code: error.type, detail: error.message };
   if (error instanceof TimeoutFailure)
-    return {
-      code: 'host-unreachable',
-      detail: 'No answer within the time that the operation waits for one.',
-    };
+    return wasTakenUp(error)
+      ? {
+          code: 'outcome-unknown',
+          detail: 'It was taken up and not answered in time: it may have been done.',
+        }
+      : { code: 'host-unreachable', detail: 'No answer within the time that the operation waits for one.' };
   if (error instanceof CancelledByRequest || error instanceof CancelledFailure)
     return { code: 'cancelled', detail: 'The operation was cancelled.' };
   if (error instanceof Aborted) return error.summary;

@@ -1,8 +1,11 @@
 import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { ErrorSummary } from '../../domain/errors';
+import type { ErrorCode, ErrorSummary } from '../../domain/errors';
 import type { HostId } from '../../domain/ids';
 import { site } from './activities';
 import { isPatched } from './patches';
+
+/** How it shows that a host does not answer. */
+const SILENCE: readonly ErrorCode[] = ['host-lost', 'host-unreachable', 'outcome-unknown'];
 
 /**
  * Which hosts an operation knows to be fenced, and what waits for an answer of theirs. A fenced host can't run
@@ -66,7 +69,7 @@ export class Fences {
 
   /** Is the failure no more than the silence of a host that is fenced? */
   async excuse(host: HostId | undefined, { code }: ErrorSummary): Promise<boolean> {
-    if (host === undefined || (code !== 'host-lost' && code !== 'host-unreachable')) return false;
+    if (host === undefined || !SILENCE.includes(code)) return false;
     if (!this.fenced.has(host) && (await site.isFenced({ hostId: host }))) this.fenced.add(host);
     return this.fenced.has(host);
   }

@@ -55,7 +55,7 @@ describe('an answer that came too late', () => {
 
     it('all attempts timed out, and the host does it after that: it is undone, and the host shows that', async () => {
       const { vee, ended } = await late(GIVE_UP_MILLIS + ATTEMPT_MILLIS);
-      expect([ended.state, ended.error.code]).toEqual(['undone', 'host-unreachable']);
+      expect([ended.state, ended.error.code]).toEqual(['undone', 'outcome-unknown']);
       await delay(2 * ATTEMPT_MILLIS);
       expect(await copiesOf(site, vee.id)).toEqual([{ hostId: vee.hostId, state: 'ACTIVE', epoch: 1 }]);
       await expectWhole(site);
