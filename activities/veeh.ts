@@ -138,9 +138,10 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       ref,
       capacity,
       ifPossible = false,
-    }: OnHost & { capacity: Capacity; ifPossible?: boolean }): Promise<void> {
+      stopped = false,
+    }: OnHost & { capacity: Capacity; ifPossible?: boolean; stopped?: boolean }): Promise<void> {
       const driver = on(hostId);
-      if (!(await driver.fingerprint()).capabilities.liveResize)
+      if (!stopped && !(await driver.fingerprint()).capabilities.liveResize)
         throw new SluiceError('capability-missing', `The driver of ${hostId} can't resize a running VEE.`);
       await unlessMoot(ifPossible, () =>
         proven(driver, 'resize', { ...ref, capacity }, () => driver.resize(ref, capacity), triedBefore()),

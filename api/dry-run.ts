@@ -117,11 +117,12 @@ export function planResize(
   vee: VeeRecord,
   host: HostRecord,
   wanted: Partial<Capacity>,
+  byRestart: boolean,
 ): Answer {
   const from = vee.template.capacity;
   const to = { ...from, ...wanted };
-  const cost = costOfResizing(from, to);
-  const step = `resize ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
+  const cost = { ...costOfResizing(from, to), interrupted: byRestart ? 1 : 0 };
+  const step = `${byRestart ? 'stop, ' : ''}resize${byRestart ? ' and start' : ''} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
   // What shrinks always fits, also on a host that has come back with less than it had.
   const short = shortages(subtract(host.fingerprint.capacity, host.reserved), cost.capacity).filter(
     (s) => s.need > 0,

@@ -29,6 +29,7 @@ export interface Driver {
   stop(ref: VeeRef, graceMillis: number): Promise<void>;
   /** Ends it and removes everything; a newer epoch than the running one is taken and fences the older. */
   destroy(ref: VeeRef): Promise<void>;
+  /** Of a stopped VEE always, of a running one where the driver has `liveResize`. */
   resize(ref: VeeRef, capacity: Capacity): Promise<void>;
 
   /** Asks the VEE whether it is ready only if `probe`, which may take long; without it `ready` says nothing. */

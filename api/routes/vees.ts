@@ -42,7 +42,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
     found(context.identity, 'VEE', await store.vees.get(id as VeeId));
 
   /** Says no at once where the answer is known; the operation checks again when it takes the VEE's lock. */
-  async function ready(context: Context<{ id: string }>, verb: VeeVerb) {
+  async function ready(context: Context<{ id: string }>, verb: VeeVerb, allowRestart = false) {
     const vee = await load(context, context.params.id);
     checkMatch(context.ifMatch, vee);
     if (nextState(vee.state, verb) === undefined) throw illegalTransition(vee, verb);
@@ -50,10 +50,11 @@ export function veeRoutes(deps: ApiDeps): Route[] {
     if (!service) throw new SluiceError('not-found', 'There is no such service.');
     const host = await store.hosts.get(vee.hostId);
     if (!host) throw new SluiceError('not-found', 'There is no such host.');
-    if (!canDo(host.fingerprint.capabilities, verb))
+    if (!canDo(host.fingerprint.capabilities, verb) && !allowRestart)
       throw new SluiceError(
         'capability-missing',
-        `The driver "${host.fingerprint.driver}" of its host can't ${verb}.`,
+        `The driver "${host.fingerprint.driver}" of its host can't ${verb}` +
+          (verb === 'resize' ? ' what runs: allow it to restart the VEE ("allowRestart").' : '.'),
       );
     return { vee, service, host };
   }
@@ -190,6 +191,10 @@ export function veeRoutes(deps: ApiDeps): Route[] {
           .strictObject({
             cpuMillis: z.int().min(1).max(256_000).optional(),
             memoryMiB: z.int().min(1).max(4_194_304).optional(),
+            allowRestart: z
+              .boolean()
+              .default(false)
+              .describe('Stop it for that where its driver can’t resize what runs'),
           })
           .refine(
             (c) => c.cpuMillis !== undefined || c.memoryMiB !== undefined,
@@ -201,18 +206,19 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       dryRun: true,
       ifMatch: true,
       handler: async (context) => {
-        const { vee, service, host } = await ready(context, 'resize');
-        const { cpuMillis, memoryMiB } = context.body;
+        const { cpuMillis, memoryMiB, allowRestart } = context.body;
+        const { vee, service, host } = await ready(context, 'resize', allowRestart);
+        const byRestart = !host.fingerprint.capabilities.liveResize;
         const capacity = {
           ...(cpuMillis === undefined ? {} : { cpuMillis }),
           ...(memoryMiB === undefined ? {} : { memoryMiB }),
         };
-        if (context.dryRun) return planResize(context.identity, vee, host, capacity);
+        if (context.dryRun) return planResize(context.identity, vee, host, capacity, byRestart);
         return requestOperation(deps, context, {
           kind: 'vee.resize',
           service,
           veeId: vee.id,
-          params: { capacity },
+          params: { capacity, ...(byRestart ? { byRestart } : {}) },
         });
       },
     }),

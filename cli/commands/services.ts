@@ -93,16 +93,18 @@ export function registerServiceCommands(program: Command): void {
     .description('change the processor and memory of a running VEE')
     .option('--cpu-millis <n>', 'thousandths of a core')
     .option('--memory-mib <n>', 'MiB')
+    .option('--allow-restart', 'stop it for that where its driver can’t resize what runs', false)
     .action(
       async (
         target: string,
-        options: OperationOptions & { cpuMillis?: string; memoryMib?: string },
+        options: OperationOptions & { cpuMillis?: string; memoryMib?: string; allowRestart: boolean },
         command: Command,
       ) => {
         const client = await clientOf(command);
         const body = {
           ...(options.cpuMillis ? { cpuMillis: count('--cpu-millis', options.cpuMillis) } : {}),
           ...(options.memoryMib ? { memoryMiB: count('--memory-mib', options.memoryMib) } : {}),
+          ...(options.allowRestart ? { allowRestart: true } : {}),
         };
         const path = `/v1/vees/${await findVee(client, target)}/resize?dryRun=${options.dryRun}`;
         const answer = await client.write('POST', path, body);

@@ -133,6 +133,8 @@ export interface OperationParams {
   readonly manifestDigest?: string;
   readonly toHostId?: string;
   readonly capacity?: Readonly<Partial<Record<'cpuMillis' | 'memoryMiB', number>>>;
+  /** Of a resizing: the VEE is stopped for it, since its driver can't change what runs. */
+  readonly byRestart?: boolean;
   /** Of a migration or relocation of several VEEs: those on this host, or these; all when neither is given. */
   readonly fromHostId?: string;
   readonly veeIds?: readonly string[];

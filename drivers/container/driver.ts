@@ -133,7 +133,7 @@ class ContainerDriver implements Driver {
   resize(ref: VeeRef, capacity: Capacity): Promise<void> {
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
-      requireState(vee, 'resize', ['ACTIVE']);
+      requireState(vee, 'resize', ['ACTIVE', 'DEFINED']);
       const limits = limitsOf(capacity);
       const flags = [
         '--memory',
@@ -143,7 +143,7 @@ class ContainerDriver implements Driver {
         '--cpu-period',
         String(limits.cpuPeriodMicros),
       ];
-      await this.containers.runtime.command(['update', ...flags, ref.veeId]);
+      if (vee.state === 'ACTIVE') await this.containers.runtime.command(['update', ...flags, ref.veeId]);
       const resized = { ...vee, spec: { ...vee.spec, template: { ...vee.spec.template, capacity } } };
       await this.containers.writeBundle(resized.spec);
       await this.records.put(resized);

@@ -39,12 +39,18 @@ const IMAGES = ['busybox'];
 
 /**
  * A host that runs nothing: its VEEs are records on disk, which is why they survive its agent. For scale and
- * fault tests; its fingerprint says `real: false`. Faults and delays: see `script.ts`.
+ * fault tests; its fingerprint says `real: false`. Faults and delays: see `script.ts`. With
+ * `SLUICE_SIMULATOR_LACKS=liveResize` it can't resize what runs, as some real ones can't.
  */
 export async function createSimulatorDriver(config: DriverConfig): Promise<Driver> {
   const records = new VeeRecords(config.dataDir, false);
   await records.open();
   const script = new ScriptedHost(config.dataDir);
+  const lacking = (process.env.SLUICE_SIMULATOR_LACKS ?? '').split(',');
+  const capabilities: DriverCapabilities = {
+    ...SIMULATOR_CAPABILITIES,
+    liveResize: !lacking.includes('liveResize'),
+  };
   const nothing = () => undefined;
 
   const set = (vee: KeptVee, state: DriverState) => records.put({ ...vee, state });
@@ -112,7 +118,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       driver: 'simulator',
       description: 'Simulated: keeps records and runs nothing.',
       real: false,
-      capabilities: SIMULATOR_CAPABILITIES,
+      capabilities,
       capacity: config.capacity ?? DEFAULT_CAPACITY,
       images: IMAGES,
       attributes: { machineCores: String(cpus().length) },
@@ -133,7 +139,9 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         ref.veeId,
         async () => {
           const vee = await records.acting(ref);
-          requireState(vee, 'resize', ['ACTIVE']);
+          requireState(vee, 'resize', ['ACTIVE', 'DEFINED']);
+          if (vee.state === 'ACTIVE' && !capabilities.liveResize)
+            throw new SluiceError('capability-missing', 'This host can’t resize what runs.');
           await records.put({ ...vee, spec: { ...vee.spec, template: { ...vee.spec.template, capacity } } });
         },
         nothing,

@@ -108,13 +108,26 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       await driver.define(spec);
       for (const verb of ['pause', 'resume'] as const)
         await expect(driver[verb](spec)).rejects.toEqual(code('transition-illegal'));
-      await expect(driver.resize(spec, spec.template.capacity)).rejects.toEqual(code('transition-illegal'));
       await expect(driver.switchOver(spec)).rejects.toEqual(code('transition-illegal'));
       expect(await stateOf(spec)).toBe('DEFINED');
       await driver.start(spec);
       await driver.pause(spec);
       await expect(driver.start(spec)).rejects.toEqual(code('transition-illegal'));
+      await expect(driver.resize(spec, spec.template.capacity)).rejects.toEqual(code('transition-illegal'));
       expect(await stateOf(spec)).toBe('PAUSED');
+      await driver.destroy(spec);
+    });
+
+    it('resizes one that is stopped, which has its new size when it starts', async () => {
+      const spec = await running();
+      await driver.stop(spec, 100);
+      const capacity = { ...spec.template.capacity, memoryMiB: spec.template.capacity.memoryMiB + 16 };
+      await driver.resize(spec, capacity);
+      await driver.resize(spec, capacity);
+      await reopen();
+      expect(await driver.inspect(spec.veeId)).toMatchObject({ state: 'DEFINED', capacity });
+      await driver.start(spec);
+      expect(await driver.inspect(spec.veeId)).toMatchObject({ state: 'ACTIVE', capacity });
       await driver.destroy(spec);
     });
 

@@ -51,12 +51,16 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
     let subjects: Subjects;
 
     beforeAll(async () => {
-      site = theSite();
+      site = scenario.site ? await TestSite.start(scenario.site) : theSite();
       subjects = new Subjects(site, scenario);
       // What the API does by itself is no step that could be failed: it answers, and nothing has begun.
       steps = (await discoverSteps(site, scenario)).filter((s) => s.role !== 'api');
       if (scenario.alone) await site.clean();
     }, 60_000);
+
+    afterAll(async () => {
+      if (scenario.site) await site?.stop();
+    });
 
     async function runAll(cases: readonly Case[]): Promise<void> {
       const width = scenario.alone ? 1 : SIDE_BY_SIDE;

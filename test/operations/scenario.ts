@@ -39,7 +39,7 @@ export interface Scenario {
   readonly inTurn?: boolean;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
-  /** The site that it takes, where the usual one won't do: of the suites only the crash matrix has one for it. */
+  /** The site that it takes, where the usual one won't do. */
   readonly site?: Pick<TestSiteOptions, 'agents' | 'environment'>;
   /** The operation under test is not the one that is asked for, but one which that asks for in turn: its id. */
   partOf?(asked: OperationId, subject: string): OperationId;

@@ -233,6 +233,11 @@ export const SCENARIOS: readonly Scenario[] = [
   }),
   inBatches('decommission', (site, id) => site.delete(`/v1/services/${id}`), { noWayBackFrom: 'enterPhase' }),
   inBatches('suspend', (site, id) => site.post(`/v1/services/${id}/suspend`)),
+  {
+    ...onVee('resize', { body: { cpuMillis: 200, allowRestart: true } }),
+    name: 'vee.resize-by-restart',
+    site: { environment: { SLUICE_SIMULATOR_LACKS: 'liveResize' } },
+  },
   ...LOST_HOST_SCENARIOS,
 ];
 
