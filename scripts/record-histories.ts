@@ -20,6 +20,7 @@ import { System } from '../supervisor/system';
 import { recordBatches } from './record-batches';
 import { recordRecompositions } from './record-recompositions';
 import { recordReconciliation } from './record-reconciliation';
+import { recordResizeByRestart } from './record-resize-by-restart';
 import type { Keeper } from './recording';
 
 /** A change of shape that `patched()` lets in begins a new generation; the earlier ones stay as they are. */
@@ -38,6 +39,9 @@ async function main(): Promise<void> {
   });
   await withSystem({ SLUICE_BATCH_SIZE: '2' }, ({ client, temporal, keeper, dataDir }) =>
     recordBatches({ client, temporal, dataDir, ...keeper }),
+  );
+  await withSystem({ SLUICE_SIMULATOR_LACKS: 'liveResize' }, ({ client, keeper }) =>
+    recordResizeByRestart(client, keeper),
   );
 }
 
@@ -144,6 +148,7 @@ async function record(
   await run('restore', await onVee('restore'));
   await run('restart', await onVee('restart'));
   await run('resize', await onVee('resize', { cpuMillis: 200 }));
+  await run('resize-shrink', await onVee('resize', { cpuMillis: 100 }));
   await recordReconciliation({ client, temporal, dataDir, run, keep }, String(serviceId));
   await run('suspend-service', await client.write('POST', `/v1/services/${serviceId}/suspend`));
   await run('resume-service', await client.write('POST', `/v1/services/${serviceId}/resume`));

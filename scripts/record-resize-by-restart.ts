@@ -1,0 +1,14 @@
+import type { ApiClient } from '../cli/client';
+import type { Keeper } from './recording';
+
+/** Of a VEE whose driver can't resize what runs: on a site where none can. */
+export async function recordResizeByRestart(client: ApiClient, { run }: Keeper): Promise<void> {
+  await client.write('POST', '/v1/tenants', { id: 'acme' });
+  const component = { name: 'db', image: 'busybox', capacity: { cpuMillis: 100, memoryMiB: 64 } };
+  const manifest = { apiVersion: 'sluice/v1', kind: 'Service', name: 'rigid', components: [component] };
+  const { id } = await client.write('POST', '/v1/services?tenant=acme', manifest);
+  const { serviceId } = await client.follow(id);
+  const [vee] = await client.list<{ id: string }>('/v1/vees', { service: String(serviceId) });
+  const body = { cpuMillis: 200, allowRestart: true };
+  await run('resize-by-restart', await client.write('POST', `/v1/vees/${vee?.id}/resize`, body));
+}
