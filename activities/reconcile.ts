@@ -9,6 +9,7 @@ import {
   pendingOperation,
 } from '../domain/operation/operation';
 import { findDrift, isActed, type Narrowing } from '../domain/reconcile/drift';
+import { describeLeftovers, findLeftovers, givesBack } from '../domain/reconcile/leftovers';
 import type { DriftFinding, DriftState } from '../domain/reconcile/model';
 import { type DriftTask, tasksOf, told } from '../domain/reconcile/tasks';
 import { occupiesHost } from '../domain/vee/state-machine';
@@ -96,10 +97,29 @@ export function createReconcileActivities(deps: SiteDeps) {
       await store.drift.attempt(id, operationId, now, now - deps.drift.attemptWindowMillis);
   }
 
+  /** Records only: nothing on a host changes, so nobody need be asked. */
+  async function giveBackLeftovers(state: DriftState, by?: OperationId): Promise<void> {
+    const leftovers = findLeftovers(state, deps.drift);
+    for (const { hostId, veeId, operationId } of leftovers.places)
+      await store.hosts.release(hostId, veeId, operationId);
+    for (const { veeId, operationId } of leftovers.locks)
+      await store.vees.abandonTransitions([veeId], operationId, deps.now());
+    for (const { veeId, step } of describeLeftovers(leftovers))
+      await store.events.append({
+        id: `leftover/${step}`,
+        at: deps.now(),
+        kind: 'operation.leftover-released',
+        message: step,
+        subject: veeId,
+        ...(by ? { operationId: by } : {}),
+      });
+  }
+
   return {
     async lookForDrift({ operationId }: { operationId: OperationId }): Promise<DriftLook> {
       const narrowed = (await store.operations.get(operationId))?.params.drift ?? {};
       const { state, findings, skipped } = await look(narrowed, operationId);
+      if (givesBack(narrowed)) await giveBackLeftovers(state, operationId);
       return { found: findings.length, skipped, tasks: tasksOf(findings, state.hosts, narrowed) };
     },
 
@@ -182,7 +202,8 @@ export function createReconcileActivities(deps: SiteDeps) {
      * same for a repeat.
      */
     async seekDrift({ key }: { key: string }): Promise<{ found: number; operationId?: OperationId }> {
-      const { findings } = await look({});
+      const { state, findings } = await look({});
+      await giveBackLeftovers(state);
       const found = findings.length;
       if (!findings.some(isActed)) return { found };
       const id = makeOperationId(derivedEntropy('reconcile', key));

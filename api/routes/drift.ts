@@ -3,6 +3,7 @@ import { SluiceError } from '../../domain/errors';
 import { type HostId, NAME_PATTERN } from '../../domain/ids';
 import { costOfChanging } from '../../domain/operation/plan-cost';
 import { findDrift, within } from '../../domain/reconcile/drift';
+import { describeLeftovers, findLeftovers, givesBack } from '../../domain/reconcile/leftovers';
 import { DRIFT_KINDS } from '../../domain/reconcile/model';
 import { tasksOf, told } from '../../domain/reconcile/tasks';
 import { readDriftState } from '../../store/drift-state';
@@ -73,16 +74,13 @@ export function driftRoutes(deps: ApiDeps): Route[] {
           const [findings, skipped] = [found.findings, found.skipped].map((all) =>
             all.filter((f) => within(drift, f)),
           );
-          return planOf(
-            'site.reconcile',
-            (findings ?? []).map(told),
-            costOfChanging((findings ?? []).length, 0),
-            {
-              findings,
-              skipped,
-              tasks: tasksOf(found.findings, state.hosts, drift).length,
-            },
-          );
+          const leftovers = givesBack(drift) ? describeLeftovers(findLeftovers(state, deps.drift)) : [];
+          const steps = [...(findings ?? []).map(told), ...leftovers.map((l) => l.step)];
+          return planOf('site.reconcile', steps, costOfChanging((findings ?? []).length, 0), {
+            findings,
+            skipped,
+            tasks: tasksOf(found.findings, state.hosts, drift).length,
+          });
         }
         return requestOperation(deps, context, { kind: 'site.reconcile', params: { drift } });
       },
