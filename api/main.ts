@@ -38,7 +38,7 @@ async function main(log: Logger): Promise<void> {
   const app = createApp({
     siteId: settings.siteId,
     store,
-    operations: new Operations(client, settings.timing),
+    operations: new Operations(client, settings),
     temporal: client,
     placementPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,

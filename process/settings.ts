@@ -38,6 +38,7 @@ const siteSchema = z.object({
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
   SLUICE_BATCH_SIZE: z.coerce.number().int().min(1).max(USUAL_BATCH).default(USUAL_BATCH),
+  SLUICE_ENTITY_OPERATIONS: z.coerce.number().int().min(1).max(1_000).default(500),
   SLUICE_WORKFLOW_BUNDLE: z.string().min(1).optional(),
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
   SLUICE_MIGRATION_LINK_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.linkKbps),
@@ -60,6 +61,8 @@ export interface SiteSettings {
   readonly reconcileMillis: number;
   readonly drift: DriftPolicy;
   readonly batchSize: number;
+  /** After so many operations an entity continues as new. */
+  readonly entityOperations: number;
   /** Where the workflows are, bundled; those that were built with the worker when it isn't set. */
   readonly workflowBundle: string | undefined;
 }
@@ -90,6 +93,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       undoGiveUpMillis: env.SLUICE_UNDO_GIVE_UP_MILLIS,
     },
     batchSize: env.SLUICE_BATCH_SIZE,
+    entityOperations: env.SLUICE_ENTITY_OPERATIONS,
     workflowBundle: env.SLUICE_WORKFLOW_BUNDLE,
   };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type Client,
+  isGrpcServiceError,
   WithStartWorkflowOperation,
   WorkflowExecutionAlreadyStartedError,
   WorkflowFailedError,
@@ -35,16 +36,25 @@ import { CallersPerEntity } from './callers-per-entity';
 import { isTemporalAway, REQUEST_DEADLINE_MILLIS } from './connection';
 
 const MOST_ATTEMPTS = 20;
+/** FAILED_PRECONDITION, ABORTED: what a server says of an update that met the end of a run. */
+const OVERTAKEN = new Set([9, 10]);
+
+interface OperationSettings {
+  readonly timing: OperationTiming;
+  readonly entityOperations: number;
+}
 
 /** How the API and the site's watch talk to workflows. Each call is safe to repeat. */
 export class Operations {
   private readonly client: Client;
   private readonly timing: OperationTiming;
+  private readonly entityOperations: number;
   private readonly callers = new CallersPerEntity();
 
-  constructor(client: Client, timing: OperationTiming) {
+  constructor(client: Client, { timing, entityOperations }: OperationSettings) {
     this.client = client;
     this.timing = timing;
+    this.entityOperations = entityOperations;
   }
 
   /**
@@ -185,6 +195,7 @@ export class Operations {
     const entity: EntityInput = {
       siteId,
       name,
+      operationsARun: this.entityOperations,
       ...(tenantId ? { tenantId } : {}),
       ...(serviceId ? { serviceId } : {}),
       ...(hostId && !serviceId ? { hostId } : {}),
@@ -227,6 +238,18 @@ export class Operations {
   }
 }
 
+/**
+ * Was an entity about to begin a new run when the request came? A request is known by its operation's id, so it may be
+ * made again: whether the old run has taken it, the new one knows.
+ */
+function wasOvertaken(error: unknown): boolean {
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    if (isGrpcServiceError(e) && OVERTAKEN.has(e.code)) return true;
+    if (e instanceof ApplicationFailure && e.type === 'AcceptedUpdateCompletedWorkflow') return true;
+  }
+  return false;
+}
+
 function translate(error: unknown): unknown {
   if (error instanceof WorkflowFailedError) {
     const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause;
@@ -245,6 +268,8 @@ function translate(error: unknown): unknown {
     return new SluiceError('transition-illegal', 'It is over: nothing can be asked of it any more.', {
       cause: error,
     });
+  if (wasOvertaken(error))
+    return new SluiceError('unavailable', 'What it is about began anew just then.', { cause: error });
   if (isTemporalAway(error))
     return new SluiceError('unavailable', 'Temporal is not reachable.', { cause: error });
   return error;

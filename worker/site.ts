@@ -46,7 +46,7 @@ async function main(log: Logger): Promise<void> {
   const native = await workerConnection();
   await ensureSearchAttributes(client, namespace);
 
-  const operations = new Operations(client, settings.timing);
+  const operations = new Operations(client, settings);
   const activities = createSiteActivities({
     siteId,
     store,

@@ -7,6 +7,8 @@ import type { OperationInput, OperationKind, OperationSubject } from '../operati
  */
 export interface EntityInput extends OperationSubject {
   readonly name: string;
+  /** After so many operations it continues as new. */
+  readonly operationsARun?: number;
   readonly carried?: CarriedOver;
 }
 

@@ -70,14 +70,16 @@ function onService(
   };
 }
 
-function onHost(verb: string, weight: number): Action {
+function onHost(verb: string, weight: number, bodyOf?: (picks: Picks) => unknown): Action {
   return {
     name: verb,
     weight,
     enabled: () => true,
     run: (world, picks, key) => {
       const host = pick(world.site.hostIds, picks[0]);
-      return world.write({ method: 'POST', path: `/v1/hosts/${host}/${verb}`, key }, host);
+      const body = bodyOf?.(picks);
+      const write = { method: 'POST', path: `/v1/hosts/${host}/${verb}`, key };
+      return world.write(body === undefined ? write : { ...write, body }, host);
     },
   };
 }
@@ -163,6 +165,25 @@ export const ACTIONS: readonly Action[] = [
     cpuMillis: 50 + (cpu % 8) * 50,
     memoryMiB: 16 + (memory % 8) * 16,
   })),
+  onService('recompose', 6, 'operating', (s, picks) => ({
+    method: 'PUT',
+    path: `/v1/services/${s.id}`,
+    body: manifestFrom(s.name, picks),
+  })),
+  onService('migrate service', 4, 'operating', (s, [, partial = 0]) => ({
+    method: 'POST',
+    path: `/v1/services/${s.id}/migrate`,
+    body: { partial: partial % 2 === 0 },
+  })),
+  // One that asks would wait for room that nobody makes.
+  onHost('drain', 2, ([, immovable = 0]) => ({ immovable: immovable % 2 === 0 ? 'restart' : 'ignore' })),
+  onHost('restore', 5),
+  {
+    name: 'reconcile',
+    weight: 2,
+    enabled: () => true,
+    run: (world, _picks, key) => world.write({ method: 'POST', path: '/v1/reconcile', body: {}, key }),
+  },
   onHost('cordon', 2),
   onHost('uncordon', 4),
   onOperation('cancel', 6, 'cancel'),

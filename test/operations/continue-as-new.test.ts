@@ -4,8 +4,9 @@ import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
 
-/** An entity continues as new after so many operations. */
-const A_RUN = 500;
+/** An entity continues as new after so many operations; 500 would do the same in a minute. */
+const A_RUN = 25;
+const RUNS = 4;
 const VEES = 12;
 
 /** A service that lives for years: its entity has to begin a new history now and then, whatever goes on meanwhile. */
@@ -14,9 +15,13 @@ describe('an entity under load', () => {
   let temporal: Client;
 
   beforeAll(async () => {
-    // One operation is held all the while.
     site = await TestSite.start({
-      environment: { SLUICE_ATTEMPT_MILLIS: '180000', SLUICE_GIVE_UP_MILLIS: '200000' },
+      environment: {
+        SLUICE_ENTITY_OPERATIONS: String(A_RUN),
+        // One operation is held all the while.
+        SLUICE_ATTEMPT_MILLIS: '180000',
+        SLUICE_GIVE_UP_MILLIS: '200000',
+      },
     });
     const connection = await Connection.connect({ address: process.env.TEMPORAL_ADDRESS ?? '' });
     temporal = new Client({ connection, namespace: process.env.TEMPORAL_NAMESPACE ?? '' });
@@ -55,7 +60,7 @@ describe('an entity under load', () => {
     };
     await Promise.all(
       others.map(async (vee: Json) => {
-        for (let turn = 0; asked < A_RUN + 40; turn++) {
+        for (let turn = 0; asked < A_RUN * RUNS; turn++) {
           const key = `busy-${asked++}`;
           const { id } = await ask(site.withKey(key), `/v1/vees/${vee.id}/${turn % 2 ? 'resume' : 'pause'}`);
           expect(id).toBe(site.operationIdOf(key));
@@ -65,6 +70,12 @@ describe('an entity under load', () => {
       }),
     );
     expect(ids.size).toBe(asked);
+    const runs = new Set<string>();
+    const query = `WorkflowId = "${serviceWorkflowId(serviceId as ServiceId)}"`;
+    await site.until('all its runs are listed', 20_000, async () => {
+      for await (const { runId } of temporal.workflow.list({ query })) runs.add(runId);
+      return runs.size > RUNS ? true : undefined;
+    });
     expect((await entity.describe()).runId).not.toBe(first);
     const closed = await temporal.workflow
       .getHandle(serviceWorkflowId(serviceId as ServiceId), first)

@@ -31,7 +31,7 @@ import { site, siteWait } from './activities';
 import { operationAttributes } from './attributes';
 import { WORKFLOW_OF } from './workflow-of';
 
-/** A run takes 2,000 Updates at most before the server refuses more: leave well before. */
+/** A run takes 2,000 Updates at most before the server refuses more: leave well before, unless told to sooner. */
 const MOST_OPERATIONS_A_RUN = 500;
 /** The server slows down sharply beyond ten Updates in flight (measured): refuse, rather than stall everybody. */
 const MOST_UPDATES_AT_ONCE = 8;
@@ -121,7 +121,8 @@ class Entity {
   private full(): boolean {
     return (
       this.accepted > 0 &&
-      (this.accepted >= MOST_OPERATIONS_A_RUN || workflowInfo().continueAsNewSuggested === true)
+      (this.accepted >= (this.input.operationsARun ?? MOST_OPERATIONS_A_RUN) ||
+        workflowInfo().continueAsNewSuggested === true)
     );
   }
 
