@@ -9,7 +9,7 @@ import { RunningSite } from '../support/sluice-process';
 
 /** Longer than a workflow task may take: Temporal gives it to whoever asks next. */
 const STANDSTILL_MILLIS = 3_500;
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 /** As a machine that is suspended, or a virtual one that is moved: the process goes on as if no time had passed. */
 describe('a process that stands still', () => {

@@ -236,6 +236,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     ...onVee('resize', { body: { cpuMillis: 200, allowRestart: true } }),
     name: 'vee.resize-by-restart',
+    inTurn: true,
     site: { environment: { SLUICE_SIMULATOR_LACKS: 'liveResize' } },
   },
   ...LOST_HOST_SCENARIOS,
