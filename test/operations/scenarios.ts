@@ -189,6 +189,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'host.restore',
     alone: true,
+    inTurn: true,
     leavesMoved: true,
     prepare: async (site, name) => {
       const hostId = await hostOfDb(site, await operating(site, name));
@@ -208,6 +209,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'site.power-up',
     alone: true,
+    inTurn: true,
     prepare: async (site, name) => {
       const id = await operating(site, name);
       await site.done(await site.post('/v1/site/shutdown'));
