@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
-import { type DepartedVee, type Fencing, isFenced } from '../domain/host';
+import { type DepartedVee, type Fencing, isFenced, type ReportedState } from '../domain/host';
 import type { HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
 import { planReturn, type Return } from '../domain/maintenance/plan';
 import type { SlaClass } from '../domain/manifest/sla-class';
@@ -27,7 +27,7 @@ export interface Occupant {
 /** How long a drained host is given to report that it runs nothing. */
 const REPORT_MILLIS = 30_000;
 /** What takes up a host, as its driver tells it. */
-const RUNNING: readonly string[] = ['ACTIVE', 'PAUSED', 'INCOMING', 'OUTGOING'];
+const RUNNING: readonly ReportedState[] = ['ACTIVE', 'PAUSED', 'INCOMING', 'OUTGOING'];
 const POLL_MILLIS = 200;
 
 /** Activities about a host as a whole: emptying it, opening it again, and what becomes of one that is lost. */

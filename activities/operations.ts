@@ -39,6 +39,18 @@ export interface OperationEnd {
 export const childId = (parentId: OperationId, key: string): OperationId =>
   makeOperationId(derivedEntropy(parentId, 'child', key));
 
+/** It may have come too far, or have ended, meanwhile. */
+export async function cancelWherePossible(
+  { cancel }: Pick<SiteDeps, 'cancel'>,
+  operation: OperationRecord,
+): Promise<void> {
+  try {
+    await cancel(operation);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.retryable) throw error;
+  }
+}
+
 /** Activities about operations themselves: those that wait, those that others ask for, and how they ended. */
 export function createOperationActivities(deps: SiteDeps) {
   const { store } = deps;
@@ -118,11 +130,8 @@ export function createOperationActivities(deps: SiteDeps) {
         if (hasEnded(operation)) return ended(operationId);
         if (state === 'stuck') return { operationId, state, ...(stuck ? { error: stuck.error } : {}) };
         if (state !== 'queued') continue;
-        for (const other of behind)
-          if ((await operationOf(other)).state === 'stuck')
-            await deps.cancel(operation).catch((error) => {
-              if (!(error instanceof SluiceError) || error.retryable) throw error;
-            });
+        const others = await Promise.all(behind.map(operationOf));
+        if (others.some((o) => o.state === 'stuck')) await cancelWherePossible(deps, operation);
       }
     },
 
@@ -132,12 +141,7 @@ export function createOperationActivities(deps: SiteDeps) {
       const operation = await store.operations.get(operationId);
       // It was never asked for.
       if (!operation) return { operationId, state: 'undone' };
-      if (!hasEnded(operation))
-        try {
-          await deps.cancel(operation);
-        } catch (error) {
-          if (!(error instanceof SluiceError) || error.retryable) throw error;
-        }
+      if (!hasEnded(operation)) await cancelWherePossible(deps, operation);
       return ended(operationId);
     },
 

@@ -37,10 +37,18 @@ const PROOF = {
 
 export type ProvenVerb = keyof typeof PROOF;
 
-/** Verbs that only lead to a state: one that is there need not be led to again. The others raise fences, or return something. */
-const LEADING: readonly ProvenVerb[] = [
-  ...(['define', 'start', 'pause', 'resume', 'suspend', 'restore', 'stop', 'resize', 'switchOver'] as const),
-];
+/** They only lead to a state: one that is there need not be led to again. The others raise fences, or return something. */
+const LEADING: ReadonlySet<ProvenVerb> = new Set<ProvenVerb>([
+  'define',
+  'start',
+  'pause',
+  'resume',
+  'suspend',
+  'restore',
+  'stop',
+  'resize',
+  'switchOver',
+]);
 
 /**
  * Trust, but inspect. A driver says that a verb is done; what is recorded next, and what may be done next, rests
@@ -58,7 +66,7 @@ export async function proven<T>(
   triedBefore = false,
 ): Promise<T> {
   const { veeId, epoch } = expected;
-  if (triedBefore && LEADING.includes(verb) && PROOF[verb](await driver.inspect(veeId, false), expected))
+  if (triedBefore && LEADING.has(verb) && PROOF[verb](await driver.inspect(veeId, false), expected))
     return undefined as T;
   const answer = await act();
   const seen = await driver.inspect(veeId, false);

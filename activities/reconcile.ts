@@ -15,7 +15,7 @@ import { type DriftTask, tasksOf, told } from '../domain/reconcile/tasks';
 import { occupiesHost } from '../domain/vee/state-machine';
 import { readDriftState } from '../store/drift-state';
 import type { SiteDeps } from './deps';
-import { createOperationActivities, type OperationEnd } from './operations';
+import { cancelWherePossible, createOperationActivities, type OperationEnd } from './operations';
 
 const POLL_MILLIS = 200;
 
@@ -100,10 +100,7 @@ export function createReconcileActivities(deps: SiteDeps) {
   /** Records only: nothing on a host changes, so nobody need be asked. */
   async function giveBackLeftovers(state: DriftState, by?: OperationId): Promise<void> {
     const leftovers = findLeftovers(state, deps.drift);
-    for (const { hostId, veeId, operationId } of leftovers.places)
-      await store.hosts.release(hostId, veeId, operationId);
-    for (const { veeId, operationId } of leftovers.locks)
-      await store.vees.abandonTransitions([veeId], operationId, deps.now());
+    // Told first: a repeat finds nothing left to tell of.
     for (const { veeId, step } of describeLeftovers(leftovers))
       await store.events.append({
         id: `leftover/${step}`,
@@ -113,6 +110,10 @@ export function createReconcileActivities(deps: SiteDeps) {
         subject: veeId,
         ...(by ? { operationId: by } : {}),
       });
+    for (const { hostId, veeId, operationId } of leftovers.places)
+      await store.hosts.release(hostId, veeId, operationId);
+    for (const { veeId, operationId } of leftovers.locks)
+      await store.vees.abandonTransitions([veeId], operationId, deps.now());
   }
 
   return {
@@ -154,7 +155,7 @@ export function createReconcileActivities(deps: SiteDeps) {
         const over = hasEnded(operation) || state === 'stuck' || deps.now() >= until;
         const why = error ?? stuck?.error;
         if (over) {
-          if (state === 'queued') await deps.cancel(operation).catch(ignoreRefusal);
+          if (state === 'queued') await cancelWherePossible(deps, operation);
           return { operationId, state, ...(why ? { error: why } : {}), ...(notes ? { notes } : {}) };
         }
         await Context.current().sleep(POLL_MILLIS);
@@ -248,9 +249,4 @@ function requestOf(task: Asked): { kind: OperationKind; params: OperationParams;
         params: { veeIds: task.vees.map((v) => v.veeId), partial: true, cause: 'missing' },
       };
   }
-}
-
-/** It has begun, or ended, meanwhile. */
-function ignoreRefusal(error: unknown): void {
-  if (!(error instanceof SluiceError) || error.retryable) throw error;
 }

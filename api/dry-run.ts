@@ -122,7 +122,8 @@ export function planResize(
   const from = vee.template.capacity;
   const to = { ...from, ...wanted };
   const cost = { ...costOfResizing(from, to), interrupted: byRestart ? 1 : 0 };
-  const step = `${byRestart ? 'stop, ' : ''}resize${byRestart ? ' and start' : ''} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
+  const verb = byRestart ? 'stop, resize and start' : 'resize';
+  const step = `${verb} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
   // What shrinks always fits, also on a host that has come back with less than it had.
   const short = shortages(subtract(host.fingerprint.capacity, host.reserved), cost.capacity).filter(
     (s) => s.need > 0,

@@ -7,7 +7,13 @@ import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenan
 import { inClassOrder } from '../domain/maintenance/site-order';
 import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
-import { costOfChanging, costOfMoving, type PlanCost, together } from '../domain/operation/plan-cost';
+import {
+  costOfChanging,
+  costOfMoving,
+  NO_COST,
+  type PlanCost,
+  together,
+} from '../domain/operation/plan-cost';
 import type { ServiceRecord } from '../domain/service/service';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
@@ -130,8 +136,12 @@ export async function planDrain(
     ...blocked.map(then),
     'verify that it runs nothing',
   ];
+  const restarts = immovable === 'restart' ? costOfChanging(blocked.length, blocked.length) : NO_COST;
   return {
-    answer: planOf('host.drain', steps, moves.cost, { blocked, estimatedMillis: moves.totalMillis }),
+    answer: planOf('host.drain', steps, together([moves.cost, restarts]), {
+      blocked,
+      estimatedMillis: moves.totalMillis,
+    }),
     blocked,
   };
 }
@@ -216,9 +226,8 @@ export async function planServiceMoves(
       operation: 'service.migrate',
       feasible,
       steps: [...moves.steps, ...moves.blocked.map((b) => `leave ${blockedLine(b)}`)],
-      cost: moves.cost,
       estimatedMillis: moves.totalMillis,
-      ...(feasible ? {} : { why: moves.blocked.map(blockedLine).join(' ') }),
+      ...(feasible ? { cost: moves.cost } : { why: moves.blocked.map(blockedLine).join(' ') }),
     },
   };
 }

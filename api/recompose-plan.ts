@@ -1,14 +1,16 @@
 import type { OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import { usualMode } from '../domain/migration/estimate';
 import {
-  costOfChanging,
   costOfEnding,
   costOfMaking,
+  costOfMoving,
   costOfResizing,
   NO_COST,
   type PlanCost,
   together,
 } from '../domain/operation/plan-cost';
+import type { SnapshotHost } from '../domain/placement/model';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import type { Recomposition } from '../domain/service/recompose';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
@@ -68,10 +70,19 @@ export async function dryRunRecomposition(
     };
   }
   const steps = waves.length === 0 ? [] : describeRecomposition(told, played);
-  return planOf(OPERATION, steps, costOf(plan, members, wanted), { actions, creations, waves });
+  return planOf(OPERATION, steps, costOf(plan, members, wanted, snapshot.hosts), {
+    actions,
+    creations,
+    waves,
+  });
 }
 
-function costOf({ members, waves }: Recomposition, vees: readonly VeeRecord[], wanted: Manifest): PlanCost {
+function costOf(
+  { members, waves }: Recomposition,
+  vees: readonly VeeRecord[],
+  wanted: Manifest,
+  hosts: readonly SnapshotHost[],
+): PlanCost {
   const need = new Map(wanted.components.map((c) => [c.name, c.capacity]));
   const byId = new Map(vees.map((v) => [v.id, v]));
   const created = waves.flatMap((w) => w.creates.map((c) => need.get(c.component) ?? ZERO));
@@ -82,7 +93,10 @@ function costOf({ members, waves }: Recomposition, vees: readonly VeeRecord[], w
       if (!vee || verb === 'no-op') return NO_COST;
       const { capacity } = vee.template;
       if (verb === 'resize') return costOfResizing(capacity, { ...capacity, ...need.get(component) });
-      if (verb === 'move') return costOfChanging(1, 0);
+      if (verb === 'move') {
+        const host = hosts.find((h) => h.id === vee.hostId);
+        return costOfMoving([{ mode: usualMode(host?.capabilities.migration ?? 'cold') }]);
+      }
       return costOfEnding([{ capacity, serves: vee.state === 'ACTIVE' }]);
     }),
   ]);

@@ -6,6 +6,7 @@ import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operat
 import { POLICY_NAMES, type Policy } from '../domain/placement/model';
 import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
 import { USUAL_BATCH } from '../domain/service/batches';
+import { MOST_OPERATIONS_A_RUN } from '../domain/service/messages';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
 
@@ -38,7 +39,12 @@ const siteSchema = z.object({
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
   SLUICE_BATCH_SIZE: z.coerce.number().int().min(1).max(USUAL_BATCH).default(USUAL_BATCH),
-  SLUICE_ENTITY_OPERATIONS: z.coerce.number().int().min(1).max(1_000).default(500),
+  SLUICE_ENTITY_OPERATIONS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(MOST_OPERATIONS_A_RUN)
+    .default(MOST_OPERATIONS_A_RUN),
   SLUICE_WORKFLOW_BUNDLE: z.string().min(1).optional(),
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
   SLUICE_MIGRATION_LINK_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.linkKbps),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { type HostId, NAME_PATTERN } from '../../domain/ids';
 import { costOfChanging } from '../../domain/operation/plan-cost';
-import { findDrift, within } from '../../domain/reconcile/drift';
+import { findDrift, isActed, within } from '../../domain/reconcile/drift';
 import { describeLeftovers, findLeftovers, givesBack } from '../../domain/reconcile/leftovers';
 import { DRIFT_KINDS } from '../../domain/reconcile/model';
 import { tasksOf, told } from '../../domain/reconcile/tasks';
@@ -76,7 +76,7 @@ export function driftRoutes(deps: ApiDeps): Route[] {
           );
           const leftovers = givesBack(drift) ? describeLeftovers(findLeftovers(state, deps.drift)) : [];
           const steps = [...(findings ?? []).map(told), ...leftovers.map((l) => l.step)];
-          return planOf('site.reconcile', steps, costOfChanging((findings ?? []).length, 0), {
+          return planOf('site.reconcile', steps, costOfChanging((findings ?? []).filter(isActed).length, 0), {
             findings,
             skipped,
             tasks: tasksOf(found.findings, state.hosts, drift).length,

@@ -2,6 +2,7 @@ import { SluiceError } from '../../domain/errors';
 import { inClassOrder } from '../../domain/maintenance/site-order';
 import { costOfChanging } from '../../domain/operation/plan-cost';
 import type { ServiceRecord } from '../../domain/service/service';
+import { singlyChanged } from '../../store/stilled';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
 import { requestOperation } from '../request-operation';
@@ -69,9 +70,14 @@ export function siteRoutes(deps: ApiDeps): Route[] {
             (s) => stilled.has(s.id) && s.phase === 'suspended',
           );
           const ids = new Set<string>(services.map((s) => s.id));
-          const vees = (await store.vees.find({ living: true })).filter(
+          const still = (await store.vees.find({ living: true })).filter(
             (v) => ids.has(v.serviceId) && v.state !== 'ACTIVE',
           );
+          const spared = await singlyChanged(
+            store,
+            still.map((v) => v.id),
+          );
+          const vees = still.filter((v) => !spared.has(v.id));
           return planOf(
             'site.power-up',
             [

@@ -11,8 +11,6 @@ export interface PlanCost {
   readonly capacity: Capacity;
 }
 
-const holding = (all: readonly { readonly capacity: Capacity }[]) => sum(all.map((v) => v.capacity));
-
 export const NO_COST: PlanCost = { vees: 0, interrupted: 0, capacity: ZERO };
 
 export const costOfMaking = (needs: readonly Capacity[]): PlanCost => ({
@@ -26,7 +24,7 @@ export const costOfEnding = (
 ): PlanCost => ({
   vees: vees.length,
   interrupted: vees.filter((v) => v.serves).length,
-  capacity: subtract(ZERO, holding(vees)),
+  capacity: subtract(ZERO, sum(vees.map((v) => v.capacity))),
 });
 
 /** Of what stays where it is and holds what it held. */

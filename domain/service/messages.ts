@@ -1,6 +1,9 @@
 import type { OperationId, ServiceId, TenantId } from '../ids';
 import type { OperationInput, OperationKind, OperationSubject } from '../operation/operation';
 
+/** A run takes 2,000 Updates at most before the server refuses more: entities leave well before. */
+export const MOST_OPERATIONS_A_RUN = 500;
+
 /**
  * What the workflow of a long-lived entity (a service, a host, the site) starts with, and hands on when it
  * continues as new.

@@ -177,7 +177,7 @@ export const ACTIONS: readonly Action[] = [
   })),
   // One that asks would wait for room that nobody makes.
   onHost('drain', 2, ([, immovable = 0]) => ({ immovable: immovable % 2 === 0 ? 'restart' : 'ignore' })),
-  onHost('restore', 5),
+  { ...onHost('restore', 5), name: 'restore host' },
   {
     name: 'reconcile',
     weight: 2,

@@ -16,6 +16,11 @@ describe('the plan of a chaos run', () => {
     expect(planSteps(7, 300, KINDS).slice(0, 200)).toEqual(planSteps(7, 200, KINDS));
   });
 
+  it('tells its kinds of step apart by name', () => {
+    const names = KINDS.map((k) => k.name);
+    expect(names.filter((n, i) => names.indexOf(n) !== i)).toEqual([]);
+  });
+
   it('has every kind of step in it', () => {
     const kinds = new Set(planSteps(1, 2_000, KINDS).map((s) => s.kind));
     expect(KINDS.map((k) => k.name).filter((k) => !kinds.has(k))).toEqual([]);

@@ -108,6 +108,13 @@ describe('what may run beside what', () => {
       op('host.drain'),
       'together',
     ],
+    [
+      'the recovery of a host that is lost while it is restored',
+      op('host.recover'),
+      op('host.restore'),
+      'together',
+    ],
+    ['a restore during a recovery', op('host.restore'), op('host.recover'), 'refuse'],
     ['a restore during a drain', op('host.restore'), op('host.drain'), 'refuse'],
     ['a shutdown during a power-up', op('site.shutdown'), op('site.power-up'), 'refuse'],
   ] as const)('%s: %#', (_what, asked, held, expected) => {

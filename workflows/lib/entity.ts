@@ -24,6 +24,7 @@ import {
   type EntityInput,
   type EntityStatus,
   FINISHED_SIGNAL,
+  MOST_OPERATIONS_A_RUN,
   STATUS_QUERY,
   WITHDRAW_UPDATE,
 } from '../../domain/service/messages';
@@ -31,8 +32,6 @@ import { site, siteWait } from './activities';
 import { operationAttributes } from './attributes';
 import { WORKFLOW_OF } from './workflow-of';
 
-/** A run takes 2,000 Updates at most before the server refuses more: leave well before, unless told to sooner. */
-const MOST_OPERATIONS_A_RUN = 500;
 /** The server slows down sharply beyond ten Updates in flight (measured): refuse, rather than stall everybody. */
 const MOST_UPDATES_AT_ONCE = 8;
 /** How many dropped requests are remembered: a client repeats a lost one within minutes. */

@@ -1,8 +1,9 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { larger, sameCapacity } from '../../domain/units';
-import { awaitReady, onHost, onHostUndo, site } from '../lib/activities';
-import { type Operation, runOperation } from '../lib/operation';
+import { onHost, onHostUndo, site } from '../lib/activities';
+import { runOperation } from '../lib/operation';
 import { isPatched } from '../lib/patches';
+import { restarted } from '../lib/restarted';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
 
@@ -50,35 +51,5 @@ export function resizeVee(input: OperationInput): Promise<OperationOutcome> {
         run: () => onHost(agentQueue, timing, 'resize').resizeVee({ ...call, capacity: to }),
       });
     }
-  });
-}
-
-/** Stops a VEE for what is done to it then, and starts it again; undone as well. */
-async function restarted(
-  operation: Operation,
-  { veeId, epoch, hostId, agentQueue, template }: Awaited<ReturnType<typeof lockVee>>,
-  work: () => Promise<void>,
-): Promise<void> {
-  const { timing } = operation.input;
-  const call = { hostId, ref: { veeId, epoch } };
-  const { stopGraceMillis: graceMillis } = template;
-  await operation.step({
-    name: 'stop',
-    host: hostId,
-    undo: () => onHostUndo(agentQueue, timing, 'stop').startVee(call),
-    run: () => onHost(agentQueue, timing, 'stop', graceMillis).stopVee({ ...call, graceMillis }),
-  });
-  await work();
-  await operation.step({
-    name: 'start',
-    host: hostId,
-    undo: () => onHostUndo(agentQueue, timing, 'start', graceMillis).stopVee({ ...call, graceMillis }),
-    run: () => onHost(agentQueue, timing, 'start').startVee(call),
-  });
-  await operation.step({
-    name: 'ready',
-    host: hostId,
-    interruptible: true,
-    run: () => awaitReady({ hostId, agentQueue }, call.ref, timing, 'ready', template.readiness),
   });
 }
