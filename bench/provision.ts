@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { ApiClient } from '../cli/client';
@@ -33,10 +35,14 @@ type Floor = (typeof FLOORS)[number];
  * How fast services are provisioned on simulated hosts, as a ratio of throughputs to a floor that is measured in the
  * same run: a bare Temporal workflow that makes as many activities with nothing in them, on the same server (see
  * `FLOORS`). How many a provisioning makes is counted in its histories. And the 100th listing.
+ *
+ * `--temporal-apart` gives the Temporal server a core of its own, and all else the others, for both sides: it has
+ * machines of its own where there is more than one, and what is then compared is how much of what it can do we use.
  */
 runMain(() =>
   withSite(HOSTS, async (site) => {
     const bare = await bareWorkflow(site);
+    if (process.argv.includes('--temporal-apart')) setTemporalApart(site);
     const results: Result[] = [];
     for (const { vees, rounds } of SIZES) results.push(await compare(site, bare, vees, rounds));
     await bare.close();
@@ -99,6 +105,15 @@ async function provision(
   if (ended.state !== 'completed') throw new Error(`provisioning ended ${ended.state}`);
   await api.follow((await api.write('DELETE', `/v1/services/${started.serviceId}`)).id);
   return { millis: (ended.endedAt ?? 0) - began, operationId: started.id };
+}
+
+function setTemporalApart({ pidOf }: BenchSite): void {
+  const cores = availableParallelism();
+  if (cores < 2) throw new Error('--temporal-apart needs two cores');
+  const pin = (to: string, pid: number) => execFileSync('taskset', ['--all-tasks', '-cp', to, String(pid)]);
+  pin('0', pidOf('temporal'));
+  for (const pid of [pidOf('mongodb'), pidOf('site'), pidOf('agent'), pidOf('api'), process.pid])
+    pin(`1-${cores - 1}`, pid);
 }
 
 async function listings(api: ApiClient, count: number): Promise<number> {

@@ -15,6 +15,7 @@ export interface BenchSite {
   readonly temporalAddress: string;
   readonly namespace: string;
   readonly dataDir: string;
+  pidOf(child: 'temporal' | 'mongodb' | 'site' | 'agent' | 'api'): number;
 }
 
 export async function withSite(
@@ -44,7 +45,12 @@ export async function withSite(
     const api = new ApiClient(system.access.apiUrl, system.access.token);
     await api.write('POST', '/v1/tenants', { id: 'bench' });
     const temporal = new Client({ connection, namespace: NAMESPACE });
-    await work({ api, temporal, temporalAddress, namespace: NAMESPACE, dataDir });
+    const pidOf = (name: string): number => {
+      const { pid } = system.child(name);
+      if (pid === undefined) throw new Error(`${name} does not run`);
+      return pid;
+    };
+    await work({ api, temporal, temporalAddress, namespace: NAMESPACE, dataDir, pidOf });
     await connection.close();
   } finally {
     await system.stop();

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { SCENARIOS } from '../../operations/scenarios';
 import { TARGET_NAMES, type Target } from './cells';
+import { MatrixRecord } from './record';
 import { asJson, cellsTable, counts, isGreen, matrixTable, redCells, summaryTable } from './report';
 import { listCells, runMatrix, type Selection } from './run';
 
@@ -10,6 +11,7 @@ interface Flags {
   readonly process?: Target[];
   readonly cell?: string[];
   readonly sites: number;
+  readonly record?: string;
   readonly list?: boolean;
   readonly json?: boolean;
 }
@@ -41,6 +43,10 @@ const program = new Command('npm run test:crash --')
   )
   .option('--cell <name>', 'only this cell; may be repeated', collect)
   .option('--sites <n>', 'so many sites side by side, each with engines of its own', count, 2)
+  .option(
+    '--record <file>',
+    'keep results there, and go on where it ends if a run was cut short: only what is not in it runs',
+  )
   .option('--list', 'the cells that would run, with their names')
   .option('--json', 'one JSON object instead of tables')
   .addHelpText(
@@ -64,9 +70,11 @@ async function main(flags: Flags): Promise<number> {
   const results = await runMatrix({
     ...selection,
     sites: flags.sites,
-    onPlan: (cells, n) => {
-      [planned, batches] = [cells.length, n];
-      console.error(`${planned} cells in ${batches} kills; steps found in ${Date.now() - began} ms`);
+    ...(flags.record ? { record: MatrixRecord.open(flags.record) } : {}),
+    onPlan: (cells, n, recorded) => {
+      [planned, batches, done] = [cells.length, n, recorded];
+      const before = recorded > 0 ? `${recorded} of them recorded; ` : '';
+      console.error(`${planned} cells, ${before}${batches} kills; steps found in ${Date.now() - began} ms`);
     },
     onBatch: (of, millis) => {
       done += of.length;

@@ -13,6 +13,7 @@ import {
   splitCells,
   type Target,
 } from './cells';
+import type { MatrixRecord } from './record';
 
 export interface Selection {
   /** Every cell, instead of the split that CI runs. */
@@ -26,7 +27,10 @@ export interface Selection {
 export interface MatrixOptions extends Selection {
   /** How many sites work on it side by side. */
   readonly sites?: number;
-  readonly onPlan?: (cells: readonly Cell[], batches: number) => void;
+  /** What it holds is not run again, and what runs is added to it. */
+  readonly record?: MatrixRecord;
+  /** @param recorded how many of the cells were found in the record */
+  readonly onPlan?: (cells: readonly Cell[], batches: number, recorded: number) => void;
   readonly onBatch?: (results: readonly CellResult[], millis: number) => void;
 }
 
@@ -54,13 +58,18 @@ type SiteOf = NonNullable<Scenario['site']>;
 export async function runMatrix(options: MatrixOptions): Promise<CellResult[]> {
   const { discovered, first } = await discover(scenariosOf(options));
   const cells = select(discovered, options);
-  const queue = batchesOf(cells);
-  options.onPlan?.(cells, queue.length);
-  const undos = new Map(discovered.map((d) => [d.scenario.name, d.undo]));
   const results = new Map<Cell, CellResult>();
+  for (const cell of cells) {
+    const recorded = options.record?.find(cell);
+    if (recorded) results.set(cell, recorded);
+  }
+  const queue = batchesOf(cells.filter((cell) => !results.has(cell)));
+  options.onPlan?.(cells, queue.length, results.size);
+  const undos = new Map(discovered.map((d) => [d.scenario.name, d.undo]));
   const work = async (open: OpenSite | undefined): Promise<void> => {
     for await (const { of, millis } of inTurn(queue, undos, open)) {
       for (const result of of) results.set(result.cell, result);
+      options.record?.add(of);
       options.onBatch?.(of, millis);
     }
   };
