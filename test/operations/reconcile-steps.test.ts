@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { VeeId } from '../../domain/ids';
 import type { Json } from '../support/json';
-import { eachInLanes, momentsOf } from '../support/lanes';
+import { eachInLanes, everySecond, momentsOf } from '../support/lanes';
 import { SimulatedHosts } from '../support/simulated-hosts';
 import { TestSite } from '../support/site';
 import { operating } from './scenarios';
@@ -144,7 +144,7 @@ for (const { name, make } of DRIFTS)
     }, 900_000);
 
     it('makes each twice: the second time changes nothing, and all is mended', async () => {
-      await eachInLanes(lanes, points, async (lane, { role, activity, occurrence }) => {
+      await eachInLanes(lanes, everySecond(points), async (lane, { role, activity, occurrence }) => {
         const at = `twice ${activity}#${occurrence}`;
         await lane.renewed();
         await lane.site.arm(role, { activity, occurrence, when: 'after', act: 'retry' });

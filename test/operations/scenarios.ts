@@ -181,6 +181,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'host.drain',
     alone: true,
+    inTurn: true,
     leavesMoved: true,
     prepare: async (site, name) => hostOfDb(site, await operating(site, name)),
     start: (site, hostId) => site.post(`/v1/hosts/${hostId}/drain`, {}),
@@ -202,6 +203,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'site.shutdown',
     alone: true,
+    inTurn: true,
     prepare: operating,
     start: (site) => site.post('/v1/site/shutdown'),
     endingsWhenFailed: ({ activity }) => (activity === 'verifyStill' ? ['stuck'] : ['undone']),
