@@ -1,7 +1,7 @@
 import type { Fault } from '../../process/fault-points';
 import type { Step } from '../support/faults';
 import type { Json } from '../support/json';
-import { momentsOf } from '../support/lanes';
+import { everySecond, momentsOf } from '../support/lanes';
 import { TestSite } from '../support/site';
 import {
   begin,
@@ -154,7 +154,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
 
     it('makes each twice: the second time changes nothing, and it completes', async () => {
       await runAll(
-        steps.map((step) => ({
+        (scenario.inTurn ? everySecond(steps) : steps).map((step) => ({
           at: `twice ${labelOf(step)}`,
           faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, 'after', 'retry') }],
           judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'completed']),

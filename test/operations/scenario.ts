@@ -35,7 +35,7 @@ export interface Scenario {
   readonly failedIn?: string;
   /** Undone, what it had ended by then is made anew: as it was, under another id. */
   readonly remakes?: boolean;
-  /** Too long for all of it in CI: there each of its steps fails at one of its moments, in turn. */
+  /** Too long for all of it in CI: there each of its steps fails at one of its moments, in turn, and half are repeated. */
   readonly inTurn?: boolean;
   /** It acts on more than was made for it, such as a host: no other may run beside it. */
   readonly alone?: boolean;
