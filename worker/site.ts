@@ -21,9 +21,9 @@ import { workerConnection } from '../temporal/worker-connection';
 
 /**
  * A workflow task that is not answered within its time (3 s) is given out again, perhaps to this very worker. One that
- * had a report of progress under way (a local activity, in operations from before `journal-activity`) then takes the new task for part of the old one: it goes on
- * in an order that no later replay can follow, and the operation never ends. Seen in one of ten operations that a
- * standstill of 3.5 s met (SDK 1.24).
+ * had a report of progress under way (a local activity, in operations from before `journal-activity`) then takes the
+ * new task for part of the old one: it goes on in an order that no later replay can follow, and the operation never
+ * ends. Seen in one of ten operations that a standstill of 3.5 s met (SDK 1.24).
  */
 const MOST_STANDSTILL_MILLIS = 1_500;
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CellResult } from './batch';
 import { type Cell, cellName } from './cells';
@@ -25,13 +25,15 @@ export class MatrixRecord {
       appendFileSync(file, `${JSON.stringify({ build })}\n`);
       return new MatrixRecord(file, new Map());
     }
-    const [head, ...lines] = readFileSync(file, 'utf8')
+    const text = readFileSync(file, 'utf8');
+    const [head, ...lines] = text
       .split('\n')
-      // The last one has no end when the run was killed as it wrote it.
       .slice(0, -1)
       .map((line) => JSON.parse(line));
     if (head?.build !== build)
       throw new Error(`${file} holds the cells of another build: name another file, or remove it.`);
+    // The last line has no end when the run was killed as it wrote it: what is added next must not follow that.
+    truncateSync(file, Buffer.byteLength(text.slice(0, text.lastIndexOf('\n') + 1)));
     return new MatrixRecord(file, new Map(lines.map((line: Line) => [line.cell, line])));
   }
 
