@@ -2,9 +2,10 @@ import { ApplicationFailure } from '@temporalio/common';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { type ErrorCode, SluiceError } from '../domain/errors';
 import { type HostId, makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
-import type { Blueprint, PlacementRequest } from '../domain/placement/model';
+import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
+import { trustingSuspects } from '../domain/placement/suspects';
 import type { Capacity } from '../domain/units';
 import { takeSnapshot } from '../store/snapshot';
 import type { SiteDeps } from './deps';
@@ -20,7 +21,7 @@ const blueprintIdOf = (operationId: OperationId, which: Which) =>
 /**
  * Plans once under an id that is derived from the operation and which of its plans this is: a repeat gets the
  * first answer.
- * @throws SluiceError `placement-infeasible`
+ * @throws SluiceError `placement-infeasible`, or `host-unreachable` while that depends on hosts that are suspect
  */
 export async function decide(
   { store, now, placementPolicy }: Pick<SiteDeps, 'store' | 'now' | 'placementPolicy'>,
@@ -30,18 +31,35 @@ export async function decide(
 ): Promise<Blueprint> {
   const blueprintId = blueprintIdOf(operationId, which);
   const kept = await store.blueprints.get(blueprintId);
+  if (kept) return believed(kept);
   const at = now();
-  const answer =
-    kept ??
-    plan(await takeSnapshot(store, at), request, placementPolicy, {
-      now: at,
-      seed: operationId,
-      blueprintId,
-      operationId,
-    });
+  const snapshot = await takeSnapshot(store, at);
+  const context = { now: at, seed: operationId, blueprintId, operationId };
+  const answer = plan(snapshot, request, placementPolicy, context);
   if (answer.kind === 'blueprint') return store.blueprints.put(answer);
+  awaitSuspects(snapshot, (s) => plan(s, request, placementPolicy, context).kind === 'blueprint');
   await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: at });
-  throw new SluiceError('placement-infeasible', refusalSummary(answer));
+  return believed(answer);
+}
+
+/**
+ * For a plan that found no room: an operation is not undone for what may be otherwise in a moment.
+ * @param fits would it find room on this?
+ * @throws SluiceError `host-unreachable`, to be tried again until each host that is suspect is up or lost
+ */
+export function awaitSuspects(snapshot: Snapshot, fits: (trusting: Snapshot) => boolean): void {
+  const trusting = trustingSuspects(snapshot);
+  if (!trusting || !fits(trusting)) return;
+  const suspects = snapshot.hosts.filter((h) => h.liveness === 'suspect').map((h) => h.id);
+  throw new SluiceError(
+    'host-unreachable',
+    `There is room only if ${suspects.join(', ')} can be counted on, and nothing was heard from there for a while.`,
+  );
+}
+
+function believed(plan: Blueprint | Infeasible): Blueprint {
+  if (plan.kind === 'blueprint') return plan;
+  throw new SluiceError('placement-infeasible', refusalSummary(plan));
 }
 
 /**

@@ -16,6 +16,7 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import { hostOf, takeSnapshot } from '../store/snapshot';
+import { awaitSuspects } from './decide';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
 
@@ -97,8 +98,10 @@ export function createMoveActivities(deps: SiteDeps) {
         context: { now, seed: operationId, blueprintId, operationId },
       };
       const decision = decideMoves(question, kept);
-      if (decision.kind === 'infeasible')
+      if (decision.kind === 'infeasible') {
+        awaitSuspects(question.snapshot, (s) => decideMoves({ ...question, snapshot: s }).kind === 'moves');
         await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });
+      }
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
       if (decision.blueprint) await store.blueprints.put(decision.blueprint);
       const moves: PlannedMove[] = [];

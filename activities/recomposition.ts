@@ -2,6 +2,7 @@ import { SluiceError } from '../domain/errors';
 import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import { type OnFailure, updatePolicyOf } from '../domain/manifest/policies';
+import type { Snapshot } from '../domain/placement/model';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { Deployment, LivingVee } from '../domain/service/deployment';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
@@ -11,7 +12,7 @@ import type { VeeRecord } from '../domain/vee/vee';
 import type { RecompositionRecord } from '../store/recompositions';
 import { hostOf, takeSnapshot } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
-import { decide, decideAndReserve } from './decide';
+import { awaitSuspects, decide, decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
 import type { PlannedMove } from './moves';
@@ -89,7 +90,12 @@ export function createRecompositionActivities(deps: SiteDeps) {
       ]);
       const { placementPolicy: policy } = deps;
       const question = { service, current, wanted, members, snapshot, policy };
-      const planned = decideRecomposition(question, { now, operationId });
+      const decideOn = (seen: Snapshot) =>
+        decideRecomposition({ ...question, snapshot: seen }, { now, operationId });
+      const isInfeasible = (d: ReturnType<typeof decideOn>) =>
+        d.kind === 'planned' && d.played.kind === 'infeasible';
+      const planned = decideOn(snapshot);
+      if (isInfeasible(planned)) awaitSuspects(snapshot, (s) => !isInfeasible(decideOn(s)));
       if (planned.kind !== 'planned') throw recompositionRefusal(planned);
       const { plan, played } = planned;
       if (played.kind === 'infeasible')

@@ -16,7 +16,7 @@ const request = {
 /** A store with one host, whose capacity others take as often as the test says. */
 function storeOf() {
   const blueprints = new Map<string, { kind: string }>();
-  const state = { lost: 0, room: 1_000 };
+  const state = { lost: 0, room: 1_000, liveness: 'up' };
   const store = {
     blueprints: {
       get: async (id: string) => blueprints.get(id),
@@ -28,7 +28,7 @@ function storeOf() {
     hosts: {
       offers: async () => [
         {
-          ...{ id: 'host-1', zone: 'z', labels: {}, liveness: 'up', cordoned: false },
+          ...{ id: 'host-1', zone: 'z', labels: {}, liveness: state.liveness, cordoned: false },
           fingerprint: {
             driver: 'simulator',
             capabilities: {},
@@ -68,6 +68,22 @@ describe('a place for one VEE', () => {
     // All that was planned before is stale; a fresh plan is made.
     expect((await decide()).hostId).toBe('host-1' as HostId);
     expect(blueprints.size).toBe(6);
+  });
+
+  it('is waited for while the only host with room is suspect, and refused once that is lost', async () => {
+    const { blueprints, state, decide } = storeOf();
+    state.liveness = 'suspect';
+    await expect(decide()).rejects.toMatchObject({ code: 'host-unreachable', retryable: true });
+    expect(blueprints.size).toBe(0);
+    state.liveness = 'lost';
+    await expect(decide()).rejects.toMatchObject({ code: 'placement-infeasible' });
+  });
+
+  it('is refused at once when a suspect host would have no room either', async () => {
+    const { state, decide } = storeOf();
+    state.liveness = 'suspect';
+    state.room = 10;
+    await expect(decide()).rejects.toMatchObject({ code: 'placement-infeasible' });
   });
 
   it('is found by whoever asks again once there is room', async () => {
