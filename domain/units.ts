@@ -12,6 +12,14 @@ export interface Capacity {
 export const DIMENSIONS = ['cpuMillis', 'memoryMiB', 'diskMiB', 'bandwidthKbps'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
+/** As people call them. */
+export const DIMENSION_NAMES: Readonly<Record<Dimension, string>> = {
+  cpuMillis: 'CPU',
+  memoryMiB: 'memory',
+  diskMiB: 'disk',
+  bandwidthKbps: 'bandwidth',
+};
+
 export const ZERO: Capacity = { cpuMillis: 0, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 };
 
 function combine(a: Capacity, b: Capacity, f: (x: number, y: number) => number): Capacity {

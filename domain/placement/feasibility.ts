@@ -13,7 +13,7 @@ export interface Unit {
   readonly need: Capacity;
 }
 
-export function unitsOf(request: PlacementRequest): Unit[] {
+export function unitsOf(request: Pick<PlacementRequest, 'vees' | 'constraints'>): Unit[] {
   const units: RequestedVee[][] = [];
   const tying = new Set(request.constraints.flatMap((c) => (c.kind === 'together' ? c.components : [])));
   for (const vee of request.vees) {

@@ -1,0 +1,174 @@
+import { groupBy } from '../group-by';
+import type { HostId, ServiceId, VeeId } from '../ids';
+import { conflict, hostRefusal } from '../placement/constraints';
+import { unitsOf } from '../placement/feasibility';
+import type { Constraint, SnapshotHost } from '../placement/model';
+import { type Capacity, DIMENSIONS, sum } from '../units';
+import type { BalancedVee, BalanceQuestion } from './model';
+
+/** What moves as one: a VEE, or those that affinity ties together. */
+export interface BalanceUnit {
+  readonly vees: readonly BalancedVee[];
+  readonly need: Capacity;
+  /** Why it stays; absent when it may move. */
+  readonly fixed?: string;
+}
+
+interface Place {
+  readonly host: SnapshotHost;
+  readonly used: number[];
+  readonly capacity: readonly number[];
+  readonly residents: Map<ServiceId, Set<BalancedVee>>;
+}
+
+/**
+ * Who is where on the hosts that take part (those up and open to newcomers), and what that is worth. Mutable, private to
+ * one run of the planner: moves are tried on it one after the other, as they will be carried out.
+ */
+export class Layout {
+  readonly units: readonly BalanceUnit[];
+  readonly hosts: readonly SnapshotHost[];
+  private readonly places: ReadonlyMap<HostId, Place>;
+  private readonly where = new Map<BalanceUnit, HostId>();
+  private readonly constraints: ReadonlyMap<ServiceId, readonly Constraint[]>;
+  /** Share of the site's capacity that is used in each dimension: moves don't change it. */
+  private readonly mean: readonly number[];
+
+  constructor({ hosts, vees, constraints }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints'>) {
+    this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
+    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host)]));
+    this.constraints = groupBy(constraints, (c) => c.serviceId);
+    for (const vee of vees) this.settle(vee, vee.hostId);
+    this.units = [...groupBy(vees, (v) => v.serviceId)].flatMap(([serviceId, all]) =>
+      tied(all, this.constraintsOf(serviceId)),
+    );
+    for (const unit of this.units) this.where.set(unit, unit.vees[0]?.hostId ?? ('' as HostId));
+    const places = [...this.places.values()];
+    this.mean = DIMENSIONS.map((_, d) => {
+      const total = places.reduce((n, p) => n + (p.capacity[d] ?? 0), 0);
+      return total === 0 ? 0 : places.reduce((n, p) => n + (p.used[d] ?? 0), 0) / total;
+    });
+  }
+
+  hostOf(unit: BalanceUnit): HostId {
+    return this.where.get(unit) ?? ('' as HostId);
+  }
+
+  /** The sum of the squares by which loads differ from the site's mean, over hosts and dimensions. */
+  unevenness(): number {
+    return [...this.places.values()].reduce((n, p) => n + this.unevennessOf(p), 0);
+  }
+
+  /** By how much `unevenness` falls when a unit goes from where it is to this host. Negative when it rises. */
+  gain(unit: BalanceUnit, to: HostId): number {
+    const [source, target] = [this.places.get(this.hostOf(unit)), this.places.get(to)];
+    if (!source || !target) return 0;
+    const now = this.unevennessOf(source) + this.unevennessOf(target);
+    return now - this.unevennessOf(source, unit.need, -1) - this.unevennessOf(target, unit.need, 1);
+  }
+
+  /** Can a unit go to this host now, with everybody where they are? The first reason against it. */
+  refusal(unit: BalanceUnit, to: HostId): string | undefined {
+    if (unit.fixed) return unit.fixed;
+    const [source, target] = [this.places.get(this.hostOf(unit)), this.places.get(to)];
+    if (!source || !target || source === target) return `${to} is not open to it`;
+    const { host } = target;
+    if (host.driver !== source.host.driver) return `${to} has another driver`;
+    const short = DIMENSIONS.find((d, i) => (target.used[i] ?? 0) + unit.need[d] > (target.capacity[i] ?? 0));
+    if (short) return `${to} has too little ${short}`;
+    for (const vee of unit.vees) {
+      if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
+      const there = target.residents.get(vee.serviceId);
+      for (const c of this.constraintsOf(vee.serviceId)) {
+        if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
+        for (const other of there ?? [])
+          if (conflict(c, vee, other)) return `${other.component}/${other.index} is on ${to}`;
+      }
+    }
+    return undefined;
+  }
+
+  move(unit: BalanceUnit, to: HostId): void {
+    const [source, target] = [this.places.get(this.hostOf(unit)), this.places.get(to)];
+    for (const [i, d] of DIMENSIONS.entries()) {
+      if (source) source.used[i] = (source.used[i] ?? 0) - unit.need[d];
+      if (target) target.used[i] = (target.used[i] ?? 0) + unit.need[d];
+    }
+    for (const vee of unit.vees) {
+      source?.residents.get(vee.serviceId)?.delete(vee);
+      this.settle(vee, to);
+    }
+    this.where.set(unit, to);
+  }
+
+  /** The load of a host in the dimension in which it is furthest above the mean. */
+  peak(hostId: HostId): { readonly dimension: number; readonly load: number } {
+    const place = this.places.get(hostId);
+    const loads = DIMENSIONS.map((_, d) => (place ? loadOf(place, d) : 0));
+    const dimension = loads.reduce(
+      (best, load, d) =>
+        load - (this.mean[d] ?? 0) > (loads[best] ?? 0) - (this.mean[best] ?? 0) ? d : best,
+      0,
+    );
+    return { dimension, load: loads[dimension] ?? 0 };
+  }
+
+  loadIn(hostId: HostId, dimension: number): number {
+    const place = this.places.get(hostId);
+    return place ? loadOf(place, dimension) : 0;
+  }
+
+  private constraintsOf(serviceId: ServiceId): readonly Constraint[] {
+    return this.constraints.get(serviceId) ?? [];
+  }
+
+  private settle(vee: BalancedVee, hostId: HostId): void {
+    const residents = this.places.get(hostId)?.residents;
+    const there = residents?.get(vee.serviceId);
+    if (there) there.add(vee);
+    else residents?.set(vee.serviceId, new Set([vee]));
+  }
+
+  private unevennessOf(place: Place, need?: Capacity, sign = 0): number {
+    let squares = 0;
+    for (const [i, d] of DIMENSIONS.entries()) {
+      const capacity = place.capacity[i] ?? 0;
+      if (capacity === 0) continue;
+      const load = ((place.used[i] ?? 0) + (need ? sign * need[d] : 0)) / capacity;
+      squares += (load - (this.mean[i] ?? 0)) ** 2;
+    }
+    return squares;
+  }
+}
+
+/**
+ * How unevenly hosts are loaded: the root mean square of what separates the load of each, in each dimension, from the
+ * site's. 0 is even; 0.1 is ten percent of a host up or down.
+ */
+export function imbalanceOf(layout: Layout): number {
+  const terms = layout.hosts.length * DIMENSIONS.length;
+  return terms === 0 ? 0 : Math.sqrt(Math.max(0, layout.unevenness()) / terms);
+}
+
+function placeOf(host: SnapshotHost): Place {
+  return {
+    host,
+    used: DIMENSIONS.map((d) => host.reserved[d]),
+    capacity: DIMENSIONS.map((d) => host.capacity[d]),
+    residents: new Map(),
+  };
+}
+
+const loadOf = ({ used, capacity }: Place, d: number): number =>
+  (capacity[d] ?? 0) === 0 ? 0 : (used[d] ?? 0) / (capacity[d] ?? 1);
+
+function tied(vees: readonly BalancedVee[], constraints: readonly Constraint[]): BalanceUnit[] {
+  const byId = new Map<VeeId, BalancedVee>(vees.map((v) => [v.id, v]));
+  return unitsOf({ vees, constraints }).map((unit) => {
+    const members = unit.vees.flatMap(({ id }) => byId.get(id) ?? []);
+    const still = members.find((v) => v.fixed);
+    const apart = members.some((v) => v.hostId !== members[0]?.hostId);
+    const fixed = apart ? 'what must be together with it is on another host' : still?.fixed;
+    return { vees: members, need: sum(members.map((v) => v.need)), ...(fixed ? { fixed } : {}) };
+  });
+}

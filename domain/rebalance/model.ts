@@ -1,0 +1,62 @@
+import type { HostId, ServiceId, VeeId } from '../ids';
+import type { MigrationBudget } from '../migration/estimate';
+import type { Constraint, RequestedVee, SnapshotHost } from '../placement/model';
+
+/** A VEE that holds a place, as a rebalance sees it. */
+export interface BalancedVee extends RequestedVee {
+  readonly serviceName: string;
+  readonly hostId: HostId;
+  readonly stopGraceMillis: number;
+  /** Why it stays where it is for now; absent when it may move. */
+  readonly fixed?: string;
+}
+
+/** Everything that a rebalance decides by: the site at one moment. */
+export interface BalanceQuestion {
+  readonly at: number;
+  readonly hosts: readonly SnapshotHost[];
+  readonly vees: readonly BalancedVee[];
+  readonly constraints: readonly Constraint[];
+  readonly budget: MigrationBudget;
+  /** No more VEEs than so many are moved by one plan. */
+  readonly mostMoves: number;
+}
+
+/** VEEs of one service that go from one host to another: one, or several that affinity ties together. */
+export interface BalanceMove {
+  readonly serviceId: ServiceId;
+  readonly veeIds: readonly VeeId[];
+  /** As people call them, such as `shop/app/3`. */
+  readonly label: string;
+  readonly fromHostId: HostId;
+  readonly toHostId: HostId;
+  readonly because: string;
+}
+
+export interface BalancePlan {
+  /** How uneven the hosts are loaded, before and after: see `imbalanceOf`. */
+  readonly before: number;
+  readonly after: number;
+  readonly moves: readonly BalanceMove[];
+  /** Indices of `moves`: those of a wave side by side, a later wave after it. */
+  readonly waves: readonly (readonly number[])[];
+  readonly estimatedMillis: number;
+  /** How many VEEs stand still while they are sent. */
+  readonly interrupted: number;
+  /** Why nothing is to be moved, when it is so. */
+  readonly because?: string;
+}
+
+/** What one run moves unless it is told otherwise: a site is evened out in several small steps rather than turned over. */
+export const USUAL_MOVES = 20;
+/** More would outgrow what a workflow may carry. */
+export const MOST_BALANCE_MOVES = 100;
+
+/** A VEE that has moved, whoever wanted it, is left alone for so long: it would else be sent to and fro. */
+export const COOL_DOWN_MILLIS = 3_600_000;
+
+/**
+ * What a plan must gain in `unevenness`, or nothing is moved at all: as much as when one VEE of a tenth of a host, in one
+ * dimension, leaves a host that is loaded by a fifth more than the one it goes to.
+ */
+export const LEAST_GAIN = 0.02;

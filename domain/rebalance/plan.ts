@@ -1,0 +1,220 @@
+import type { HostId } from '../ids';
+import { estimateMigration, usualMode } from '../migration/estimate';
+import { type Move, scheduleMoves } from '../migration/waves';
+import { DIMENSION_NAMES, DIMENSIONS } from '../units';
+import { type BalanceUnit, imbalanceOf, Layout } from './layout';
+import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
+
+/** What a move has to be worth, in terms of `unevenness`: for itself, and for each minute that it takes or stands still. */
+const PRICE = { move: 0.005, minute: 0.001, stillMinute: 0.01 } as const;
+
+interface Candidate {
+  readonly to: HostId;
+  readonly worth: number;
+}
+
+interface Step {
+  readonly unit: BalanceUnit;
+  readonly from: HostId;
+  readonly to: HostId;
+  readonly because: string;
+}
+
+/**
+ * Which VEEs to send where so that hosts are loaded more evenly (RESERVOIR's load balancing policy, seed 002 §2.2.6): each
+ * time the move that is worth the most beyond its price, tried on the layout that those before it leave. So their order is
+ * one in which no step breaks a capacity or a constraint. Nothing at all when the whole would gain too little.
+ */
+export function planRebalance(question: BalanceQuestion): BalancePlan {
+  const layout = new Layout(question);
+  const before = imbalanceOf(layout);
+  const uneven = layout.unevenness();
+  const steps = search(layout, question);
+  const after = imbalanceOf(layout);
+  if (uneven - layout.unevenness() < LEAST_GAIN)
+    return {
+      ...{ before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
+      because: whyNothing(layout, before, after),
+    };
+  const migrations = steps.flatMap((step, i) =>
+    migrationsOf(step, question).map((move) => ({ step: i, move })),
+  );
+  const { waves, estimatedMillis } = inWaves(steps, question);
+  return {
+    before,
+    after,
+    moves: steps.map(told),
+    waves,
+    estimatedMillis,
+    interrupted: migrations.filter((m) => m.move.mode !== 'pre-copy').length,
+  };
+}
+
+/**
+ * Of moves that were planned a while ago, and none of which has begun: which may still be made, in this order, and better
+ * the site as it is now.
+ */
+export function confirmMoves(
+  question: Omit<BalanceQuestion, 'mostMoves'>,
+  moves: readonly BalanceMove[],
+): ({ readonly go: true } | { readonly go: false; readonly because: string })[] {
+  const layout = new Layout(question);
+  const byVee = new Map(layout.units.flatMap((unit) => unit.vees.map((v) => [v.id, unit] as const)));
+  return moves.map((move) => {
+    const unit = byVee.get(move.veeIds[0] ?? ('' as never));
+    const because = unit ? unfit(layout, unit, move) : 'it is gone';
+    if (!unit || because) return { go: false, because: because ?? 'it is gone' };
+    layout.move(unit, move.toHostId);
+    return { go: true };
+  });
+}
+
+function unfit(layout: Layout, unit: BalanceUnit, move: BalanceMove): string | undefined {
+  if (unit.vees.length !== move.veeIds.length || !unit.vees.every((v) => move.veeIds.includes(v.id)))
+    return 'it is tied to others than it was';
+  if (layout.hostOf(unit) !== move.fromHostId) return `it is on ${layout.hostOf(unit)} now`;
+  const refusal = layout.refusal(unit, move.toHostId);
+  if (refusal) return refusal;
+  return layout.gain(unit, move.toHostId) > 0 ? undefined : 'it would better nothing any more';
+}
+
+function search(layout: Layout, question: BalanceQuestion): Step[] {
+  const movable = layout.units.filter((u) => !u.fixed && layout.hosts.some((h) => h.id === layout.hostOf(u)));
+  const drivers = new Map(question.hosts.map((h) => [h.id, h.capabilities.migration]));
+  const prices = new Map(movable.map((u) => [u, priceOf(u, drivers.get(layout.hostOf(u)), question)]));
+  const best = new Map<BalanceUnit, Candidate | undefined>();
+  const consider = (unit: BalanceUnit, to: readonly HostId[], known?: Candidate) => {
+    let found = known;
+    for (const hostId of to) {
+      const worth = layout.gain(unit, hostId) - (prices.get(unit) ?? 0);
+      if (worth <= (found?.worth ?? 0) || hostId === layout.hostOf(unit)) continue;
+      if (layout.refusal(unit, hostId) === undefined) found = { to: hostId, worth };
+    }
+    best.set(unit, found);
+  };
+  const all = layout.hosts.map((h) => h.id);
+  for (const unit of movable) consider(unit, all);
+
+  const steps: Step[] = [];
+  for (let left = question.mostMoves; ; ) {
+    const chosen = worthiest(best, left);
+    if (!chosen) return steps;
+    const [unit, { to }] = chosen;
+    const from = layout.hostOf(unit);
+    const because = reason(layout, from, to);
+    layout.move(unit, to);
+    steps.push({ unit, from, to, because });
+    left -= unit.vees.length;
+    // It has moved: once is enough.
+    best.delete(unit);
+    for (const [other, known] of best)
+      if (known?.to === to || [from, to].includes(layout.hostOf(other))) consider(other, all);
+      // Elsewhere only the host that it left has become better.
+      else consider(other, [from], known?.to === from ? undefined : known);
+  }
+}
+
+function worthiest(
+  best: ReadonlyMap<BalanceUnit, Candidate | undefined>,
+  most: number,
+): [BalanceUnit, Candidate] | undefined {
+  let chosen: [BalanceUnit, Candidate] | undefined;
+  for (const [unit, candidate] of best)
+    if (candidate && unit.vees.length <= most && candidate.worth > (chosen?.[1].worth ?? 0))
+      chosen = [unit, candidate];
+  return chosen;
+}
+
+function priceOf(
+  { vees }: BalanceUnit,
+  migration: 'live' | 'cold' | 'none' = 'cold',
+  { budget }: BalanceQuestion,
+): number {
+  return vees.reduce((price, { need, stopGraceMillis }) => {
+    const mode = usualMode(migration);
+    const { totalMillis, stillMillis } = estimateMigration(need, mode, budget.streamKbps, stopGraceMillis);
+    return price + PRICE.move + (totalMillis * PRICE.minute + stillMillis * PRICE.stillMinute) / 60_000;
+  }, 0);
+}
+
+/** A step waits for those before it that free what it needs; beyond that as many side by side as the links carry. */
+function inWaves(steps: readonly Step[], question: BalanceQuestion) {
+  const { budget } = question;
+  const waves: number[][] = [];
+  let estimatedMillis = 0;
+  for (const group of independent(steps)) {
+    const moves = group.flatMap((i) => {
+      const step = steps[i];
+      return step ? migrationsOf(step, question).map((move) => ({ i, move })) : [];
+    });
+    const schedule = scheduleMoves(
+      moves.map((m) => m.move),
+      budget,
+    );
+    estimatedMillis += schedule.totalMillis;
+    const begun = new Set<number>();
+    for (const wave of schedule.waves) {
+      // What is tied together goes as one, when the first of it goes.
+      const own = [...new Set(wave.flatMap((m) => moves[m]?.i ?? []))].filter((i) => !begun.has(i));
+      for (const i of own) begun.add(i);
+      if (own.length > 0) waves.push(own);
+    }
+  }
+  return { waves, estimatedMillis };
+}
+
+/** Steps in groups: none needs another of its group, all may need those of groups before. */
+function independent(steps: readonly Step[]): number[][] {
+  const group: number[] = [];
+  for (const [i, { to }] of steps.entries())
+    group[i] = steps
+      .slice(0, i)
+      .reduce((at, earlier, j) => (earlier.from === to ? Math.max(at, (group[j] ?? 0) + 1) : at), 0);
+  const groups: number[][] = [];
+  for (const [i, at] of group.entries()) {
+    while (groups.length <= at) groups.push([]);
+    groups[at]?.push(i);
+  }
+  return groups;
+}
+
+function migrationsOf({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts'>): Move[] {
+  const migration = hosts.find((h) => h.id === from)?.capabilities.migration ?? 'cold';
+  return unit.vees.map(({ id, need, stopGraceMillis }) => ({
+    veeId: id,
+    from,
+    to,
+    capacity: need,
+    stopGraceMillis,
+    mode: usualMode(migration),
+  }));
+}
+
+function told({ unit, from, to, because }: Step): BalanceMove {
+  const [first] = unit.vees;
+  return {
+    serviceId: first?.serviceId ?? ('' as never),
+    veeIds: unit.vees.map((v) => v.id),
+    label: unit.vees.map((v) => `${v.serviceName}/${v.component}/${v.index}`).join(' + '),
+    fromHostId: from,
+    toHostId: to,
+    because,
+  };
+}
+
+const percent = (share: number) => `${Math.round(share * 100)} %`;
+
+function reason(layout: Layout, from: HostId, to: HostId): string {
+  const { dimension, load } = layout.peak(from);
+  const what = DIMENSION_NAMES[DIMENSIONS[dimension] ?? 'cpuMillis'];
+  return `${from} has ${percent(load)} of its ${what} in use, ${to} ${percent(layout.loadIn(to, dimension))}`;
+}
+
+function whyNothing(layout: Layout, before: number, after: number): string {
+  if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
+  if (!layout.units.some((u) => !u.fixed)) return 'No VEE may be moved now.';
+  const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;
+  return after < before
+    ? `${loads}, and what may move now would bring that to ${(after * 100).toFixed(1)} %: too little to move anything for.`
+    : `${loads}, and no move that is allowed now would better that by what it costs.`;
+}
