@@ -5,6 +5,7 @@ import { createMendingActivities } from './mending';
 import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
 import { createPlanningActivities } from './planning';
+import { createRebalanceActivities } from './rebalance';
 import { createRecompositionActivities } from './recomposition';
 import { createReconcileActivities } from './reconcile';
 import { createReservationActivities } from './reservations';
@@ -25,6 +26,7 @@ export function createSiteActivities(deps: SiteDeps) {
     ...createBatchActivities(deps),
     ...createPlanningActivities(deps),
     ...createReconcileActivities(deps),
+    ...createRebalanceActivities(deps),
     ...createRecompositionActivities(deps),
     ...createReservationActivities(deps),
     ...createRestorationActivities(deps),

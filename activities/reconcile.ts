@@ -1,19 +1,14 @@
 import { Context } from '@temporalio/activity';
-import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
-import { type HostId, makeOperationId, type OperationId, type VeeId } from '../domain/ids';
-import {
-  hasEnded,
-  type OperationKind,
-  type OperationParams,
-  pendingOperation,
-} from '../domain/operation/operation';
+import type { HostId, OperationId, VeeId } from '../domain/ids';
+import { hasEnded, type OperationKind, type OperationParams } from '../domain/operation/operation';
 import { findDrift, isActed, type Narrowing } from '../domain/reconcile/drift';
 import { describeLeftovers, findLeftovers, givesBack } from '../domain/reconcile/leftovers';
 import type { DriftFinding, DriftState } from '../domain/reconcile/model';
 import { type DriftTask, tasksOf, told } from '../domain/reconcile/tasks';
 import { occupiesHost } from '../domain/vee/state-machine';
 import { readDriftState } from '../store/drift-state';
+import { askBySite } from './ask-by-site';
 import type { SiteDeps } from './deps';
 import { cancelWherePossible, createOperationActivities, type OperationEnd } from './operations';
 
@@ -207,32 +202,13 @@ export function createReconcileActivities(deps: SiteDeps) {
       await giveBackLeftovers(state);
       const found = findings.length;
       if (!findings.some(isActed)) return { found };
-      const id = makeOperationId(derivedEntropy('reconcile', key));
-      const others = (await store.operations.underWay()).filter(
-        (o) => o.kind.startsWith('site.') && o.id !== id,
+      const operationId = await askBySite(
+        deps,
+        'site.reconcile',
+        key,
+        (o) => o.kind.startsWith('site.') && o.kind !== 'site.rebalance',
       );
-      if (others.length > 0) return { found };
-      const record = await store.operations.create(
-        pendingOperation({
-          id,
-          kind: 'site.reconcile',
-          siteId: deps.siteId,
-          params: {},
-          requestedBy: 'site',
-          requestId: key,
-          createdAt: deps.now(),
-        }),
-      );
-      if (record.state !== 'pending') return { found, operationId: id };
-      try {
-        await deps.submit(record);
-      } catch (error) {
-        if (!(error instanceof SluiceError) || error.retryable) throw error;
-        // Somebody was quicker with another operation on the site: the next look comes soon.
-        await store.operations.forget(id);
-        return { found };
-      }
-      return { found, operationId: id };
+      return { found, ...(operationId ? { operationId } : {}) };
     },
   };
 }

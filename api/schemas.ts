@@ -253,7 +253,13 @@ export const planSchema = z
       .optional()
       .describe('What carrying it out takes; absent when it is not feasible'),
     estimatedMillis: z.int().optional().describe('How long migrations take at most'),
-    why: z.string().optional().describe('Why it is not feasible'),
+    imbalance: z
+      .object({ before: z.number(), after: z.number() })
+      .optional()
+      .describe(
+        'Of a rebalance: the root mean square of how far loads are from the site’s, as a share of a host',
+      ),
+    why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     blueprint: z.unknown().optional(),
     actions: z
       .array(

@@ -34,7 +34,8 @@ export async function conclude(
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
           ...(answer.estimatedMillis ? [`  takes at most ${answer.estimatedMillis} ms`] : []),
-          ...(answer.why ? [`  infeasible: ${answer.why}`] : []),
+          ...(answer.imbalance ? [`  ${describeImbalance(answer.imbalance)}`] : []),
+          ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
     if (!answer.feasible) throw new CliError('Nothing fits.', EXIT.infeasible);
@@ -112,7 +113,12 @@ interface Plan {
   readonly why?: string;
   readonly estimatedMillis?: number;
   readonly cost?: PlanCost;
+  readonly imbalance?: { readonly before: number; readonly after: number };
 }
+
+/** How far loads are from even, in hundredths of a host. */
+const describeImbalance = ({ before, after }: { before: number; after: number }): string =>
+  `loads differ by ${(before * 100).toFixed(1)} % of a host${after === before ? '' : `, and by ${(after * 100).toFixed(1)} % afterwards`}`;
 
 /** What it takes, in a line. */
 function describeCost({ vees, interrupted, capacity }: PlanCost): string {

@@ -4,6 +4,7 @@ import { registerApplyCommands } from './commands/apply';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerReadCommands } from './commands/reads';
+import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
 import { registerServiceCommands } from './commands/services';
 import { registerSystemCommands } from './commands/system';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   registerServiceCommands(program);
   registerMaintenanceCommands(program);
   registerReconcileCommand(program);
+  registerRebalanceCommand(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);

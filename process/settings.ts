@@ -12,6 +12,14 @@ const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_0
 
 const kbps = (fallback: number) => z.coerce.number().int().min(1).max(400_000_000).default(fallback);
 
+const periodMillis = (fallback: number) =>
+  z.coerce
+    .number()
+    .int()
+    .max(86_400_000)
+    .refine((n) => n === 0 || n >= 1_000, 'give 0 for never, or 1000 and more')
+    .default(fallback);
+
 /** What every process of a site reads from its environment. Temporal's own variables: see `temporal/connection.ts`. */
 const siteSchema = z.object({
   SLUICE_SITE: z.string().regex(NAME_PATTERN).default('home'),
@@ -24,12 +32,8 @@ const siteSchema = z.object({
   SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
   SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
-  SLUICE_RECONCILE_MILLIS: z.coerce
-    .number()
-    .int()
-    .max(86_400_000)
-    .refine((n) => n === 0 || n >= 1_000, 'give 0 for never, or 1000 and more')
-    .default(60_000),
+  SLUICE_RECONCILE_MILLIS: periodMillis(60_000),
+  SLUICE_REBALANCE_MILLIS: periodMillis(0),
   SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
     .number()
     .int()
@@ -65,6 +69,8 @@ export interface SiteSettings {
   readonly timing: OperationTiming;
   /** How often drift is looked for; 0 for never. */
   readonly reconcileMillis: number;
+  /** How often an uneven load is looked for; 0 for never. */
+  readonly rebalanceMillis: number;
   readonly drift: DriftPolicy;
   readonly batchSize: number;
   /** After so many operations an entity continues as new. */
@@ -92,6 +98,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
         ? undefined
         : { command: env.SLUICE_FENCE_COMMAND, timeoutMillis: env.SLUICE_FENCE_TIMEOUT_MILLIS },
     reconcileMillis: env.SLUICE_RECONCILE_MILLIS,
+    rebalanceMillis: env.SLUICE_REBALANCE_MILLIS,
     drift: { ...DEFAULT_DRIFT_POLICY, graceMillis: env.SLUICE_ORPHAN_GRACE_MILLIS },
     timing: {
       attemptMillis: env.SLUICE_ATTEMPT_MILLIS,

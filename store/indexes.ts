@@ -16,6 +16,8 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['usage', { tenantId: 1, serviceId: 1, veeId: 1, seq: 1 }],
   ['usage', { veeId: 1, seq: 1 }],
   ['usage', { operationId: 1 }],
+  // What has moved since: what a rebalance leaves alone.
+  ['usage', { kind: 1, at: 1 }],
   ['operations', { createdAt: -1, _id: -1 }],
   ['operations', { tenantId: 1, createdAt: -1, _id: -1 }],
   ['operations', { serviceId: 1, createdAt: -1 }],

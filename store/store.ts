@@ -5,6 +5,7 @@ import { driftRepository } from './drift';
 import { type HostRepository, hostRepository } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
+import { rebalanceRepository } from './rebalances';
 import { recompositionRepository } from './recompositions';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
@@ -25,6 +26,7 @@ export function createStore({ client, db }: StoreConnection) {
     site: siteRepository(db),
     blueprints: blueprintRepository(db),
     recompositions: recompositionRepository(db),
+    rebalances: rebalanceRepository(db),
     worklists: worklistRepository(db),
     events: eventRepository(db),
     drift: driftRepository(db),

@@ -182,6 +182,11 @@ export function veeRepository(client: MongoClient, db: Db) {
       return (await vees.find({ _id: { $in: ids as string[] } }).toArray()).map(plain);
     },
 
+    /** Those that went to another host since then, whoever wanted it. */
+    async movedSince(at: number): Promise<VeeId[]> {
+      return (await ledger.distinct('veeId', { kind: 'moved', at: { $gte: at } })) as VeeId[];
+    },
+
     async ledgerEvents(
       filter: VeeFilter & { veeId?: VeeId | undefined; before?: number },
     ): Promise<LedgerEvent[]> {

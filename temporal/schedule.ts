@@ -6,28 +6,34 @@ import {
 } from '@temporalio/client';
 import { type SiteId, siteTaskQueue } from '../domain/ids';
 
-export const reconcileScheduleId = (siteId: SiteId) => `site/${siteId}/reconcile`;
+/** Something that a site looks for by itself, time and again. */
+export interface Routine {
+  readonly name: 'reconcile' | 'rebalance';
+  readonly workflowType: 'lookForDrift' | 'lookForImbalance';
+  /** Names its workflow, and what it does, in Temporal's UI. */
+  readonly looksFor: string;
+  /** 0 for never. */
+  readonly everyMillis: number;
+}
+
+export const scheduleId = (siteId: SiteId, { name }: Pick<Routine, 'name'>) => `site/${siteId}/${name}`;
 
 /**
- * Sees to it that the site looks for drift as often as it is set to, or not at all with 0. Every site worker does so when
- * it starts: the last one that was told otherwise decides. Whether it is paused is the operator's, and stays.
+ * Sees to it that the site looks as often as it is set to, or not at all with 0. Every site worker does so when it starts:
+ * the last one that was told otherwise decides. Whether it is paused is the operator's, and stays.
  */
-export async function ensureReconcileSchedule(
-  client: Client,
-  siteId: SiteId,
-  everyMillis: number,
-): Promise<void> {
-  const scheduleId = reconcileScheduleId(siteId);
-  const handle = client.schedule.getHandle(scheduleId);
-  if (everyMillis === 0) {
+export async function ensureSchedule(client: Client, siteId: SiteId, routine: Routine): Promise<void> {
+  const id = scheduleId(siteId, routine);
+  const handle = client.schedule.getHandle(id);
+  if (routine.everyMillis === 0) {
     await handle.delete().catch((error) => {
       if (!(error instanceof ScheduleNotFoundError)) throw error;
     });
     return;
   }
-  const options = optionsFor(siteId, everyMillis);
+  const options = optionsFor(siteId, routine);
   try {
-    await client.schedule.create({ scheduleId, ...options });
+    await client.schedule.create({ scheduleId: id, ...options });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await handle.update(({ state }) => ({ ...options, state }));
@@ -37,7 +43,7 @@ export async function ensureReconcileSchedule(
 /** One look at a time; those that were missed while Temporal or every worker was away are not made up for. */
 function optionsFor(
   siteId: SiteId,
-  everyMillis: number,
+  { workflowType, looksFor, everyMillis }: Routine,
 ): Pick<ScheduleOptions, 'spec' | 'action' | 'policies'> & {
   action: Extract<ScheduleOptions['action'], { type: 'startWorkflow' }>;
 } {
@@ -45,12 +51,12 @@ function optionsFor(
     spec: { intervals: [{ every: everyMillis }] },
     action: {
       type: 'startWorkflow',
-      workflowType: 'lookForDrift',
-      workflowId: `site/${siteId}/look-for-drift`,
+      workflowType,
+      workflowId: `site/${siteId}/look-for-${looksFor}`,
       taskQueue: siteTaskQueue(siteId),
       args: [],
       workflowTaskTimeout: '3s',
-      staticSummary: `look for drift in site ${siteId}`,
+      staticSummary: `look for ${looksFor} in site ${siteId}`,
     },
     policies: { overlap: 'SKIP', catchupWindow: '10s' },
   };

@@ -14,7 +14,7 @@ import { connectStore, type StoreConnection } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
-import { ensureReconcileSchedule } from '../temporal/schedule';
+import { ensureSchedule } from '../temporal/schedule';
 import { ensureSearchAttributes } from '../temporal/setup';
 import { Operations } from '../temporal/submit';
 import { workerConnection } from '../temporal/worker-connection';
@@ -96,7 +96,18 @@ async function main(log: Logger): Promise<void> {
     workflowTaskTimeout: '3s',
     staticSummary: `watch of site ${siteId}`,
   });
-  await ensureReconcileSchedule(client, siteId, settings.reconcileMillis);
+  await ensureSchedule(client, siteId, {
+    name: 'reconcile',
+    workflowType: 'lookForDrift',
+    looksFor: 'drift',
+    everyMillis: settings.reconcileMillis,
+  });
+  await ensureSchedule(client, siteId, {
+    name: 'rebalance',
+    workflowType: 'lookForImbalance',
+    looksFor: 'imbalance',
+    everyMillis: settings.rebalanceMillis,
+  });
 
   const workers = [worker, waiter];
   const running = Promise.all(workers.map((w) => w.run()));

@@ -1,13 +1,28 @@
+import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { inClassOrder } from '../../domain/maintenance/site-order';
 import { costOfChanging } from '../../domain/operation/plan-cost';
+import { MOST_BALANCE_MOVES, USUAL_MOVES } from '../../domain/rebalance/model';
+import { planRebalance } from '../../domain/rebalance/plan';
 import type { ServiceRecord } from '../../domain/service/service';
+import { readBalanceQuestion } from '../../store/balance-question';
 import { singlyChanged } from '../../store/stilled';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
 import { requestOperation } from '../request-operation';
-import { dryRunQuery, type Route, route } from '../route';
+import { dryRunQuery, json, type Route, route } from '../route';
 import { started } from '../schemas';
+
+const rebalanceSchema = z
+  .strictObject({
+    mostMoves: z
+      .int()
+      .min(1)
+      .max(MOST_BALANCE_MOVES)
+      .default(USUAL_MOVES)
+      .describe('How many VEEs it may move'),
+  })
+  .prefault({});
 
 /** What is done to the site as a whole. */
 export function siteRoutes(deps: ApiDeps): Route[] {
@@ -90,6 +105,40 @@ export function siteRoutes(deps: ApiDeps): Route[] {
           );
         }
         return requestOperation(deps, context, { kind: 'site.power-up' });
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/site/rebalance',
+      tag: 'site',
+      summary: 'Move VEEs so that hosts are loaded more evenly, where that is worth it',
+      roles: ['operator'],
+      query: dryRunQuery,
+      body: json(rebalanceSchema),
+      responses: started,
+      write: true,
+      dryRun: true,
+      handler: async (context) => {
+        const { mostMoves } = context.body;
+        if (context.dryRun) {
+          const { placementPolicy: policy, migrationBudget: budget } = deps;
+          const question = await readBalanceQuestion(store, Date.now(), { policy, budget, mostMoves });
+          const { before, after, moves, waves, estimatedMillis, interrupted, because } =
+            planRebalance(question);
+          const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
+          return planOf(
+            'site.rebalance',
+            waves.flatMap((wave, n) =>
+              wave.flatMap((i) => {
+                const m = moves[i];
+                return m ? [`${n + 1}. move ${m.label} to ${m.toHostId}: ${m.because}`] : [];
+              }),
+            ),
+            costOfChanging(vees, interrupted),
+            { imbalance: { before, after }, estimatedMillis, ...(because ? { why: because } : {}) },
+          );
+        }
+        return requestOperation(deps, context, { kind: 'site.rebalance', params: { mostMoves } });
       },
     }),
   ];

@@ -22,7 +22,8 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
   { number: 7, title: 'Affinity, anti-affinity and assignment hold', check: constraintsHold },
   {
     number: 8,
-    title: 'No VEE is moved to and fro by the site itself, nor to where a constraint forbids',
+    title:
+      'No VEE is moved to and fro by the site itself, nor to where a constraint forbids; a rebalance betters it',
     check: movesStand,
   },
   {

@@ -2,6 +2,7 @@ import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
 import type { Constraint, SnapshotHost } from '../placement/model';
+import type { RebalanceRecord } from '../rebalance/model';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
 
@@ -15,6 +16,8 @@ export interface SystemState {
   readonly operations: readonly OperationRecord[];
   readonly ledger: readonly LedgerEvent[];
   readonly constraints: readonly Constraint[];
+  /** What operations decided to even the site out by. */
+  readonly rebalances: readonly RebalanceRecord[];
   /** Ids of operations whose workflow is open in Temporal; undefined when Temporal could not be asked. */
   readonly openOperations: ReadonlySet<string> | undefined;
   /** Does the workflow that watches the site run? Undefined when Temporal could not be asked. */

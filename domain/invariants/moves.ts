@@ -18,11 +18,9 @@ interface Move {
   readonly root: OperationRecord;
 }
 
-/**
- * What the site moves by itself stays where it was put, and where it may be. That each move also makes a placement better
- * can't be told here: no operation claims so yet.
- */
-export function movesStand({ ledger, operations, vees, constraints, snapshotHosts }: SystemState) {
+/** What the site moves by itself stays where it was put, and where it may be; a rebalance betters the site by few moves. */
+export function movesStand(state: SystemState) {
+  const { ledger, operations, vees, constraints, snapshotHosts } = state;
   const byId = new Map(operations.map((o) => [o.id as string, o]));
   const moves = [...groupBy(ledger, (e) => e.veeId).values()].map((events) => ownMoves(events, byId));
   const hosts = new Map<HostId, SnapshotHost>(snapshotHosts.map((h) => [h.id, h]));
@@ -41,7 +39,24 @@ export function movesStand({ ledger, operations, vees, constraints, snapshotHost
       ),
     ];
   });
-  return { checked: moves.flat().length, violations };
+  const beyond = beyondPlans(state, moves.flat());
+  return { checked: moves.flat().length, violations: [...violations, ...beyond] };
+}
+
+/** Rebalances that decided to make something worse, or moved what they had not decided to. */
+function beyondPlans({ rebalances }: SystemState, moves: readonly Move[]): string[] {
+  const byId = new Map(rebalances.map((r) => [r.id, r]));
+  const worse = rebalances.flatMap(({ id, before, after, moves: planned }) =>
+    planned.length > 0 && after >= before ? [`${id} was to bring an imbalance of ${before} to ${after}`] : [],
+  );
+  const unplanned = moves.flatMap(({ event: { veeId, hostId }, from, operation, root }) => {
+    if (root.kind !== 'site.rebalance' || operation.state === 'undone') return [];
+    const planned = byId
+      .get(root.id)
+      ?.moves.some((m) => m.veeIds.includes(veeId) && m.fromHostId === from && m.toHostId === hostId);
+    return planned ? [] : [`${root.id} moved ${veeId} from ${from} to ${hostId}, and had not decided to`];
+  });
+  return [...worse, ...unplanned];
 }
 
 /** Moves of one VEE that were asked for by an operation, not by a person for this very VEE or service. */

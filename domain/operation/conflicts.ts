@@ -16,7 +16,7 @@ type Asked = Pick<OperationInput, 'operationId' | 'kind' | 'veeId' | 'parentId' 
 
 /** @param held runs already, or was queued earlier */
 export function verdict(asked: Asked, held: Asked): Verdict {
-  if (asked.kind.startsWith('site.')) return betweenSiteOperations(held.kind);
+  if (asked.kind.startsWith('site.')) return betweenSiteOperations(asked.kind, held.kind);
   if (asked.kind.startsWith('host.')) return betweenHostOperations(asked.kind, held.kind);
   if (held.kind === 'service.decommission') return 'refuse';
   if (!excludes(asked, held)) return 'together';
@@ -44,9 +44,16 @@ function excludes(a: Asked, b: Asked): boolean {
   return placing(a) || placing(b) || a.veeId === b.veeId;
 }
 
-/** A reconciliation ends soon by itself, and nobody can be expected to know that the site is at one. */
-function betweenSiteOperations(held: OperationKind): Verdict {
-  return held === 'site.reconcile' ? 'queue' : 'refuse';
+const OF_ITSELF: readonly OperationKind[] = ['site.reconcile', 'site.rebalance'];
+
+/**
+ * A reconciliation or a rebalance ends soon by itself, and nobody can be expected to know that the site is at one. Those
+ * two run beside each other: each asks for operations on services, and those respect one another.
+ */
+function betweenSiteOperations(asked: OperationKind, held: OperationKind): Verdict {
+  if (!OF_ITSELF.includes(held)) return 'refuse';
+  if (asked !== held && OF_ITSELF.includes(asked)) return 'together';
+  return asked === 'site.rebalance' ? 'refuse' : 'queue';
 }
 
 /**

@@ -23,7 +23,12 @@ export const VEE_OPERATION_KINDS = [
   'vee.adopt',
 ] as const;
 export const HOST_OPERATION_KINDS = ['host.drain', 'host.restore', 'host.recover'] as const;
-export const SITE_OPERATION_KINDS = ['site.shutdown', 'site.power-up', 'site.reconcile'] as const;
+export const SITE_OPERATION_KINDS = [
+  'site.shutdown',
+  'site.power-up',
+  'site.reconcile',
+  'site.rebalance',
+] as const;
 export const OPERATION_KINDS = [
   ...SERVICE_OPERATION_KINDS,
   ...VEE_OPERATION_KINDS,
@@ -149,6 +154,8 @@ export interface OperationParams {
   readonly confirmed?: boolean;
   /** What a drain does with VEEs that can't move: wait for the operator's word, restart them elsewhere, or leave them. */
   readonly immovable?: 'ask' | 'restart' | 'ignore';
+  /** Of a rebalance: how many VEEs it may move. */
+  readonly mostMoves?: number;
   /** What a reconciliation is limited to; all kinds on all hosts when left out. */
   readonly drift?: {
     readonly kinds?: readonly string[];

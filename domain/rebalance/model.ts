@@ -1,6 +1,6 @@
-import type { HostId, ServiceId, VeeId } from '../ids';
+import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
 import type { MigrationBudget } from '../migration/estimate';
-import type { Constraint, RequestedVee, SnapshotHost } from '../placement/model';
+import type { Constraint, Policy, RequestedVee, SnapshotHost } from '../placement/model';
 
 /** A VEE that holds a place, as a rebalance sees it. */
 export interface BalancedVee extends RequestedVee {
@@ -17,6 +17,7 @@ export interface BalanceQuestion {
   readonly hosts: readonly SnapshotHost[];
   readonly vees: readonly BalancedVee[];
   readonly constraints: readonly Constraint[];
+  readonly policy: Policy;
   readonly budget: MigrationBudget;
   /** No more VEEs than so many are moved by one plan. */
   readonly mostMoves: number;
@@ -45,6 +46,12 @@ export interface BalancePlan {
   readonly interrupted: number;
   /** Why nothing is to be moved, when it is so. */
   readonly because?: string;
+}
+
+/** What an operation does to even a site out, as it was decided. */
+export interface RebalanceRecord extends BalancePlan {
+  readonly id: OperationId;
+  readonly createdAt: number;
 }
 
 /** What one run moves unless it is told otherwise: a site is evened out in several small steps rather than turned over. */

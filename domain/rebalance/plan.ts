@@ -11,6 +11,8 @@ const PRICE = { move: 0.005, minute: 0.001, stillMinute: 0.01 } as const;
 interface Candidate {
   readonly to: HostId;
   readonly worth: number;
+  /** Something has changed since: it is worth this at most. */
+  readonly stale?: true;
 }
 
 interface Step {
@@ -29,12 +31,12 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const layout = new Layout(question);
   const before = imbalanceOf(layout);
   const uneven = layout.unevenness();
-  const steps = search(layout, question);
+  const steps = question.policy.name === 'packing' ? [] : search(layout, question);
   const after = imbalanceOf(layout);
   if (uneven - layout.unevenness() < LEAST_GAIN)
     return {
       ...{ before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
-      because: whyNothing(layout, before, after),
+      because: whyNothing(question, layout, before, after),
     };
   const migrations = steps.flatMap((step, i) =>
     migrationsOf(step, question).map((move) => ({ step: i, move })),
@@ -96,10 +98,16 @@ function search(layout: Layout, question: BalanceQuestion): Step[] {
   for (const unit of movable) consider(unit, all);
 
   const steps: Step[] = [];
+  // A host that is left becomes better for all, one that is gone to better to leave; whatever else was found before is
+  // worth no more than it was, and is looked at again only when it would be the next. That saves most of the work.
   for (let left = question.mostMoves; ; ) {
     const chosen = worthiest(best, left);
     if (!chosen) return steps;
-    const [unit, { to }] = chosen;
+    const [unit, { to, stale }] = chosen;
+    if (stale) {
+      consider(unit, all);
+      continue;
+    }
     const from = layout.hostOf(unit);
     const because = reason(layout, from, to);
     layout.move(unit, to);
@@ -107,10 +115,12 @@ function search(layout: Layout, question: BalanceQuestion): Step[] {
     left -= unit.vees.length;
     // It has moved: once is enough.
     best.delete(unit);
-    for (const [other, known] of best)
-      if (known?.to === to || [from, to].includes(layout.hostOf(other))) consider(other, all);
-      // Elsewhere only the host that it left has become better.
-      else consider(other, [from], known?.to === from ? undefined : known);
+    for (const [other, known] of best) {
+      const at = layout.hostOf(other);
+      if (at === to) consider(other, all);
+      else if (known && (known.to === to || at === from)) consider(other, [from], { ...known, stale: true });
+      else consider(other, [from], known);
+    }
   }
 }
 
@@ -210,7 +220,9 @@ function reason(layout: Layout, from: HostId, to: HostId): string {
   return `${from} has ${percent(load)} of its ${what} in use, ${to} ${percent(layout.loadIn(to, dimension))}`;
 }
 
-function whyNothing(layout: Layout, before: number, after: number): string {
+function whyNothing({ policy }: BalanceQuestion, layout: Layout, before: number, after: number): string {
+  if (policy.name === 'packing')
+    return 'By the placement policy, packing, hosts are meant to be loaded unevenly.';
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
   if (!layout.units.some((u) => !u.fixed)) return 'No VEE may be moved now.';
   const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;

@@ -59,6 +59,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/invariants': ['operator'],
   'GET /v1/drift': ['operator'],
   'POST /v1/reconcile': ['operator'],
+  'POST /v1/site/rebalance': ['operator'],
   'GET /schemas/manifest.v1.json': 'public',
   'GET /healthz': 'public',
   'GET /readyz': 'public',

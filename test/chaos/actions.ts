@@ -184,6 +184,12 @@ export const ACTIONS: readonly Action[] = [
     enabled: () => true,
     run: (world, _picks, key) => world.write({ method: 'POST', path: '/v1/reconcile', body: {}, key }),
   },
+  {
+    name: 'rebalance',
+    weight: 3,
+    enabled: () => true,
+    run: (world, _picks, key) => world.write({ method: 'POST', path: '/v1/site/rebalance', body: {}, key }),
+  },
   onHost('cordon', 2),
   onHost('uncordon', 4),
   onOperation('cancel', 6, 'cancel'),

@@ -59,6 +59,7 @@ function violations(number: number, state: Json): readonly string[] {
     operations: [],
     ledger: [],
     constraints: [],
+    rebalances: [],
     openOperations: undefined,
     timing: DEFAULT_TIMING,
     idempotencyKeys: [],

@@ -194,6 +194,18 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
     }),
     /^op-2 is running and has not moved for 600000 ms: at stop$/,
   ],
+  [
+    8,
+    'a rebalance that was to make it worse',
+    () => ({ rebalances: [{ ...REBALANCE, moves: [MOVE_OF_A], before: 0.1, after: 0.2 }] }),
+    /^op-root was to bring an imbalance of 0\.1 to 0\.2$/,
+  ],
+  [
+    8,
+    'a rebalance that moved what it had not decided to',
+    () => ({ ...movedByRebalance(), rebalances: [REBALANCE] }),
+    /^op-root moved a from h1 to h2, and had not decided to$/,
+  ],
   [9, 'a watch that does not run', () => ({ watched: false }), /^the site’s watch does not run/],
   [
     9,
@@ -202,6 +214,27 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
     /^Temporal does not answer/,
   ],
 ];
+
+const MOVE_OF_A = { veeIds: ['a'], fromHostId: 'h1', toHostId: 'h2' };
+const REBALANCE = { id: 'op-root', createdAt: LONG_AGO, before: 0.2, after: 0.1, moves: [], waves: [] };
+
+/** `a` is where a rebalance has brought it. */
+function movedByRebalance(): Json {
+  const [a, b] = sound().vees;
+  return {
+    hosts: [hostRecord('h1', [reported('b', 1, 'ACTIVE')]), hostRecord('h2', [reported('a', 1, 'ACTIVE')])],
+    vees: [
+      { ...a, hostId: 'h2' },
+      { ...b, hostId: 'h1' },
+    ],
+    operations: [
+      operation('op-1'),
+      operation('op-root', { kind: 'site.rebalance' }),
+      operation('op-2', { kind: 'service.migrate', parentId: 'op-root' }),
+    ],
+    ledger: [ledger('a', 0), ledger('a', 1, { hostId: 'h2', operationId: 'op-2' }), ledger('b', 0)],
+  };
+}
 
 const broken = (state: SystemState) =>
   checkInvariants(state)
@@ -252,6 +285,11 @@ describe('the nine invariants', () => {
     };
     expect(broken(state)).toEqual([7, 8]);
     expect(checkInvariants(state)[7]?.violations).toEqual(['op-2 moved b to h1: a and b share h1']);
+  });
+
+  it('8 is not broken by a rebalance that did what it had decided to', () => {
+    const state = { ...sound(), ...movedByRebalance(), rebalances: [{ ...REBALANCE, moves: [MOVE_OF_A] }] };
+    expect(broken(state as Json)).toEqual([]);
   });
 
   it('8 is not broken by what people ask for, by what is brought back, or by what is undone', () => {

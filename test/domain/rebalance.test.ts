@@ -44,7 +44,16 @@ function site(
     reserved: sum(vees.filter((v) => v.hostId === id).map((v) => v.need)),
     ...host(id),
   }));
-  return { at: 0, hosts, vees, constraints: [], budget, mostMoves: 20, ...more };
+  return {
+    at: 0,
+    hosts,
+    vees,
+    constraints: [],
+    policy: { name: 'striping' },
+    budget,
+    mostMoves: 20,
+    ...more,
+  };
 }
 
 /** The site after a plan, as the next run finds it. */
@@ -173,6 +182,14 @@ describe('a rebalance', () => {
     expect(planRebalance(closed)).toMatchObject({ moves: [], because: expect.stringMatching(/two hosts/) });
     const other = site(['a', 'b'], vees, {}, (id) => (id === 'b' ? { driver: 'container' } : {}));
     expect(planRebalance(other).moves).toEqual([]);
+  });
+
+  it('does not undo what packing is meant to do', () => {
+    const vees = [0, 1, 2, 3].map((n) => vee(n, 'a'));
+    expect(planRebalance(site(['a', 'b'], vees, { policy: { name: 'packing' } }))).toMatchObject({
+      moves: [],
+      because: expect.stringContaining('packing'),
+    });
   });
 
   it('moves no more than it may', () => {

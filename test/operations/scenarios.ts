@@ -74,6 +74,19 @@ const recompose = (
   ...more,
 });
 
+/** So large that where they are matters to a host of the tests' site. */
+const CROWDED = {
+  components: [
+    {
+      name: 'app',
+      image: 'busybox',
+      capacity: { cpuMillis: 3_000, memoryMiB: 3_000 },
+      instances: { min: 1, initial: 4, max: 20 },
+    },
+  ],
+  topology: {},
+};
+
 /** One on more VEEs than the crash matrix's site works on singly, with batches of so many. */
 export const MATRIX_BATCH_SIZE = 4;
 const MANY = { components: [DB, { ...APP, instances: { min: 1, initial: MATRIX_BATCH_SIZE + 1, max: 20 } }] };
@@ -231,6 +244,21 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     start: (site) => site.post('/v1/reconcile', {}),
     endingsWhenFailed: ({ activity }) => (activity === 'lookForDrift' ? ['undone'] : ['completed']),
+  },
+  {
+    name: 'site.rebalance',
+    alone: true,
+    inTurn: true,
+    leavesMoved: true,
+    prepare: async (site, name) => {
+      const [crowded, ...others] = site.hostIds;
+      for (const id of others) await site.post(`/v1/hosts/${id}/cordon`);
+      const id = await operating(site, name, CROWDED);
+      for (const other of others) await site.post(`/v1/hosts/${other}/uncordon`);
+      return `${id} ${crowded}`;
+    },
+    start: (site) => site.post('/v1/site/rebalance', { mostMoves: 2 }),
+    noWayBackFrom: 'tellRebalanced',
   },
   inBatches('provision', (site, name) => site.apply(manifestOf(name, MANY)), {
     prepare: async (_site, name) => name,

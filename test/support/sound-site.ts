@@ -52,6 +52,7 @@ export const sound = (): SystemState => {
     operations: [operation('op-1')],
     ledger: [ledger('a', 0), ledger('b', 0, { hostId: 'h2' })],
     constraints: [{ kind: 'apart-within', serviceId: SERVICE, component: 'app' }],
+    rebalances: [],
     openOperations: new Set(),
     watched: true,
     timing: DEFAULT_TIMING,

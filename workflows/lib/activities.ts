@@ -12,13 +12,16 @@ import type { VeeRef } from '../../drivers/contract';
 const HEARTBEAT: Pick<ActivityOptions, 'heartbeatTimeout'> = { heartbeatTimeout: '3s' };
 const RETRY = { initialInterval: '200ms', backoffCoefficient: 1.6, maximumInterval: '2s' } as const;
 
-/** Site activities that wait: `site` has no room for those. */
+/** Site activities that wait, or compute for long in a large site: `site` has no room for those. */
 type Wait =
   | 'awaitOperation'
   | 'awaitSettled'
   | 'cancelChild'
+  | 'confirmRebalance'
   | 'fenceHost'
   | 'openSite'
+  | 'planRebalance'
+  | 'seekImbalance'
   | 'verifyDrained'
   | 'watchSite';
 

@@ -25,4 +25,5 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'site.shutdown': 'shutDownSite',
   'site.power-up': 'powerUpSite',
   'site.reconcile': 'reconcileSite',
+  'site.rebalance': 'rebalanceSite',
 };

@@ -1,0 +1,84 @@
+import type { HostId, ServiceId, VeeId } from '../domain/ids';
+import type { OperationRecord } from '../domain/operation/operation';
+import { constraintsOf } from '../domain/placement/constraints';
+import type { SnapshotHost } from '../domain/placement/model';
+import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
+import type { ServiceRecord } from '../domain/service/service';
+import { nextState, occupiesHost } from '../domain/vee/state-machine';
+import type { VeeRecord } from '../domain/vee/vee';
+import { toSnapshotHost } from './snapshot';
+import type { Store } from './store';
+
+/**
+ * What a rebalance sees. What is under way is read first: whatever began since finds its service free, and the move that
+ * is asked for then waits for it and chooses anew.
+ * @param which `all`: also those that have moved a short while ago, as for a plan that is confirmed
+ */
+export async function readBalanceQuestion(
+  store: Store,
+  now: number,
+  { policy, budget, mostMoves }: Pick<BalanceQuestion, 'policy' | 'budget' | 'mostMoves'>,
+  which: 'cooled-down' | 'all' = 'cooled-down',
+): Promise<BalanceQuestion> {
+  const busy = new Map<ServiceId, OperationRecord>();
+  for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
+  const [offers, vees, services, moved] = await Promise.all([
+    store.hosts.offers(),
+    store.vees.find({ living: true }),
+    store.services.all(),
+    which === 'all' ? [] : store.vees.movedSince(now - COOL_DOWN_MILLIS),
+  ]);
+  const living = new Map(services.filter((s) => s.phase !== 'decommissioned').map((s) => [s.id, s]));
+  const constraints = await Promise.all(
+    [...living.values()].map(async (s) =>
+      constraintsOf(await store.services.manifest(s.manifestDigest), s.id),
+    ),
+  );
+  const hosts = offers.map(toSnapshotHost);
+  const seen: Seen = {
+    hosts: new Map(hosts.map((h) => [h.id, h])),
+    services: living,
+    busy,
+    moved: new Set(moved),
+  };
+  return {
+    at: now,
+    hosts,
+    vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen)),
+    constraints: constraints.flat(),
+    policy,
+    budget,
+    mostMoves,
+  };
+}
+
+interface Seen {
+  readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
+  readonly services: ReadonlyMap<ServiceId, ServiceRecord>;
+  readonly busy: ReadonlyMap<ServiceId, OperationRecord>;
+  readonly moved: ReadonlySet<VeeId>;
+}
+
+function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
+  const { id, tenantId, serviceId, component, index, template, hostId } = vee;
+  const fixed = whyFixed(vee, seen);
+  return {
+    ...{ id, tenantId, serviceId, component, index, hostId },
+    serviceName: seen.services.get(serviceId)?.name ?? serviceId,
+    need: template.capacity,
+    image: template.image,
+    stopGraceMillis: template.stopGraceMillis,
+    ...(fixed ? { fixed } : {}),
+  };
+}
+
+function whyFixed(vee: VeeRecord, { hosts, services, busy, moved }: Seen): string | undefined {
+  const service = services.get(vee.serviceId);
+  const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
+  if (holder) return `${holder} is at work on its service`;
+  if (service?.phase !== 'operating' || service.recomposition)
+    return 'its service is not as its manifest says';
+  if (nextState(vee.state, 'migrate') === undefined) return `it is ${vee.state}`;
+  if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
+  return moved.has(vee.id) ? 'it has moved within the hour' : undefined;
+}
