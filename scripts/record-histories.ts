@@ -18,6 +18,7 @@ import {
 } from '../domain/ids';
 import { System } from '../supervisor/system';
 import { recordBatches } from './record-batches';
+import { recordRebalance } from './record-rebalance';
 import { recordRecompositions } from './record-recompositions';
 import { recordReconciliation } from './record-reconciliation';
 import { recordResizeByRestart } from './record-resize-by-restart';
@@ -42,6 +43,9 @@ async function main(): Promise<void> {
   );
   await withSystem({ SLUICE_SIMULATOR_LACKS: 'liveResize' }, ({ client, keeper }) =>
     recordResizeByRestart(client, keeper),
+  );
+  await withSystem({}, ({ client, temporal, keeper, dataDir }) =>
+    recordRebalance({ client, temporal, dataDir, ...keeper }),
   );
 }
 
