@@ -33,7 +33,7 @@ export async function conclude(
             ? answer.steps.map((s) => `  ${s}`)
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
-          ...(answer.estimatedMillis ? [`  takes at most ${answer.estimatedMillis} ms`] : []),
+          ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
           ...(answer.why ? [`  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
