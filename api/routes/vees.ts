@@ -54,7 +54,9 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       throw new SluiceError(
         'capability-missing',
         `The driver "${host.fingerprint.driver}" of its host can't ${verb}` +
-          (verb === 'resize' ? ' what runs: allow it to restart the VEE ("allowRestart").' : '.'),
+          (verb === 'resize'
+            ? ' what runs: allow it to restart the VEE ("allowRestart", or --allow-restart).'
+            : '.'),
       );
     return { vee, service, host };
   }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { clientOf, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { ago, printJson, seconds, table } from '../output';
+import { inTermsOf } from '../problem';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -208,10 +209,11 @@ export function registerReadCommands(program: Command): void {
         : undefined;
       type Event = { at: number; kind: string; subject: string; message: string; alert?: boolean };
       const { limit, subject, alerts } = options;
-      const page = await client.get<{ items: Event[] }>('/v1/events', {
+      const asked = client.get<{ items: Event[] }>('/v1/events', {
         ...{ limit, service, subject },
         ...(alerts ? { alert: 'true' } : {}),
       });
+      const page = await inTermsOf({ '/query/limit': '--limit', '/query/subject': '--subject' }, asked);
       if (globals(command).json) printJson(page);
       else
         console.log(
@@ -232,9 +234,9 @@ export function registerReadCommands(program: Command): void {
     .option('--tail <n>', 'how many lines', '100')
     .action(async (target: string, options: { tail: string }, command: Command) => {
       const client = await clientOf(command);
-      const answer = await client.get<{ lines: string[] }>(`/v1/vees/${await findVee(client, target)}/logs`, {
-        tail: options.tail,
-      });
+      const path = `/v1/vees/${await findVee(client, target)}/logs`;
+      const asked = client.get<{ lines: string[] }>(path, { tail: options.tail });
+      const answer = await inTermsOf({ '/query/tail': '--tail' }, asked);
       if (globals(command).json) printJson(answer);
       else for (const line of answer.lines) console.log(line);
     });
@@ -268,10 +270,10 @@ export function registerReadCommands(program: Command): void {
           hosts: string[];
         };
         const { tenant, component } = options;
-        const usage = await client.get<{
-          items: Usage[];
-          totals: { activeMillis: number; heldMillis: number };
-        }>('/v1/usage', { service, tenant, component, from: instant(options.from), to: instant(options.to) });
+        type Answer = { items: Usage[]; totals: { activeMillis: number; heldMillis: number } };
+        const within = { from: instant(options.from), to: instant(options.to) };
+        const asked = client.get<Answer>('/v1/usage', { service, tenant, component, ...within });
+        const usage = await inTermsOf({ '/query/from': '--from', '/query/to': '--to' }, asked);
         if (globals(command).json) return printJson(usage);
         const rows = usage.items.map((u) => [
           u.veeId,

@@ -4,6 +4,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exitCodeOf } from '../../cli/exit-codes';
+import { describeProblem } from '../../cli/problem';
 import { createProgram } from '../../cli/program';
 import { ERROR_CODES } from '../../domain/errors';
 import { manifestOf } from '../support/manifests';
@@ -152,13 +153,41 @@ describe('the command line', () => {
     ['an unknown resource', ['get', 'unicorns'], 2, /no resource "unicorns"/],
     ['an unknown service', ['scale', 'nope/app', '2'], 3, /no service "nope"/],
     ['an unknown operation', ['operation', 'watch', 'op-0'], 3, /Not found/],
-    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /takes a whole number, not "many"/],
+    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /takes a whole number from 0 up, not "many"/],
+    ['a count below none', ['scale', 'shop/app', '--', '-1'], 2, /takes a whole number from 0 up, not "-1"/],
+    ['a resize to nothing', ['resize', 'shop/app/0'], 2, /^Give --cpu-millis, --memory-mib or both\.\n$/],
+    [
+      'a limit that is none',
+      ['events', '--limit', '0'],
+      2,
+      /^The request does not fit its schema: --limit: /,
+    ],
+    [
+      'a tenant that is left out',
+      ['apply', '-f', 'examples/webshop.yaml'],
+      2,
+      /: Operators must .*--tenant NAME\.\n$/,
+    ],
     ['an unknown shell', ['completion', 'cmd'], 2, /No completion for "cmd"/],
   ])('answers %s', async (_, args, code, message) => {
     const result = await run(...(args as string[]));
     expect([result.code, result.out]).toEqual([code, '']);
     expect(result.err).toMatch(message as RegExp);
     expect(result.err).not.toMatch(/\bat .*\.js:\d+/);
+  });
+
+  it('names what was typed when the API refuses it', async () => {
+    const file = join(folder, 'typed.yaml');
+    await writeFile(file, JSON.stringify(manifestOf('typed')));
+    expect((await run('apply', '-f', file, '--tenant', 'acme')).code).toBe(0);
+    for (const [args, code, message] of [
+      [['scale', 'typed/app', '21'], 2, /: <instances>: app takes 1 to 20 instances, not 21\.\nHint: /],
+      [['migrate', 'typed', '--deadline', '0s'], 2, /schema: --deadline \(in ms\): Too small: .*>=1\n$/],
+      [['migrate', 'typed', '--from', 'nohost'], 3, /^Not found: --from: There is no host "nohost"\.\n/],
+    ] as const) {
+      const result = await run(...args, '--dry-run');
+      expect([args, result.code, result.err]).toEqual([args, code, expect.stringMatching(message)]);
+    }
   });
 
   it('answers errors as JSON too, whoever found them', async () => {
@@ -308,4 +337,42 @@ it('describes every command and option', () => {
 
 it('has an exit code from 1 to 7 for every error', () => {
   for (const code of ERROR_CODES) expect([1, 2, 3, 4, 5, 6, 7]).toContain(exitCodeOf(code));
+});
+
+describe('a problem in words', () => {
+  const invalid = (...errors: { pointer: string; message: string; hint: string }[]) => ({
+    detail: `${errors[0]?.pointer}: ${errors[0]?.message}`,
+    pointer: errors[0]?.pointer,
+    hint: 'Each entry of `errors` has a JSON pointer.',
+    errors,
+  });
+  const small = { pointer: '/cpuMillis', message: 'Too small', hint: 'At least 1.' };
+  const odd = { pointer: '/kinds/0', message: 'Invalid option', hint: 'One of: a, b.' };
+  const names = { '/cpuMillis': '--cpu-millis', '/kinds': '--kind', '/toHost': '--to' };
+  const title = 'The request does not fit its schema';
+
+  it('says each thing once, by the command’s names where it has them', () => {
+    expect(describeProblem('request-invalid', invalid(small), names)).toBe(
+      `${title}: --cpu-millis: Too small`,
+    );
+    expect(describeProblem('request-invalid', invalid(odd, small), names)).toBe(
+      `${title}:\n  --kind: Invalid option\n  --cpu-millis: Too small`,
+    );
+    expect(describeProblem('request-invalid', invalid(small))).toBe(
+      `${title}: /cpuMillis: Too small (At least 1.)`,
+    );
+  });
+
+  it('keeps a hint that says more, and names no flag twice', () => {
+    const missing = { detail: 'There is no host "h".', pointer: '/toHost', hint: 'List them.' };
+    expect(describeProblem('not-found', missing, names)).toBe(
+      'Not found: --to: There is no host "h".\nHint: List them.',
+    );
+    const named = { ...missing, detail: '--to takes a host.' };
+    expect(describeProblem('not-found', named, names)).toBe(
+      'Not found: --to takes a host.\nHint: List them.',
+    );
+    const alone = { detail: '/toHost: is odd', pointer: '/toHost' };
+    expect(describeProblem('conflict', alone, names)).toMatch(/: --to: is odd$/);
+  });
 });
