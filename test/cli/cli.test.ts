@@ -4,7 +4,6 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exitCodeOf } from '../../cli/exit-codes';
-import { describeProblem } from '../../cli/problem';
 import { createProgram } from '../../cli/program';
 import { ERROR_CODES } from '../../domain/errors';
 import { manifestOf } from '../support/manifests';
@@ -82,7 +81,12 @@ describe('the command line', () => {
       out: expect.stringMatching(/Placed on host-\d \(policy striping, greedy\)/),
     });
     expect(await run('logs', 'shop/app/0')).toMatchObject({ code: 0, out: 'simulated app/0 is ACTIVE\n' });
-    expect((await run('events', '--service', 'shop')).out).toContain('service.operating');
+    expect((await run('events', '--service', 'shop')).out).toMatch(
+      /service\.operating\s+shop\s+shop is operating/,
+    );
+    const operations = (await run('get', 'operations')).out;
+    expect(operations).toMatch(/service\.scale\s+shop\s+completed/);
+    expect(operations).toMatch(/vee\.migrate\s+shop\/db\/0\s+completed/);
     expect((await run('usage', '--service', 'shop')).out).toMatch(/app\/2/);
     expect(await run('check')).toMatchObject({
       code: 0,
@@ -337,42 +341,4 @@ it('describes every command and option', () => {
 
 it('has an exit code from 1 to 7 for every error', () => {
   for (const code of ERROR_CODES) expect([1, 2, 3, 4, 5, 6, 7]).toContain(exitCodeOf(code));
-});
-
-describe('a problem in words', () => {
-  const invalid = (...errors: { pointer: string; message: string; hint: string }[]) => ({
-    detail: `${errors[0]?.pointer}: ${errors[0]?.message}`,
-    pointer: errors[0]?.pointer,
-    hint: 'Each entry of `errors` has a JSON pointer.',
-    errors,
-  });
-  const small = { pointer: '/cpuMillis', message: 'Too small', hint: 'At least 1.' };
-  const odd = { pointer: '/kinds/0', message: 'Invalid option', hint: 'One of: a, b.' };
-  const names = { '/cpuMillis': '--cpu-millis', '/kinds': '--kind', '/toHost': '--to' };
-  const title = 'The request does not fit its schema';
-
-  it('says each thing once, by the command’s names where it has them', () => {
-    expect(describeProblem('request-invalid', invalid(small), names)).toBe(
-      `${title}: --cpu-millis: Too small`,
-    );
-    expect(describeProblem('request-invalid', invalid(odd, small), names)).toBe(
-      `${title}:\n  --kind: Invalid option\n  --cpu-millis: Too small`,
-    );
-    expect(describeProblem('request-invalid', invalid(small))).toBe(
-      `${title}: /cpuMillis: Too small (At least 1.)`,
-    );
-  });
-
-  it('keeps a hint that says more, and names no flag twice', () => {
-    const missing = { detail: 'There is no host "h".', pointer: '/toHost', hint: 'List them.' };
-    expect(describeProblem('not-found', missing, names)).toBe(
-      'Not found: --to: There is no host "h".\nHint: List them.',
-    );
-    const named = { ...missing, detail: '--to takes a host.' };
-    expect(describeProblem('not-found', named, names)).toBe(
-      'Not found: --to takes a host.\nHint: List them.',
-    );
-    const alone = { detail: '/toHost: is odd', pointer: '/toHost' };
-    expect(describeProblem('conflict', alone, names)).toMatch(/: --to: is odd$/);
-  });
 });
