@@ -13,6 +13,8 @@ export interface OperationView {
   readonly kind: string;
   readonly state: string;
   readonly serviceId: string;
+  readonly veeId?: string;
+  readonly hostId?: string;
   readonly steps: readonly {
     readonly name: string;
     readonly state: string;

@@ -150,6 +150,25 @@ describe('the command line', () => {
     for (const h of ['host-1', 'host-2', 'host-3']) await run('uncordon', h);
   });
 
+  it('names what stays of a drain that is cancelled: migrations that were over by then', async () => {
+    await run('apply', '-f', manifest, '--tenant', 'acme');
+    const { hostId } = JSON.parse((await run('--json', 'get', 'vee', 'shop/db/0')).out);
+    await site.arm('site', { activity: 'verifyDrained', occurrence: 1, when: 'before', act: 'hold' });
+    const { id } = JSON.parse((await run('--json', 'drain', hostId, '--no-wait')).out);
+    await site.held('site');
+    expect((await run('operation', 'cancel', id)).code).toBe(0);
+    await site.release('site');
+    await site.disarm();
+    expect(await run('operation', 'watch', id)).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(
+        /undone after .*\n {2}1 of its parts had completed and stays so: service\.migrate shop \(op-\w+\)\n$/,
+      ),
+    });
+    expect((await run('get', 'operations')).out).toMatch(new RegExp(`host\\.drain\\s+${hostId}\\s+undone`));
+    await run('delete', 'service', 'shop');
+  });
+
   it.each([
     ['an unknown command', ['fly'], 2, /unknown command 'fly'/],
     ['a missing option', ['apply'], 2, /required option '-f, --file/],
