@@ -3,7 +3,7 @@ import { groupBy } from '../domain/group-by';
 import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
-import { deadlineMode } from '../domain/migration/deadline';
+import { planSingleMove } from '../domain/migration/deadline';
 import type { Blueprint } from '../domain/placement/model';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { type LargeDeployment, tellable } from '../domain/service/batches';
@@ -145,7 +145,7 @@ export function createPlanningActivities(deps: SiteDeps) {
       const { operationId, veeId, toHostId } = call;
       const vee = await store.vees.get(veeId);
       if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
-      const mode = deadlineMode(vee, await hostOf(store, vee.hostId), deps.migrationBudget, call);
+      const { mode } = planSingleMove(vee, await hostOf(store, vee.hostId), deps.migrationBudget, call);
       const held = await store.hosts.heldBy(operationId, veeId);
       const hostId = held ?? (await reserveTarget(vee, operationId, toHostId));
       const target = await hostOf(store, hostId);

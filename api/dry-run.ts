@@ -2,8 +2,7 @@ import { derivedEntropy } from '../domain/derived-entropy';
 import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
-import { deadlineMode } from '../domain/migration/deadline';
-import { estimateMigration } from '../domain/migration/estimate';
+import { planSingleMove } from '../domain/migration/deadline';
 import type { OperationParams } from '../domain/operation/operation';
 import {
   costOfChanging,
@@ -150,18 +149,15 @@ export async function planMigration(
   const source = await deps.store.hosts.get(vee.hostId);
   if (!source)
     return { status: 200, body: { dryRun: true, operation: 'vee.migrate', feasible: false, steps: [] } };
-  const kind = deadlineMode(vee, source, deps.migrationBudget, deadline);
-  const { capacity, stopGraceMillis } = vee.template;
-  const { streamKbps } = deps.migrationBudget;
-  const { totalMillis: estimatedMillis } = estimateMigration(capacity, kind, streamKbps, stopGraceMillis);
+  const { mode, estimatedMillis } = planSingleMove(vee, source, deps.migrationBudget, deadline);
   return decide(
     deps,
     identity,
     'vee.migrate',
     operationId,
     migrationRequest(manifest, vee, source, toHostId),
-    `migrate (${kind})`,
-    { cost: costOfMoving([{ mode: kind }]), estimatedMillis },
+    `migrate (${mode})`,
+    { cost: costOfMoving([{ mode }]), estimatedMillis },
   );
 }
 

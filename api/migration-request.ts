@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { SluiceError } from '../domain/errors';
+import type { HostId } from '../domain/ids';
+import type { Store } from '../store/store';
 
 /** Of every request that migrates something. */
 export const deadlineShape = {
@@ -19,3 +22,16 @@ type Set<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 /** Without what was not said. */
 export const setOnly = <T extends object>(given: T): Set<T> =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Set<T>;
+
+/**
+ * Hosts that a request names must be there: of one that is not nothing would move, which looks like success.
+ * @throws SluiceError `not-found`
+ */
+export async function requireHosts(
+  store: Store,
+  named: Readonly<Partial<Record<'fromHost' | 'toHost', string | undefined>>>,
+): Promise<void> {
+  for (const [field, hostId] of Object.entries(named))
+    if (hostId !== undefined && !(await store.hosts.get(hostId as HostId)))
+      throw new SluiceError('not-found', `There is no host "${hostId}".`, { pointer: `/${field}` });
+}

@@ -83,7 +83,7 @@ export function check(schema: Shape | undefined, value: unknown, where: '' | '/q
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues
-    .flatMap(schemaFindings)
+    .flatMap((i) => schemaFindings(i, '/openapi.json'))
     .map((f): Finding => ({ ...f, pointer: `${where}${f.pointer}` }));
   const first = errors[0];
   throw new SluiceError('request-invalid', `${first?.pointer || '/'}: ${first?.message ?? 'invalid'}`, {

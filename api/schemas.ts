@@ -252,7 +252,7 @@ export const planSchema = z
       })
       .optional()
       .describe('What carrying it out takes; absent when it is not feasible'),
-    estimatedMillis: z.int().optional().describe('How long migrations take at most'),
+    estimatedMillis: z.int().optional().describe('About how long migrations take: an estimate, no bound'),
     imbalance: z
       .object({ before: z.number(), after: z.number() })
       .optional()

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
-import { ERRORS, isErrorCode } from '../domain/errors';
 import { readJson } from '../drivers/lib/atomic-file';
 import { type ConnectionFile, connectionPath } from '../supervisor/system';
-import { CliError, EXIT, exitCodeOf } from './exit-codes';
+import { CliError, EXIT } from './exit-codes';
+import { asCliError } from './problem';
 
 const ATTEMPTS = 3;
 
@@ -13,6 +13,8 @@ export interface OperationView {
   readonly kind: string;
   readonly state: string;
   readonly serviceId: string;
+  readonly veeId?: string;
+  readonly hostId?: string;
   readonly steps: readonly {
     readonly name: string;
     readonly state: string;
@@ -195,22 +197,6 @@ export class ApiClient {
     if (response.ok) return response;
     throw await asCliError(response);
   }
-}
-
-async function asCliError(response: Response): Promise<CliError> {
-  const problem = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-  const { code, detail, hint, errors } = problem;
-  if (!isErrorCode(code))
-    return new CliError(`The API answered ${response.status}.`, EXIT.operationFailed, problem);
-  const findings = Array.isArray(errors)
-    ? (errors as { pointer: string; message: string; line?: number; hint?: string }[])
-    : [];
-  const lines = findings.map(
-    (f) =>
-      `  ${f.line === undefined ? '' : `line ${f.line}: `}${f.pointer || '/'}: ${f.message}${f.hint ? ` (${f.hint})` : ''}`,
-  );
-  const message = [`${ERRORS[code].title}: ${String(detail)}`, ...lines, `Hint: ${String(hint)}`].join('\n');
-  return new CliError(message, exitCodeOf(code), problem);
 }
 
 function withQuery(path: string, query: Readonly<Record<string, string | number | undefined>>): string {

@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import type { PlanCost } from '../domain/operation/plan-cost';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT } from './exit-codes';
-import { ago, describeEnd, printJson, stepPrinter } from './output';
+import { namerFor } from './names';
+import { ago, describeEnd, describeKept, printJson, stepPrinter } from './output';
 
 export interface GlobalOptions {
   readonly json?: boolean;
@@ -33,7 +34,7 @@ export async function conclude(
             ? answer.steps.map((s) => `  ${s}`)
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
-          ...(answer.estimatedMillis ? [`  takes at most ${answer.estimatedMillis} ms`] : []),
+          ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
           ...(answer.imbalance ? [`  ${describeImbalance(answer.imbalance)}`] : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
         ].join('\n'),
@@ -63,11 +64,22 @@ export async function watchToEnd(command: Command, client: ApiClient, started: O
   if (json) printJson(ended);
   else console.log([describeEnd(ended), ...notesOf(ended)].join('\n'));
   if (ended.state === 'completed') return;
+  if (!json) for (const line of await keptParts(client, ended)) console.log(line);
   const infeasible = ended.error?.code === 'placement-infeasible';
   throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
 }
 
 const notesOf = ({ notes = [] }: OperationView) => notes.map((n) => `  left: ${n.about}: ${n.error.detail}`);
+
+/**
+ * What has gone back may have asked for operations that were over by then, and its steps say `undone` of those as well:
+ * they are left as they ended. A shutdown is another matter: it wakes what it stilled.
+ */
+async function keptParts(client: ApiClient, { id, kind, state }: OperationView): Promise<string[]> {
+  if (state !== 'undone' || kind === 'site.shutdown') return [];
+  const parts = await client.list<OperationView>('/v1/operations', { parent: id, state: 'completed' });
+  return describeKept(parts.reverse(), await namerFor(client, parts));
+}
 
 const STILL_MILLIS = 5_000;
 

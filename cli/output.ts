@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import type { OperationView } from './client';
+import type { Namer, Subject } from './names';
 
 /** Plain columns: they paste into a mail and pipe into `awk`. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
@@ -78,4 +79,20 @@ export function describeEnd(operation: OperationView): string {
     ].join('\n');
   const why = operation.error ? `: ${operation.error.detail}` : '';
   return `${operation.kind} ${operation.id} ${operation.state} after ${took}${why}`;
+}
+
+const MOST_NAMED = 10;
+
+/** Of an operation that is undone: the operations that it had asked for and that stay completed, in a line. */
+export function describeKept(
+  parts: readonly (Pick<OperationView, 'id' | 'kind'> & Subject)[],
+  namer: Namer,
+): string[] {
+  if (parts.length === 0) return [];
+  const named = parts.slice(0, MOST_NAMED).map((p) => `${p.kind} ${namer.subject(p)} (${p.id})`);
+  const more = parts.length - named.length;
+  const stay = parts.length === 1 ? 'stays' : 'stay';
+  return [
+    `  ${parts.length} of its parts had completed and ${stay} so: ${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+  ];
 }

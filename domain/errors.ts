@@ -155,7 +155,7 @@ export const ERRORS = {
     422,
     'It can’t be done by then',
     false,
-    'Allow more time, move fewer VEEs, or let them be stilled: onDeadline "escalate".',
+    'Allow more time, move fewer VEEs, or let them be stilled: onDeadline "escalate", or --escalate.',
   ),
   // Hosts and drivers
   'epoch-fenced': entry(

@@ -11,7 +11,7 @@ import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
 import { digestOf, readManifest } from '../manifest-body';
-import { deadlineShape, setOnly } from '../migration-request';
+import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { planServiceMoves } from '../plan-maintenance';
 import { dryRunRecomposition } from '../recompose-plan';
 import { hand, requestedOperation, requestOperation } from '../request-operation';
@@ -240,6 +240,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         checkMatch(context.ifMatch, service);
         await requirePhase(deps, service, 'migrate', ['operating']);
         const { fromHost, toHost, vees, partial, ...deadline } = context.body;
+        await requireHosts(store, { fromHost, toHost });
         const params = {
           partial,
           ...setOnly({ fromHostId: fromHost, toHostId: toHost, veeIds: vees }),

@@ -8,7 +8,7 @@ import type { VeeRecord } from '../../domain/vee/vee';
 import { illegalTransition } from '../../store/vee-locks';
 import type { ApiDeps } from '../deps';
 import { planForOne, planMigration, planResize } from '../dry-run';
-import { deadlineShape, setOnly } from '../migration-request';
+import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { requestOperation } from '../request-operation';
 import {
   byId,
@@ -54,7 +54,9 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       throw new SluiceError(
         'capability-missing',
         `The driver "${host.fingerprint.driver}" of its host can't ${verb}` +
-          (verb === 'resize' ? ' what runs: allow it to restart the VEE ("allowRestart").' : '.'),
+          (verb === 'resize'
+            ? ' what runs: allow it to restart the VEE ("allowRestart", or --allow-restart).'
+            : '.'),
       );
     return { vee, service, host };
   }
@@ -238,8 +240,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const { vee, service } = await ready(context, 'migrate');
         const { toHost, ...deadline } = context.body;
-        if (toHost !== undefined && !(await store.hosts.get(toHost as HostId)))
-          throw new SluiceError('not-found', `There is no host "${toHost}".`, { pointer: '/toHost' });
+        await requireHosts(store, { toHost });
         if (context.dryRun)
           return planMigration(
             deps,

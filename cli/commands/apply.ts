@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ApiClient, OperationView } from '../client';
 import { clientOf, conclude, globals } from '../context';
 import { CliError } from '../exit-codes';
+import { inTermsOf } from '../problem';
 import { type OperationOptions, operationOptions } from './operation-options';
 import { readManifestFile } from './services';
 
@@ -29,7 +30,13 @@ export function registerApplyCommands(program: Command): void {
         const say = (line: string) => {
           if (!globals(command).json) console.log(line);
         };
-        await conclude(command, client, await apply(client, manifest, options, say), options.wait);
+        const asked = apply(client, manifest, options, say);
+        await conclude(
+          command,
+          client,
+          await inTermsOf({ '/query/tenant': '--tenant' }, asked),
+          options.wait,
+        );
       });
 }
 

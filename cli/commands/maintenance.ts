@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { clientOf, conclude, findService, findVee } from '../context';
 import { CliError, EXIT } from '../exit-codes';
+import { inTermsOf } from '../problem';
 import { namesService, type OperationOptions, operationOptions } from './operation-options';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -38,7 +39,8 @@ export function registerMaintenanceCommands(program: Command): void {
         ...(options.deadline ? { deadlineMillis: millis('--deadline', options.deadline) } : {}),
         ...(options.escalate ? { onDeadline: 'escalate' } : {}),
       };
-      const answer = await client.write('POST', `${path}?dryRun=${options.dryRun}`, body);
+      const names = { '/toHost': '--to', '/fromHost': '--from', '/deadlineMillis': '--deadline (in ms)' };
+      const answer = await inTermsOf(names, client.write('POST', `${path}?dryRun=${options.dryRun}`, body));
       await conclude(command, client, answer, options.wait);
     });
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { OperationView } from '../client';
 import { clientOf, globals, watchToEnd } from '../context';
 import { printJson } from '../output';
+import { inTermsOf } from '../problem';
 
 /** Commands about operations, tenants and hosts. */
 export function registerOperationCommands(program: Command): void {
@@ -56,7 +57,8 @@ export function registerOperationCommands(program: Command): void {
     .description('create a tenant; one that exists stays as it is')
     .action(async (id: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      const tenant = await client.write<Record<string, unknown>>('POST', '/v1/tenants', { id });
+      const made = client.write<Record<string, unknown>>('POST', '/v1/tenants', { id });
+      const tenant = await inTermsOf({ '/id': '<name>' }, made);
       if (globals(command).json) printJson(tenant);
       else console.log(`tenant ${id} is there`);
     });
@@ -67,11 +69,9 @@ export function registerOperationCommands(program: Command): void {
     .option('--name <name>', 'what the token is called', 'cli')
     .action(async (options: { tenant: string; name: string }, command: Command) => {
       const client = await clientOf(command);
-      const made = await client.write<{ token: string }>(
-        'POST',
-        `/v1/tenants/${encodeURIComponent(options.tenant)}/tokens`,
-        { name: options.name },
-      );
+      const path = `/v1/tenants/${encodeURIComponent(options.tenant)}/tokens`;
+      const asked = client.write<{ token: string }>('POST', path, { name: options.name });
+      const made = await inTermsOf({ '/name': '--name', '/path/id': '--tenant' }, asked);
       if (globals(command).json) printJson(made);
       else console.log(made.token);
     });

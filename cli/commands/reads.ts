@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { clientOf, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
-import { ago, printJson, seconds, table } from '../output';
-
-type Row = Readonly<Record<string, unknown>>;
+import { namerFor } from '../names';
+import { printJson, seconds, table } from '../output';
+import { inTermsOf } from '../problem';
+import { LISTINGS, type Row, UNPAGED } from './listings';
 
 interface EventOptions {
   readonly service?: string;
@@ -11,115 +12,6 @@ interface EventOptions {
   readonly alerts?: boolean;
   readonly limit: string;
 }
-
-interface Listing {
-  /** Rows that are over, hidden unless they are asked for. */
-  readonly over?: (item: Row) => boolean;
-  readonly head: readonly string[];
-  readonly row: (item: Row) => (string | number)[];
-}
-
-const text = (value: unknown) => String(value ?? '');
-const gauge = (used: unknown, of: unknown, key: string) =>
-  `${(used as Record<string, number>)[key]}/${(of as Record<string, number>)[key]}`;
-
-const LISTINGS: Readonly<Record<string, Listing>> = {
-  services: {
-    over: (s) => s.phase === 'decommissioned',
-    head: ['id', 'name', 'tenant', 'phase', 'instances', 'age'],
-    row: (s) => [
-      text(s.id),
-      text(s.name),
-      text(s.tenantId),
-      text(s.phase),
-      Object.entries(s.instances as object)
-        .map(([c, n]) => `${c}=${n}`)
-        .join(' '),
-      ago(Number(s.createdAt)),
-    ],
-  },
-  vees: {
-    over: (v) => v.state === 'DESTROYED',
-    head: ['id', 'service', 'component', 'state', 'observed', 'host', 'epoch', 'age'],
-    row: (v) => [
-      text(v.id),
-      text(v.serviceId),
-      `${v.component}/${v.index}`,
-      text(v.state),
-      text(v.observed ?? '-'),
-      text(v.hostId),
-      text(v.epoch),
-      ago(Number(v.createdAt)),
-    ],
-  },
-  hosts: {
-    head: ['id', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
-    row: (h) => {
-      const print = h.fingerprint as { driver: string; capacity: object };
-      return [
-        text(h.id),
-        print.driver,
-        text(h.liveness),
-        standing(h),
-        gauge(h.reserved, print.capacity, 'cpuMillis'),
-        gauge(h.reserved, print.capacity, 'memoryMiB'),
-        text(h.vees),
-      ];
-    },
-  },
-  operations: {
-    head: ['id', 'kind', 'state', 'progress', 'took', 'age'],
-    row: (o) => {
-      const { done, total } = o.progress as { done: number; total: number };
-      const end = o.endedAt === undefined ? Date.now() : Number(o.endedAt);
-      return [
-        text(o.id),
-        text(o.kind),
-        text(o.state),
-        `${done}/${total}`,
-        seconds(end - Number(o.createdAt)),
-        ago(Number(o.createdAt)),
-      ];
-    },
-  },
-  drift: {
-    head: ['vee', 'host', 'kind', 'recorded', 'reported', 'action', 'because', 'age'],
-    row: (d) => {
-      const state = (of: unknown) => {
-        const { state: name, epoch } = (of ?? {}) as { state?: string; epoch?: number };
-        return name === undefined ? '-' : `${name}@${epoch}`;
-      };
-      return [
-        text(d.label ?? d.veeId),
-        text(d.hostId),
-        text(d.kind),
-        state(d.recorded),
-        state(d.reported),
-        text(d.action),
-        text(d.because),
-        ago(Number(d.firstSeenAt)),
-      ];
-    },
-  },
-  tenants: { head: ['id', 'age'], row: (t) => [text(t.id), ago(Number(t.createdAt))] },
-  images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },
-  reservations: {
-    head: ['host', 'vee', 'operation', 'cpu millis', 'memory MiB'],
-    row: (r) => {
-      const amount = r.amount as { cpuMillis: number; memoryMiB: number };
-      return [text(r.hostId), text(r.veeId), text(r.operationId), amount.cpuMillis, amount.memoryMiB];
-    },
-  },
-};
-
-/** Does it take VEEs, and if not why? */
-function standing({ cordoned, maintenance, fenced }: Row): string {
-  if (fenced) return 'fenced';
-  if (maintenance) return (maintenance as { drained: boolean }).drained ? 'drained' : 'draining';
-  return cordoned ? 'cordoned' : 'yes';
-}
-
-const UNPAGED = new Set(['images', 'reservations']);
 
 /** Commands that only look. */
 export function registerReadCommands(program: Command): void {
@@ -152,8 +44,14 @@ export function registerReadCommands(program: Command): void {
         ? (await client.get<{ items: Row[] }>(`/v1/${plural}`)).items
         : await client.list<Row>(`/v1/${plural}`);
       const items = options.all ? rows : rows.filter((r) => !listing.over?.(r));
-      if (globals(command).json) printJson({ items });
-      else console.log(table(listing.head, items.map(listing.row)));
+      if (globals(command).json) return printJson({ items });
+      const namer = await namerFor(client, plural === 'operations' ? items : []);
+      console.log(
+        table(
+          listing.head,
+          items.map((item) => listing.row(item, namer)),
+        ),
+      );
     });
 
   program
@@ -206,24 +104,26 @@ export function registerReadCommands(program: Command): void {
       const service = options.service
         ? (await findService(client, options.service, { ended: true })).id
         : undefined;
-      type Event = { at: number; kind: string; subject: string; message: string; alert?: boolean };
+      type Event = { at: number; kind: string; serviceId?: string; message: string; alert?: boolean };
       const { limit, subject, alerts } = options;
-      const page = await client.get<{ items: Event[] }>('/v1/events', {
+      const asked = client.get<{ items: Event[] }>('/v1/events', {
         ...{ limit, service, subject },
         ...(alerts ? { alert: 'true' } : {}),
       });
-      if (globals(command).json) printJson(page);
-      else
-        console.log(
-          table(
-            ['at', 'kind', 'message'],
-            page.items.map((e) => [
-              new Date(e.at).toISOString(),
-              e.alert ? `${e.kind} (alert)` : e.kind,
-              e.message,
-            ]),
-          ),
-        );
+      const page = await inTermsOf({ '/query/limit': '--limit', '/query/subject': '--subject' }, asked);
+      if (globals(command).json) return printJson(page);
+      const namer = await namerFor(client, page.items);
+      console.log(
+        table(
+          ['at', 'kind', 'service', 'message'],
+          page.items.map((e) => [
+            new Date(e.at).toISOString(),
+            e.alert ? `${e.kind} (alert)` : e.kind,
+            e.serviceId === undefined ? '-' : namer.service(e.serviceId),
+            e.message,
+          ]),
+        ),
+      );
     });
 
   program
@@ -232,9 +132,9 @@ export function registerReadCommands(program: Command): void {
     .option('--tail <n>', 'how many lines', '100')
     .action(async (target: string, options: { tail: string }, command: Command) => {
       const client = await clientOf(command);
-      const answer = await client.get<{ lines: string[] }>(`/v1/vees/${await findVee(client, target)}/logs`, {
-        tail: options.tail,
-      });
+      const path = `/v1/vees/${await findVee(client, target)}/logs`;
+      const asked = client.get<{ lines: string[] }>(path, { tail: options.tail });
+      const answer = await inTermsOf({ '/query/tail': '--tail' }, asked);
       if (globals(command).json) printJson(answer);
       else for (const line of answer.lines) console.log(line);
     });
@@ -268,10 +168,10 @@ export function registerReadCommands(program: Command): void {
           hosts: string[];
         };
         const { tenant, component } = options;
-        const usage = await client.get<{
-          items: Usage[];
-          totals: { activeMillis: number; heldMillis: number };
-        }>('/v1/usage', { service, tenant, component, from: instant(options.from), to: instant(options.to) });
+        type Answer = { items: Usage[]; totals: { activeMillis: number; heldMillis: number } };
+        const within = { from: instant(options.from), to: instant(options.to) };
+        const asked = client.get<Answer>('/v1/usage', { service, tenant, component, ...within });
+        const usage = await inTermsOf({ '/query/from': '--from', '/query/to': '--to' }, asked);
         if (globals(command).json) return printJson(usage);
         const rows = usage.items.map((u) => [
           u.veeId,

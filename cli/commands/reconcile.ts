@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { clientOf, conclude } from '../context';
+import { inTermsOf } from '../problem';
 import { type OperationOptions, operationOptions } from './operation-options';
 
 interface ReconcileOptions extends OperationOptions {
@@ -25,7 +26,8 @@ export function registerReconcileCommand(program: Command): void {
         ...(options.host ? { hostId: options.host } : {}),
         ...(options.report ? { report: true } : {}),
       };
-      const answer = await client.write('POST', `/v1/reconcile?dryRun=${options.dryRun}`, body);
+      const asked = client.write('POST', `/v1/reconcile?dryRun=${options.dryRun}`, body);
+      const answer = await inTermsOf({ '/kinds': '--kind', '/hostId': '--host' }, asked);
       await conclude(command, client, answer, options.wait);
     });
 }

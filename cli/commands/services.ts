@@ -6,6 +6,7 @@ import { parseManifest } from '../../domain/manifest/parse';
 import { clientOf, conclude, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
+import { describeFinding, inTermsOf } from '../problem';
 import { namesService, type OperationOptions, operationOptions } from './operation-options';
 
 export async function readManifestFile(file: string): Promise<string> {
@@ -18,7 +19,7 @@ export async function readManifestFile(file: string): Promise<string> {
 
 export function count(flag: string, given: string): number {
   if (/^\d+$/.test(given)) return Number(given);
-  throw new CliError(`${flag} takes a whole number, not "${given}".`, EXIT.usage);
+  throw new CliError(`${flag} takes a whole number from 0 up, not "${given}".`, EXIT.usage);
 }
 
 /** Commands that ask for operations on services and VEEs. */
@@ -40,10 +41,7 @@ export function registerServiceCommands(program: Command): void {
       } catch (error) {
         if (!(error instanceof SluiceError)) throw error;
         const problem = { valid: false, code: error.code, detail: error.message, errors: error.errors };
-        const lines = (error.errors ?? []).map(
-          (f) =>
-            `  ${f.line === undefined ? '' : `line ${f.line}: `}${f.pointer || '/'}: ${f.message}${f.hint ? ` (${f.hint})` : ''}`,
-        );
+        const lines = (error.errors ?? []).map((f) => `  ${describeFinding(f)}`);
         throw new CliError(
           [
             `${options.file} is not valid (${error.code})`,
@@ -64,7 +62,8 @@ export function registerServiceCommands(program: Command): void {
       const client = await clientOf(command);
       const service = await findService(client, serviceName);
       const path = `/v1/services/${service.id}/components/${encodeURIComponent(component)}/scale?dryRun=${options.dryRun}`;
-      await conclude(command, client, await client.write('POST', path, { instances: wanted }), options.wait);
+      const asked = client.write('POST', path, { instances: wanted });
+      await conclude(command, client, await inTermsOf({ '/instances': '<instances>' }, asked), options.wait);
     });
 
   const veeVerbs = {
@@ -100,6 +99,8 @@ export function registerServiceCommands(program: Command): void {
         options: OperationOptions & { cpuMillis?: string; memoryMib?: string; allowRestart: boolean },
         command: Command,
       ) => {
+        if (options.cpuMillis === undefined && options.memoryMib === undefined)
+          throw new CliError('Give --cpu-millis, --memory-mib or both.', EXIT.usage);
         const client = await clientOf(command);
         const body = {
           ...(options.cpuMillis ? { cpuMillis: count('--cpu-millis', options.cpuMillis) } : {}),
@@ -107,7 +108,8 @@ export function registerServiceCommands(program: Command): void {
           ...(options.allowRestart ? { allowRestart: true } : {}),
         };
         const path = `/v1/vees/${await findVee(client, target)}/resize?dryRun=${options.dryRun}`;
-        const answer = await client.write('POST', path, body);
+        const names = { '/cpuMillis': '--cpu-millis', '/memoryMiB': '--memory-mib' };
+        const answer = await inTermsOf(names, client.write('POST', path, body));
         await conclude(command, client, answer, options.wait);
       },
     );

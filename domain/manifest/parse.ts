@@ -35,7 +35,7 @@ export function checkManifest(
     });
 
   const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success) throw invalid(withLines(parsed.error.issues.flatMap(schemaFindings)));
+  if (!parsed.success) throw invalid(withLines(parsed.error.issues.flatMap((i) => schemaFindings(i))));
   const broken = wellFormedness(parsed.data);
   if (broken.length > 0) throw invalid(withLines(broken));
   const refused = withLines(notExecuted(parsed.data));
@@ -104,8 +104,11 @@ function toPlain(doc: Document): unknown {
   }
 }
 
-/** A zod issue as findings: its place as a JSON pointer, and what to write there instead. */
-export function schemaFindings(issue: z.core.$ZodIssue): Finding[] {
+/**
+ * A zod issue as findings: its place as a JSON pointer, and what to write there instead.
+ * @param schemaAt where the whole schema is to be read
+ */
+export function schemaFindings(issue: z.core.$ZodIssue, schemaAt = 'docs/manifest.schema.json'): Finding[] {
   const at = toPointer(issue.path);
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
@@ -123,10 +126,10 @@ export function schemaFindings(issue: z.core.$ZodIssue): Finding[] {
       },
     ];
   }
-  return [{ pointer: at, message: issue.message, hint: hintFor(issue) }];
+  return [{ pointer: at, message: issue.message, hint: hintFor(issue, schemaAt) }];
 }
 
-function hintFor(issue: z.core.$ZodIssue): string {
+function hintFor(issue: z.core.$ZodIssue, schemaAt: string): string {
   switch (issue.code) {
     case 'invalid_type':
       return `Write ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected} here.`;
@@ -137,7 +140,7 @@ function hintFor(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return `One of: ${issue.values.map(String).join(', ')}.`;
     default:
-      return 'See docs/manifest.schema.json for what fits here.';
+      return `See ${schemaAt} for what fits here.`;
   }
 }
 

@@ -6,15 +6,16 @@ import { type MigrationBudget, type MigrationMode, usualMode } from './estimate'
 import { describeUnmeetable, meetDeadline } from './waves';
 
 /**
- * How one VEE is to be moved so that a deadline is met.
+ * How one VEE is to be moved so that a deadline is met, and about how long that takes: a group of one, by the rule of
+ * all groups. To which host it goes need not be decided yet.
  * @throws SluiceError `deadline-unmeetable`
  */
-export function deadlineMode(
+export function planSingleMove(
   { id, hostId, template }: VeeRecord,
   source: HostRecord,
   budget: MigrationBudget,
   { deadlineMillis, onDeadline = 'refuse' }: Pick<OperationParams, 'deadlineMillis' | 'onDeadline'>,
-): MigrationMode {
+): { readonly mode: MigrationMode; readonly estimatedMillis: number } {
   const { capacity, stopGraceMillis } = template;
   const mode = usualMode(source.fingerprint.capabilities.migration);
   const move = { veeId: id, from: hostId, to: hostId, capacity, stopGraceMillis, mode };
@@ -23,5 +24,5 @@ export function deadlineMode(
     throw new SluiceError('deadline-unmeetable', describeUnmeetable(1, verdict, deadlineMillis), {
       pointer: '/deadlineMillis',
     });
-  return verdict.moves[0]?.mode ?? mode;
+  return { mode: verdict.moves[0]?.mode ?? mode, estimatedMillis: verdict.schedule.totalMillis };
 }

@@ -32,7 +32,10 @@ export function usualMode(migration: DriverCapabilities['migration']): Migration
   return migration === 'live' ? 'pre-copy' : 'cold';
 }
 
-/** How long moving a VEE of this size takes at this rate. An upper estimate: all of its memory, all of its disk. */
+/**
+ * About how long moving a VEE of this size takes at this rate: all of its memory, all of its disk. No bound: a host or
+ * a link with other work takes longer.
+ */
 export function estimateMigration(
   { memoryMiB, diskMiB }: Capacity,
   mode: MigrationMode,

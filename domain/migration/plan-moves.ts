@@ -51,7 +51,7 @@ export type MoveDecision =
       readonly blueprint?: Blueprint;
       readonly moves: readonly DecidedMove[];
       readonly waves: readonly (readonly number[])[];
-      /** Of migrations: how long they take, at most. */
+      /** Of migrations: about how long they take. */
       readonly totalMillis: number;
       readonly escalated: boolean;
       readonly left: readonly LeftVee[];

@@ -20,7 +20,7 @@ export interface Schedule {
 
 /**
  * Puts moves into waves so that no host's link carries more of them at once than leave each its share, keeping
- * their order. The time of a wave is that of its slowest move at the rate that is left to it.
+ * their order. The time of a wave is about that of its slowest move at the rate that is left to it.
  */
 export function scheduleMoves(moves: readonly Move[], budget: MigrationBudget): Schedule {
   const most = Math.max(1, Math.floor(budget.linkKbps / budget.streamKbps));
@@ -34,7 +34,8 @@ export function scheduleMoves(moves: readonly Move[], budget: MigrationBudget): 
       loads.push(new Map());
     }
     waves[wave]?.push(index);
-    for (const host of [from, to]) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
+    // One that is not decided yet has its source for a target, and passes that link once all the same.
+    for (const host of new Set([from, to])) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
   });
   return {
     waves,
@@ -72,7 +73,7 @@ export function describeUnmeetable(
   deadlineMillis: number | undefined,
 ): string {
   const what = count === 1 ? 'It needs' : `All ${count} need`;
-  return `${what} ${needMillis} ms, ${quickestMillis} ms when stilled meanwhile; the deadline is ${deadlineMillis} ms.`;
+  return `${what} about ${needMillis} ms, ${quickestMillis} ms when stilled meanwhile; the deadline is ${deadlineMillis} ms.`;
 }
 
 /**

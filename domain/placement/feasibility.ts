@@ -77,6 +77,8 @@ export class Board {
       found.push({ reason: 'source-host' });
     if (unit.vees.some((v) => v.moving?.driver !== undefined && v.moving.driver !== host.driver))
       found.push({ reason: 'other-driver', driver: host.driver });
+    if (unit.vees.some((v) => v.moving?.to !== undefined && v.moving.to !== host.id))
+      found.push({ reason: 'not-asked-for' });
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
     for (const c of this.request.constraints) {

@@ -38,8 +38,16 @@ export interface RequestedVee {
   readonly index: number;
   readonly need: Capacity;
   readonly image: string;
-  /** Set when it lives already: where, must it go away from there, and which driver can take it over, if one must. */
-  readonly moving?: { readonly from: HostId; readonly away: boolean; readonly driver?: string };
+  /**
+   * Set when it lives already: where, must it go away from there, which driver can take it over, if one must, and to
+   * which host and no other it is to go, if one was named.
+   */
+  readonly moving?: {
+    readonly from: HostId;
+    readonly away: boolean;
+    readonly driver?: string;
+    readonly to?: string;
+  };
 }
 
 /**
@@ -93,6 +101,8 @@ export type Refusal =
   | { readonly reason: 'cordoned' }
   | { readonly reason: 'source-host' }
   | { readonly reason: 'other-driver'; readonly driver: string }
+  /** Another host was named for it. */
+  | { readonly reason: 'not-asked-for' }
   | { readonly reason: 'image-missing'; readonly image: string }
   | {
       readonly reason: 'capacity';

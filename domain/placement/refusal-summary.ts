@@ -11,6 +11,8 @@ export function describeRefusal(r: Refusal): string {
       return 'it runs there now';
     case 'other-driver':
       return `the host’s driver is ${r.driver}`;
+    case 'not-asked-for':
+      return 'it is not the host that was asked for';
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
     case 'capacity':

@@ -7,7 +7,7 @@ import type { Manifest } from '../manifest/schema';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
 import { constraintsOf } from './constraints';
-import type { Constraint, PlacementRequest, RequestedVee } from './model';
+import type { PlacementRequest, RequestedVee } from './model';
 
 /** Members to add to one component, by their place in the array. */
 export interface Additions {
@@ -54,19 +54,16 @@ export function moveRequest(
   vees: readonly { readonly vee: VeeRecord; readonly away: boolean; readonly driver?: string }[],
   toHostId?: string,
 ): PlacementRequest {
-  const components = [...new Set(vees.map(({ vee }) => vee.component))];
-  const chosen = (component: string): Constraint => ({
-    kind: 'assignment',
-    serviceId,
-    component,
-    labels: {},
-    allowHosts: toHostId ? [toHostId] : [],
-    denyHosts: [],
-  });
   return {
     vees: vees.map(({ vee, away, driver }) => {
       const { id, tenantId, component, index, template } = vee;
-      const moving = { from: vee.hostId, away, ...(driver ? { driver } : {}) };
+      // No constraint: it is not the manifest's, so what it refuses may not be blamed on one.
+      const moving = {
+        from: vee.hostId,
+        away,
+        ...(driver ? { driver } : {}),
+        ...(toHostId ? { to: toHostId } : {}),
+      };
       return {
         id,
         tenantId,
@@ -78,7 +75,7 @@ export function moveRequest(
         moving,
       };
     }),
-    constraints: [...constraintsOf(manifest, serviceId), ...(toHostId ? components.map(chosen) : [])],
+    constraints: constraintsOf(manifest, serviceId),
   };
 }
 

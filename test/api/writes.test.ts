@@ -223,6 +223,21 @@ describe('writes', () => {
     expect((await site.get(`/v1/operations?service=${serviceId}`)).body.items).toHaveLength(1);
   });
 
+  it('does not take a host that is not there for one that has nothing to move', async () => {
+    const { serviceId } = await site.done(await site.apply(manifestOf('nowhere')));
+    const [vee] = await site.vees(serviceId);
+    for (const [path, field] of [
+      [`/v1/services/${serviceId}/migrate`, 'fromHost'],
+      [`/v1/services/${serviceId}/migrate`, 'toHost'],
+      [`/v1/services/${serviceId}/migrate?dryRun=true`, 'fromHost'],
+      [`/v1/vees/${vee.id}/migrate`, 'toHost'],
+    ] as const) {
+      const { status, body } = await site.post(path, { [field]: 'nohost' });
+      expect([status, body.code, body.pointer]).toEqual([404, 'not-found', `/${field}`]);
+      expect(body.detail).toContain('"nohost"');
+    }
+  });
+
   it('takes a deeply nested body for what it is', async () => {
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const reply = await site.send('POST', '/v1/services?tenant=acme', {

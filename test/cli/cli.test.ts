@@ -81,7 +81,12 @@ describe('the command line', () => {
       out: expect.stringMatching(/Placed on host-\d \(policy striping, greedy\)/),
     });
     expect(await run('logs', 'shop/app/0')).toMatchObject({ code: 0, out: 'simulated app/0 is ACTIVE\n' });
-    expect((await run('events', '--service', 'shop')).out).toContain('service.operating');
+    expect((await run('events', '--service', 'shop')).out).toMatch(
+      /service\.operating\s+shop\s+shop is operating/,
+    );
+    const operations = (await run('get', 'operations')).out;
+    expect(operations).toMatch(/service\.scale\s+shop\s+completed/);
+    expect(operations).toMatch(/vee\.migrate\s+shop\/db\/0\s+completed/);
     expect((await run('usage', '--service', 'shop')).out).toMatch(/app\/2/);
     expect(await run('check')).toMatchObject({
       code: 0,
@@ -145,6 +150,25 @@ describe('the command line', () => {
     for (const h of ['host-1', 'host-2', 'host-3']) await run('uncordon', h);
   });
 
+  it('names what stays of a drain that is cancelled: migrations that were over by then', async () => {
+    await run('apply', '-f', manifest, '--tenant', 'acme');
+    const { hostId } = JSON.parse((await run('--json', 'get', 'vee', 'shop/db/0')).out);
+    await site.arm('site', { activity: 'verifyDrained', occurrence: 1, when: 'before', act: 'hold' });
+    const { id } = JSON.parse((await run('--json', 'drain', hostId, '--no-wait')).out);
+    await site.held('site');
+    expect((await run('operation', 'cancel', id)).code).toBe(0);
+    await site.release('site');
+    await site.disarm();
+    expect(await run('operation', 'watch', id)).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(
+        /undone after .*\n {2}1 of its parts had completed and stays so: service\.migrate shop \(op-\w+\)\n$/,
+      ),
+    });
+    expect((await run('get', 'operations')).out).toMatch(new RegExp(`host\\.drain\\s+${hostId}\\s+undone`));
+    await run('delete', 'service', 'shop');
+  });
+
   it.each([
     ['an unknown command', ['fly'], 2, /unknown command 'fly'/],
     ['a missing option', ['apply'], 2, /required option '-f, --file/],
@@ -152,13 +176,41 @@ describe('the command line', () => {
     ['an unknown resource', ['get', 'unicorns'], 2, /no resource "unicorns"/],
     ['an unknown service', ['scale', 'nope/app', '2'], 3, /no service "nope"/],
     ['an unknown operation', ['operation', 'watch', 'op-0'], 3, /Not found/],
-    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /takes a whole number, not "many"/],
+    ['a count that is none', ['scale', 'shop/app', 'many'], 2, /takes a whole number from 0 up, not "many"/],
+    ['a count below none', ['scale', 'shop/app', '--', '-1'], 2, /takes a whole number from 0 up, not "-1"/],
+    ['a resize to nothing', ['resize', 'shop/app/0'], 2, /^Give --cpu-millis, --memory-mib or both\.\n$/],
+    [
+      'a limit that is none',
+      ['events', '--limit', '0'],
+      2,
+      /^The request does not fit its schema: --limit: /,
+    ],
+    [
+      'a tenant that is left out',
+      ['apply', '-f', 'examples/webshop.yaml'],
+      2,
+      /: Operators must .*--tenant NAME\.\n$/,
+    ],
     ['an unknown shell', ['completion', 'cmd'], 2, /No completion for "cmd"/],
   ])('answers %s', async (_, args, code, message) => {
     const result = await run(...(args as string[]));
     expect([result.code, result.out]).toEqual([code, '']);
     expect(result.err).toMatch(message as RegExp);
     expect(result.err).not.toMatch(/\bat .*\.js:\d+/);
+  });
+
+  it('names what was typed when the API refuses it', async () => {
+    const file = join(folder, 'typed.yaml');
+    await writeFile(file, JSON.stringify(manifestOf('typed')));
+    expect((await run('apply', '-f', file, '--tenant', 'acme')).code).toBe(0);
+    for (const [args, code, message] of [
+      [['scale', 'typed/app', '21'], 2, /: <instances>: app takes 1 to 20 instances, not 21\.\nHint: /],
+      [['migrate', 'typed', '--deadline', '0s'], 2, /schema: --deadline \(in ms\): Too small: .*>=1\n$/],
+      [['migrate', 'typed', '--from', 'nohost'], 3, /^Not found: --from: There is no host "nohost"\.\n/],
+    ] as const) {
+      const result = await run(...args, '--dry-run');
+      expect([args, result.code, result.err]).toEqual([args, code, expect.stringMatching(message)]);
+    }
   });
 
   it('answers errors as JSON too, whoever found them', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { HostId } from '../../domain/ids';
 import { planReturn } from '../../domain/maintenance/plan';
+import { planSingleMove } from '../../domain/migration/deadline';
 import { estimateMigration } from '../../domain/migration/estimate';
 import { type Move, meetDeadline, scheduleMoves } from '../../domain/migration/waves';
 import { supersedes, verdict } from '../../domain/operation/conflicts';
@@ -30,6 +31,24 @@ describe('the estimate of a migration', () => {
     expect(live.stillMillis).toBeLessThan(1_000);
     const cold = estimateMigration(capacity(1_024, 2_048), 'cold', 1_000_000, 500);
     expect(cold).toEqual({ totalMillis: 500 + 17_180 + 300, stillMillis: 500 + 17_180 + 300 });
+  });
+});
+
+describe('one VEE', () => {
+  const budget = { linkKbps: 1_000_000, streamKbps: 250_000 };
+  const vee = { id: 'vee-1', hostId: 'host-1', template: { capacity: capacity(1_024), stopGraceMillis: 0 } };
+  const source = { fingerprint: { capabilities: { migration: 'live' } } };
+  const single = (deadline: Parameters<typeof planSingleMove>[3] = {}) =>
+    planSingleMove(vee as never, source as never, budget, deadline);
+
+  it('takes as long as a group of one', () => {
+    const { totalMillis } = scheduleMoves([move(1, 'host-1', 'host-2')], budget);
+    expect(single()).toEqual({ mode: 'pre-copy', estimatedMillis: totalMillis });
+    const stilled = single({ deadlineMillis: totalMillis - 1, onDeadline: 'escalate' });
+    expect(stilled).toEqual({ mode: 'stop-and-copy', estimatedMillis: 8_590 + 300 });
+    expect(() => single({ deadlineMillis: 1 })).toThrow(
+      `It needs about ${totalMillis} ms, 8890 ms when stilled meanwhile; the deadline is 1 ms.`,
+    );
   });
 });
 

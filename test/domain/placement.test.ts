@@ -158,6 +158,20 @@ describe('plan', () => {
     expect(placed(snapshot, request)).toEqual({ 'a/0': 'h3' });
   });
 
+  it('takes the host that was asked for or none, and blames no constraint for that', () => {
+    const asked = (to: string) => {
+      const moving = { from: 'h1' as HostId, away: true, to };
+      return { vees: [{ ...vee('a', 0), moving }], constraints: [within('a')] };
+    };
+    const hosts = [host('h1', 1_000), host('h2', 1_000), host('h3', 1_000, { cordoned: true })];
+    expect(placed(snapshotOf(hosts), asked('h2'))).toEqual({ 'a/0': 'h2' });
+    const answer = plan(snapshotOf(hosts), asked('h3'), packing, context);
+    expect(answer.kind === 'infeasible' && refusalSummary(answer)).toBe(
+      'No placement exists for a/0. h1: it runs there now, it is not the host that was asked for; ' +
+        'h2: it is not the host that was asked for; h3: the host is cordoned.',
+    );
+  });
+
   it('finds by the exact path what greed misses', () => {
     // Greedy packs a/0 (60) into the 100 host; then the two of 50 can't both be placed.
     const snapshot = snapshotOf([host('h1', 100), host('h2', 110)]);

@@ -1,0 +1,114 @@
+import type { Namer } from '../names';
+import { ago, seconds } from '../output';
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Listing {
+  /** Rows that are over, hidden unless they are asked for. */
+  readonly over?: (item: Row) => boolean;
+  readonly head: readonly string[];
+  readonly row: (item: Row, namer: Namer) => (string | number)[];
+}
+
+const text = (value: unknown) => String(value ?? '');
+const gauge = (used: unknown, of: unknown, key: string) =>
+  `${(used as Record<string, number>)[key]}/${(of as Record<string, number>)[key]}`;
+
+export const LISTINGS: Readonly<Record<string, Listing>> = {
+  services: {
+    over: (s) => s.phase === 'decommissioned',
+    head: ['id', 'name', 'tenant', 'phase', 'instances', 'age'],
+    row: (s) => [
+      text(s.id),
+      text(s.name),
+      text(s.tenantId),
+      text(s.phase),
+      Object.entries(s.instances as object)
+        .map(([c, n]) => `${c}=${n}`)
+        .join(' '),
+      ago(Number(s.createdAt)),
+    ],
+  },
+  vees: {
+    over: (v) => v.state === 'DESTROYED',
+    head: ['id', 'service', 'component', 'state', 'observed', 'host', 'epoch', 'age'],
+    row: (v) => [
+      text(v.id),
+      text(v.serviceId),
+      `${v.component}/${v.index}`,
+      text(v.state),
+      text(v.observed ?? '-'),
+      text(v.hostId),
+      text(v.epoch),
+      ago(Number(v.createdAt)),
+    ],
+  },
+  hosts: {
+    head: ['id', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
+    row: (h) => {
+      const print = h.fingerprint as { driver: string; capacity: object };
+      return [
+        text(h.id),
+        print.driver,
+        text(h.liveness),
+        standing(h),
+        gauge(h.reserved, print.capacity, 'cpuMillis'),
+        gauge(h.reserved, print.capacity, 'memoryMiB'),
+        text(h.vees),
+      ];
+    },
+  },
+  operations: {
+    head: ['id', 'kind', 'subject', 'state', 'progress', 'took', 'age'],
+    row: (o, { subject }) => {
+      const { done, total } = o.progress as { done: number; total: number };
+      const end = o.endedAt === undefined ? Date.now() : Number(o.endedAt);
+      return [
+        text(o.id),
+        text(o.kind),
+        subject(o),
+        text(o.state),
+        `${done}/${total}`,
+        seconds(end - Number(o.createdAt)),
+        ago(Number(o.createdAt)),
+      ];
+    },
+  },
+  drift: {
+    head: ['vee', 'host', 'kind', 'recorded', 'reported', 'action', 'because', 'age'],
+    row: (d) => {
+      const state = (of: unknown) => {
+        const { state: name, epoch } = (of ?? {}) as { state?: string; epoch?: number };
+        return name === undefined ? '-' : `${name}@${epoch}`;
+      };
+      return [
+        text(d.label ?? d.veeId),
+        text(d.hostId),
+        text(d.kind),
+        state(d.recorded),
+        state(d.reported),
+        text(d.action),
+        text(d.because),
+        ago(Number(d.firstSeenAt)),
+      ];
+    },
+  },
+  tenants: { head: ['id', 'age'], row: (t) => [text(t.id), ago(Number(t.createdAt))] },
+  images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },
+  reservations: {
+    head: ['host', 'vee', 'operation', 'cpu millis', 'memory MiB'],
+    row: (r) => {
+      const amount = r.amount as { cpuMillis: number; memoryMiB: number };
+      return [text(r.hostId), text(r.veeId), text(r.operationId), amount.cpuMillis, amount.memoryMiB];
+    },
+  },
+};
+
+/** Does it take VEEs, and if not why? */
+function standing({ cordoned, maintenance, fenced }: Row): string {
+  if (fenced) return 'fenced';
+  if (maintenance) return (maintenance as { drained: boolean }).drained ? 'drained' : 'draining';
+  return cordoned ? 'cordoned' : 'yes';
+}
+
+export const UNPAGED = new Set(['images', 'reservations']);
