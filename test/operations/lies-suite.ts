@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { readJson } from '../../drivers/lib/atomic-file';
 import type { SimulatorFault, SimulatorScript } from '../../drivers/simulator/script';
 import type { Json } from '../support/json';
-import { halfOf } from '../support/lanes';
+import { thirdOf } from '../support/lanes';
 import { TestSite } from '../support/site';
 import type { Scenario } from './scenario';
 
@@ -137,7 +137,7 @@ export function liesOf({ name, prepare, start }: Scenario): void {
 
     it('ends as the hosts are, whatever their drivers say', async () => {
       const cases: Case[] = [
-        ...forward.flatMap((verb, i) => halfOf(i, FORWARD).map((untruth) => ({ verb, untruth }))),
+        ...forward.flatMap((verb, i) => thirdOf(i, FORWARD).map((untruth) => ({ verb, untruth }))),
         ...backward.flatMap((undo) => BACKWARD.map((untruth) => ({ ...undo, untruth }))),
       ];
       const queue = [...cases];

@@ -119,6 +119,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'service.scale-in',
+    inTurn: true,
     prepare: async (site, name) => {
       const id = await operating(site, name);
       await site.done(await scale(site, id, 2));
@@ -143,6 +144,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'service.migrate',
+    inTurn: true,
     prepare: operating,
     start: (site, id) => site.post(`/v1/services/${id}/migrate`, {}),
     // Each VEE has its own point, past which it waits for an operator whatever becomes of the others.
@@ -152,7 +154,7 @@ export const SCENARIOS: readonly Scenario[] = [
   recompose(
     'roll',
     { components: [DB, { ...APP, command: ['/bin/new'] }], update: { maxUnavailable: 1, maxSurge: 0 } },
-    { remakes: true },
+    { remakes: true, inTurn: true },
   ),
   recompose(
     'in-place',
