@@ -3,9 +3,9 @@ import { derivedEntropy } from '../domain/derived-entropy';
 import { type ErrorCode, SluiceError } from '../domain/errors';
 import { type HostId, makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
-import { plan } from '../domain/placement/plan';
+import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
-import { trustingSuspects } from '../domain/placement/suspects';
+import { describeSuspects, suspectsWithRoom } from '../domain/placement/suspects';
 import type { Capacity } from '../domain/units';
 import { takeSnapshot } from '../store/snapshot';
 import type { SiteDeps } from './deps';
@@ -37,24 +37,19 @@ export async function decide(
   const context = { now: at, seed: operationId, blueprintId, operationId };
   const answer = plan(snapshot, request, placementPolicy, context);
   if (answer.kind === 'blueprint') return store.blueprints.put(answer);
-  awaitSuspects(snapshot, (s) => plan(s, request, placementPolicy, context).kind === 'blueprint');
+  awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, placementPolicy, context)));
   await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: at });
   return believed(answer);
 }
 
 /**
  * For a plan that found no room: an operation is not undone for what may be otherwise in a moment.
- * @param fits would it find room on this?
+ * @param targets the hosts that it takes on this; none when it finds no room there either
  * @throws SluiceError `host-unreachable`, to be tried again until each host that is suspect is up or lost
  */
-export function awaitSuspects(snapshot: Snapshot, fits: (trusting: Snapshot) => boolean): void {
-  const trusting = trustingSuspects(snapshot);
-  if (!trusting || !fits(trusting)) return;
-  const suspects = snapshot.hosts.filter((h) => h.liveness === 'suspect').map((h) => h.id);
-  throw new SluiceError(
-    'host-unreachable',
-    `There is room only if ${suspects.join(', ')} can be counted on, and nothing was heard from there for a while.`,
-  );
+export function awaitSuspects(snapshot: Snapshot, targets: (trusting: Snapshot) => readonly HostId[]): void {
+  const awaited = suspectsWithRoom(snapshot, targets);
+  if (awaited.length > 0) throw new SluiceError('host-unreachable', describeSuspects(awaited));
 }
 
 function believed(plan: Blueprint | Infeasible): Blueprint {

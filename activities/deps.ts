@@ -3,6 +3,7 @@ import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Policy } from '../domain/placement/model';
+import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Store } from '../store/store';
 import type { FencingPlugin } from './fencing';
@@ -14,6 +15,8 @@ export interface SiteDeps {
   readonly now: () => number;
   readonly placementPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
+  /** Computes elsewhere than here: in a large site it takes seconds. */
+  readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   readonly liveness: LivenessPolicy;
   /** How many VEEs one batch of a large service has; a smaller service is worked on without batches. */
   readonly batchSize: number;

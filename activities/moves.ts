@@ -10,7 +10,13 @@ import {
   type VeeId,
 } from '../domain/ids';
 import type { MigrationMode } from '../domain/migration/estimate';
-import { decideMoves, type LeftVee, type MoveQuestion } from '../domain/migration/plan-moves';
+import {
+  decideMoves,
+  type LeftVee,
+  lacksRoom,
+  type MoveQuestion,
+  targetsOf,
+} from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
@@ -98,10 +104,10 @@ export function createMoveActivities(deps: SiteDeps) {
         context: { now, seed: operationId, blueprintId, operationId },
       };
       const decision = decideMoves(question, kept);
-      if (decision.kind === 'infeasible') {
-        awaitSuspects(question.snapshot, (s) => decideMoves({ ...question, snapshot: s }).kind === 'moves');
+      if (!kept && lacksRoom(decision))
+        awaitSuspects(question.snapshot, (s) => targetsOf(decideMoves({ ...question, snapshot: s })));
+      if (decision.kind === 'infeasible')
         await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });
-      }
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
       if (decision.blueprint) await store.blueprints.put(decision.blueprint);
       const moves: PlannedMove[] = [];

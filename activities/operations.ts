@@ -70,6 +70,19 @@ export function createOperationActivities(deps: SiteDeps) {
     }
   }
 
+  async function settled(operationId: OperationId): Promise<OperationEnd> {
+    const context = Context.current();
+    for (const began = Date.now(); ; await context.sleep(nextLook(began))) {
+      const operation = await operationOf(operationId);
+      const { state, stuck, behind = [] } = operation;
+      if (hasEnded(operation)) return ended(operationId);
+      if (state === 'stuck') return { operationId, state, ...(stuck ? { error: stuck.error } : {}) };
+      if (state !== 'queued') continue;
+      const others = await Promise.all(behind.map(operationOf));
+      if (others.some((o) => o.state === 'stuck')) await cancelWherePossible(deps, operation);
+    }
+  }
+
   return {
     noteQueued: ({ operationId, behind }: { operationId: OperationId; behind: readonly OperationId[] }) =>
       store.operations.queue(operationId, behind),
@@ -122,27 +135,28 @@ export function createOperationActivities(deps: SiteDeps) {
       operationId: OperationId;
       orStuck?: boolean;
     }): Promise<OperationEnd> {
-      if (!orStuck) return ended(operationId);
-      const context = Context.current();
-      for (const began = Date.now(); ; await context.sleep(nextLook(began))) {
-        const operation = await operationOf(operationId);
-        const { state, stuck, behind = [] } = operation;
-        if (hasEnded(operation)) return ended(operationId);
-        if (state === 'stuck') return { operationId, state, ...(stuck ? { error: stuck.error } : {}) };
-        if (state !== 'queued') continue;
-        const others = await Promise.all(behind.map(operationOf));
-        if (others.some((o) => o.state === 'stuck')) await cancelWherePossible(deps, operation);
-      }
+      return orStuck ? settled(operationId) : ended(operationId);
     },
 
-    /** Cancels it where it still can be, and waits for its end either way. */
-    async cancelChild({ parentId, key }: { parentId: OperationId; key: string }): Promise<OperationEnd> {
+    /**
+     * Cancels it where it still can be, and waits for its end either way.
+     * @param orStuck one that is stuck is left to people
+     */
+    async cancelChild({
+      parentId,
+      key,
+      orStuck = false,
+    }: {
+      parentId: OperationId;
+      key: string;
+      orStuck?: boolean;
+    }): Promise<OperationEnd> {
       const operationId = childId(parentId, key);
       const operation = await store.operations.get(operationId);
       // It was never asked for.
       if (!operation) return { operationId, state: 'undone' };
       if (!hasEnded(operation)) await cancelWherePossible(deps, operation);
-      return ended(operationId);
+      return orStuck ? settled(operationId) : ended(operationId);
     },
 
     async isFenced({ hostId }: { hostId: HostId }): Promise<boolean> {

@@ -1,19 +1,29 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
+import { hasEnded, type OperationRecord } from '../domain/operation/operation';
 import { imbalanceOf, Layout } from '../domain/rebalance/layout';
-import { type BalancePlan, type RebalanceRecord, USUAL_MOVES } from '../domain/rebalance/model';
-import { confirmMoves, planRebalance } from '../domain/rebalance/plan';
-import { readBalanceQuestion } from '../store/balance-question';
+import { type BalanceMove, type RebalanceRecord, USUAL_MOVES } from '../domain/rebalance/model';
+import { confirmMoves } from '../domain/rebalance/plan';
+import { type Looker, readBalanceQuestion } from '../store/balance-question';
 import { askBySite } from './ask-by-site';
 import type { SiteDeps } from './deps';
 
+/** What a workflow has to know of a plan: its moves by their index, and which go side by side. */
+export interface RebalanceOutline {
+  readonly moves: readonly BalanceMove[];
+  readonly waves: readonly (readonly number[])[];
+}
+
+/** What people do with a host or the site goes first: the next look comes soon. */
+const goesFirst = ({ kind }: OperationRecord) =>
+  kind.startsWith('host.') || (kind.startsWith('site.') && kind !== 'site.reconcile');
+
 /** Activities that even out how hosts are loaded. */
 export function createRebalanceActivities(deps: SiteDeps) {
-  const { store } = deps;
-  const { migrationBudget: budget, placementPolicy: policy } = deps;
+  const { store, migrationBudget: budget, placementPolicy: policy } = deps;
 
-  const question = (mostMoves: number, which?: 'all') =>
-    readBalanceQuestion(store, deps.now(), { policy, budget, mostMoves }, which);
+  const question = (mostMoves: number, looker: Looker) =>
+    readBalanceQuestion(store, deps.now(), { policy, budget, mostMoves }, looker);
 
   async function recordOf(operationId: OperationId): Promise<RebalanceRecord> {
     const record = await store.rebalances.get(operationId);
@@ -23,24 +33,23 @@ export function createRebalanceActivities(deps: SiteDeps) {
 
   return {
     /** Plans once: a repeat finds the first answer. */
-    async planRebalance({
-      operationId,
-    }: {
-      operationId: OperationId;
-    }): Promise<Pick<BalancePlan, 'moves' | 'waves'>> {
+    async planRebalance({ operationId }: { operationId: OperationId }): Promise<RebalanceOutline> {
       const kept = await store.rebalances.get(operationId);
       if (kept) return { moves: kept.moves, waves: kept.waves };
-      const mostMoves = (await store.operations.get(operationId))?.params.mostMoves ?? USUAL_MOVES;
-      const plan = planRebalance(await question(mostMoves));
+      const operation = await store.operations.get(operationId);
+      const mostMoves = operation?.params.mostMoves ?? USUAL_MOVES;
+      const looker = operation?.requestedBy === 'site' ? 'site' : 'people';
+      const plan = await deps.planRebalance(await question(mostMoves, looker));
       const { moves, waves } = await store.rebalances.put({
+        ...plan,
         id: operationId,
         createdAt: deps.now(),
-        ...plan,
+        mostMoves,
       });
       return { moves, waves };
     },
 
-    /** Which moves of a wave, by their index, are no longer right, and why. */
+    /** Which moves of a wave, by their index, are not to be made any more, and why. */
     async confirmRebalance({
       operationId,
       wave,
@@ -48,13 +57,18 @@ export function createRebalanceActivities(deps: SiteDeps) {
       operationId: OperationId;
       wave: readonly number[];
     }): Promise<{ index: number; because: string }[]> {
+      // Whoever stills the site must not wait until it is even.
+      const waiting = (await store.operations.underWay()).find(
+        (o) => o.kind.startsWith('site.') && o.state === 'queued' && o.behind?.includes(operationId),
+      );
+      if (waiting) return wave.map((index) => ({ index, because: `${waiting.id} (${waiting.kind}) waits` }));
       const { moves } = await recordOf(operationId);
       const asked = wave.flatMap((index) => {
         const move = moves[index];
         return move ? [{ index, move }] : [];
       });
       const verdicts = confirmMoves(
-        await question(asked.length, 'all'),
+        await question(asked.length, 'confirming'),
         asked.map((a) => a.move),
       );
       return verdicts.flatMap((v, n) => (v.go ? [] : [{ index: asked[n]?.index ?? 0, because: v.because }]));
@@ -62,12 +76,14 @@ export function createRebalanceActivities(deps: SiteDeps) {
 
     async tellRebalanced({ operationId }: { operationId: OperationId }): Promise<void> {
       const { before, moves, because } = await recordOf(operationId);
-      const now = imbalanceOf(new Layout(await question(0, 'all')));
+      const now = imbalanceOf(new Layout(await question(0, 'confirming')));
+      const made = (await store.operations.childrenOf(operationId)).filter((o) => o.state === 'completed');
       const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
       const told =
         moves.length === 0
           ? `Nothing was moved. ${because ?? ''}`
-          : `Loads differed by ${percent(before)} of a host, and differ by ${percent(now)} after up to ${moves.length} moves.`;
+          : `${made.length} of ${moves.length} moves were made: loads differed by ${percent(before)} of a host, and ` +
+            `differ by ${percent(now)} now.`;
       await store.events.append({
         id: `${operationId}/rebalanced`,
         at: deps.now(),
@@ -78,19 +94,12 @@ export function createRebalanceActivities(deps: SiteDeps) {
       });
     },
 
-    /**
-     * What the schedule does: looks, and asks for a rebalance only when there is something worth moving. What people do
-     * with a host or the site goes first: the next look comes soon.
-     */
+    /** What the schedule does: looks, and asks for a rebalance only when there is something worth moving. */
     async seekImbalance({ key }: { key: string }): Promise<{ moves: number; operationId?: OperationId }> {
-      const { moves } = planRebalance(await question(USUAL_MOVES));
+      if ((await store.operations.underWay()).some((o) => goesFirst(o) && !hasEnded(o))) return { moves: 0 };
+      const { moves } = await deps.planRebalance(await question(USUAL_MOVES, 'site'));
       if (moves.length === 0) return { moves: 0 };
-      const operationId = await askBySite(
-        deps,
-        'site.rebalance',
-        key,
-        (o) => o.kind.startsWith('host.') || (o.kind.startsWith('site.') && o.kind !== 'site.reconcile'),
-      );
+      const operationId = await askBySite(deps, 'site.rebalance', key, goesFirst);
       return { moves: moves.length, ...(operationId ? { operationId } : {}) };
     },
   };

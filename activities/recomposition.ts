@@ -7,7 +7,13 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { Deployment, LivingVee } from '../domain/service/deployment';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
 import type { MemberMaking, RecompositionOutline, WaveWork } from '../domain/service/recompose-work';
-import { creationRequest, decideRecomposition, type Handing, moveRequest } from '../domain/service/rehearsal';
+import {
+  creationRequest,
+  decideRecomposition,
+  type Handing,
+  moveRequest,
+  playedOn,
+} from '../domain/service/rehearsal';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { RecompositionRecord } from '../store/recompositions';
 import { hostOf, takeSnapshot } from '../store/snapshot';
@@ -92,10 +98,9 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const question = { service, current, wanted, members, snapshot, policy };
       const decideOn = (seen: Snapshot) =>
         decideRecomposition({ ...question, snapshot: seen }, { now, operationId });
-      const isInfeasible = (d: ReturnType<typeof decideOn>) =>
-        d.kind === 'planned' && d.played.kind === 'infeasible';
       const planned = decideOn(snapshot);
-      if (isInfeasible(planned)) awaitSuspects(snapshot, (s) => !isInfeasible(decideOn(s)));
+      if (planned.kind === 'planned' && planned.played.kind === 'infeasible')
+        awaitSuspects(snapshot, (s) => playedOn(decideOn(s)));
       if (planned.kind !== 'planned') throw recompositionRefusal(planned);
       const { plan, played } = planned;
       if (played.kind === 'infeasible')

@@ -6,6 +6,7 @@ import type { Policy } from '../domain/placement/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { FaultPoints } from '../process/fault-points';
 import type { Logger } from '../process/log';
+import type { Planner } from '../process/planner';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
 
@@ -16,6 +17,7 @@ export interface ApiDeps {
   readonly temporal: Client;
   readonly placementPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
+  readonly planRebalance: Planner;
   readonly drift: DriftPolicy;
   readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */

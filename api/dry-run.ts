@@ -13,9 +13,10 @@ import {
   type PlanCost,
 } from '../domain/operation/plan-cost';
 import type { PlacementRequest } from '../domain/placement/model';
-import { plan } from '../domain/placement/plan';
+import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
+import { describeSuspects, suspectsWithRoom } from '../domain/placement/suspects';
 import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import { type Capacity, shortages, subtract } from '../domain/units';
@@ -172,12 +173,9 @@ async function decide(
 ): Promise<Answer> {
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
-  const result = plan(await takeSnapshot(deps.store, now), request, deps.placementPolicy, {
-    now,
-    seed: operationId,
-    blueprintId,
-    operationId,
-  });
+  const context = { now, seed: operationId, blueprintId, operationId };
+  const snapshot = await takeSnapshot(deps.store, now);
+  const result = plan(snapshot, request, deps.placementPolicy, context);
   if (result.kind === 'blueprint')
     return planOf(
       operation,
@@ -185,9 +183,11 @@ async function decide(
       cost,
       { blueprint: blueprintView(result, identity), ...rest },
     );
+  const awaited = suspectsWithRoom(snapshot, (s) => hostsIn(plan(s, request, deps.placementPolicy, context)));
+  const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const why =
     identity.role === 'operator'
-      ? { why: refusalSummary(result), refusals: result.unplaced }
+      ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
       : { why: refusalCounts(result) };
   return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], ...why } };
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
+import { plannerInThread } from '../process/planner';
 import { readEnvironment, siteSettings } from '../process/settings';
 import { connectStore, isStoreAway } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
@@ -42,6 +43,7 @@ async function main(log: Logger): Promise<void> {
     temporal: client,
     placementPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,
+    planRebalance: plannerInThread(),
     drift: settings.drift,
     timing: settings.timing,
     canFence: settings.fencing !== undefined,

@@ -38,7 +38,7 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     operations,
     ledger,
     constraints: constraints.flat(),
-    rebalances: await store.rebalances.all(),
+    rebalances: await store.rebalances.since(0),
     openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,
     timing: deps.timing,

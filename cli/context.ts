@@ -77,7 +77,10 @@ const notesOf = ({ notes = [] }: OperationView) => notes.map((n) => `  left: ${n
  */
 async function keptParts(client: ApiClient, { id, kind, state }: OperationView): Promise<string[]> {
   if (state !== 'undone' || kind === 'site.shutdown') return [];
-  const parts = await client.list<OperationView>('/v1/operations', { parent: id, state: 'completed' });
+  // How the operation itself ended has been told: that counts, whether or not more can be learnt.
+  const parts = await client
+    .list<OperationView>('/v1/operations', { parent: id, state: 'completed' })
+    .catch((): OperationView[] => []);
   return describeKept(parts.reverse(), await namerFor(client, parts));
 }
 

@@ -1,3 +1,4 @@
+import { inChunks } from '../domain/in-chunks';
 import type { ApiClient } from './client';
 
 /** What a row is about, by ids: of an operation, an event. */
@@ -25,16 +26,39 @@ interface VeeRow {
   readonly index: number;
 }
 
+/** So many are asked for at once. */
+const AT_ONCE = 8;
+
 /**
- * For these rows, and it asks for no more than they need. The names are those that the API lists for the caller, so
- * that a tenant learns none of another's.
+ * For these rows: it asks for what they name and for no more. What the API does not show the caller keeps its id, so that
+ * a tenant learns nothing of another's.
  */
 export async function namerFor(client: ApiClient, rows: readonly Subject[]): Promise<Namer> {
-  const [services, vees] = await Promise.all([
-    rows.some((r) => r.serviceId !== undefined) ? client.list<ServiceRow>('/v1/services') : [],
-    rows.some((r) => r.veeId !== undefined) ? client.list<VeeRow>('/v1/vees') : [],
-  ]);
+  const services = await each<ServiceRow>(
+    client,
+    '/v1/services',
+    rows.map((r) => r.serviceId),
+  );
+  const vees = await each<VeeRow>(
+    client,
+    '/v1/vees',
+    rows.map((r) => r.veeId),
+  );
   return createNamer(services, vees);
+}
+
+async function each<T>(client: ApiClient, path: string, ids: readonly unknown[]): Promise<T[]> {
+  const distinct = [...new Set(ids.filter((id) => id !== undefined).map(String))];
+  const found: T[] = [];
+  for (const some of inChunks(distinct, AT_ONCE))
+    found.push(
+      ...(
+        await Promise.all(
+          some.map((id) => client.get<T>(`${path}/${encodeURIComponent(id)}`).catch(() => undefined)),
+        )
+      ).filter((one) => one !== undefined),
+    );
+  return found;
 }
 
 export function createNamer(services: readonly ServiceRow[], vees: readonly VeeRow[]): Namer {

@@ -9,43 +9,46 @@ import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from './snapshot';
 import type { Store } from './store';
 
+/** Who looks: people, the site by itself, or an operation that confirms what it has decided already. */
+export type Looker = 'people' | 'site' | 'confirming';
+
 /**
  * What a rebalance sees. What is under way is read first: whatever began since finds its service free, and the move that
  * is asked for then waits for it and chooses anew.
- * @param which `all`: also those that have moved a short while ago, as for a plan that is confirmed
  */
 export async function readBalanceQuestion(
   store: Store,
   now: number,
   { policy, budget, mostMoves }: Pick<BalanceQuestion, 'policy' | 'budget' | 'mostMoves'>,
-  which: 'cooled-down' | 'all' = 'cooled-down',
+  looker: Looker,
 ): Promise<BalanceQuestion> {
   const busy = new Map<ServiceId, OperationRecord>();
   for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
-  const [offers, vees, services, moved] = await Promise.all([
+  const since = now - COOL_DOWN_MILLIS;
+  const [offers, vees, services, tried, moved] = await Promise.all([
     store.hosts.offers(),
     store.vees.find({ living: true }),
-    store.services.all(),
-    which === 'all' ? [] : store.vees.movedSince(now - COOL_DOWN_MILLIS),
+    store.services.living(),
+    looker === 'confirming' ? [] : store.rebalances.since(since),
+    looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
-  const living = new Map(services.filter((s) => s.phase !== 'decommissioned').map((s) => [s.id, s]));
-  const constraints = await Promise.all(
-    [...living.values()].map(async (s) =>
-      constraintsOf(await store.services.manifest(s.manifestDigest), s.id),
-    ),
-  );
+  const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   const hosts = offers.map(toSnapshotHost);
   const seen: Seen = {
     hosts: new Map(hosts.map((h) => [h.id, h])),
-    services: living,
+    services: new Map(services.map((s) => [s.id, s])),
     busy,
+    tried: new Set(tried.flatMap((r) => r.moves.flatMap((m) => m.veeIds))),
     moved: new Set(moved),
   };
   return {
     at: now,
     hosts,
     vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen)),
-    constraints: constraints.flat(),
+    constraints: services.flatMap((s) => {
+      const manifest = manifests.get(s.manifestDigest);
+      return manifest ? constraintsOf(manifest, s.id) : [];
+    }),
     policy,
     budget,
     mostMoves,
@@ -56,6 +59,8 @@ interface Seen {
   readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
   readonly services: ReadonlyMap<ServiceId, ServiceRecord>;
   readonly busy: ReadonlyMap<ServiceId, OperationRecord>;
+  /** By a rebalance within the hour, whatever came of it. */
+  readonly tried: ReadonlySet<VeeId>;
   readonly moved: ReadonlySet<VeeId>;
 }
 
@@ -72,7 +77,7 @@ function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
   };
 }
 
-function whyFixed(vee: VeeRecord, { hosts, services, busy, moved }: Seen): string | undefined {
+function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved }: Seen): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
   if (holder) return `${holder} is at work on its service`;
@@ -80,5 +85,6 @@ function whyFixed(vee: VeeRecord, { hosts, services, busy, moved }: Seen): strin
     return 'its service is not as its manifest says';
   if (nextState(vee.state, 'migrate') === undefined) return `it is ${vee.state}`;
   if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
+  if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';
   return moved.has(vee.id) ? 'it has moved within the hour' : undefined;
 }

@@ -28,6 +28,7 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['events', { tenantId: 1, at: -1, _id: -1 }],
   ['events', { serviceId: 1, at: -1 }],
   ['hosts', { joinedAt: -1, _id: -1 }],
+  ['rebalances', { createdAt: 1 }],
   ['drift', { firstSeenAt: -1, _id: -1 }],
   ['drift', { veeId: 1 }],
   // What is over is kept for a week; what lasts has no such instant.

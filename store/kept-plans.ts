@@ -3,7 +3,9 @@ import type { OperationId } from '../domain/ids';
 import { fromStored, type Stored, toStored } from './documents';
 
 /** Plans under the id of the operation that carries them out: too large for a workflow, which carries that id instead. */
-export function keptPlans<T extends { readonly id: OperationId }>(plans: Collection<Stored<T>>) {
+export function keptPlans<T extends { readonly id: OperationId; readonly createdAt: number }>(
+  plans: Collection<Stored<T>>,
+) {
   return {
     /** The first plan of an operation stays: a repeated planning step must not change what others act on. */
     async put(plan: T): Promise<T> {
@@ -21,8 +23,10 @@ export function keptPlans<T extends { readonly id: OperationId }>(plans: Collect
       return doc ? fromStored<T>(doc as Stored<T>) : undefined;
     },
 
-    async all(): Promise<T[]> {
-      return (await plans.find().toArray()).map((d) => fromStored<T>(d as Stored<T>));
+    /** Those that were decided since then. */
+    async since(createdAt: number): Promise<T[]> {
+      const docs = await plans.find({ createdAt: { $gte: createdAt } } as never).toArray();
+      return docs.map((d) => fromStored<T>(d as Stored<T>));
     },
   };
 }

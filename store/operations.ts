@@ -46,6 +46,11 @@ export function operationRepository(db: Db) {
       return (await operations.find().toArray()).map((d) => fromStored<OperationRecord>(d));
     },
 
+    async childrenOf(parentId: OperationId): Promise<OperationRecord[]> {
+      const docs = await operations.find({ parentId }).toArray();
+      return docs.map((d) => fromStored<OperationRecord>(d));
+    },
+
     async underWay(): Promise<OperationRecord[]> {
       const docs = await operations.find({ endedAt: { $exists: false } }).toArray();
       return docs.map((d) => fromStored<OperationRecord>(d));

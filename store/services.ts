@@ -34,6 +34,12 @@ export function serviceRepository(client: MongoClient, db: Db) {
       return (await services.find().toArray()).map((d) => fromStored<ServiceRecord>(d));
     },
 
+    /** Those that are not over. */
+    async living(): Promise<ServiceRecord[]> {
+      const docs = await services.find({ phase: { $ne: 'decommissioned' } }).toArray();
+      return docs.map((d) => fromStored<ServiceRecord>(d));
+    },
+
     /** Of those that are not over. */
     async phases(): Promise<Map<ServiceId, ServicePhase>> {
       const docs = await services
@@ -68,6 +74,12 @@ export function serviceRepository(client: MongoClient, db: Db) {
       const doc = await manifests.findOne({ _id: digest });
       if (!doc) throw new SluiceError('not-found', `There is no manifest ${digest}.`);
       return doc.manifest;
+    },
+
+    /** Those of the digests that there are. */
+    async manifests(digests: readonly string[]): Promise<Map<string, Manifest>> {
+      const docs = await manifests.find({ _id: { $in: [...new Set(digests)] } }).toArray();
+      return new Map(docs.map((d) => [d._id, d.manifest]));
     },
 
     async slaClass({ manifestDigest }: Pick<ServiceRecord, 'manifestDigest'>): Promise<SlaClass> {

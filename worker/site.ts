@@ -8,6 +8,7 @@ import { siteTaskQueue, waitTaskQueue, watchWorkflowId } from '../domain/ids';
 import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
+import { plannerInThread } from '../process/planner';
 import { siteSettings } from '../process/settings';
 import { endAfterStandstill } from '../process/standstill';
 import { connectStore, type StoreConnection } from '../store/connect';
@@ -64,6 +65,7 @@ async function main(log: Logger): Promise<void> {
     tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
     recovery: settings.recovery,
     drift: settings.drift,
+    planRebalance: plannerInThread(),
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const taskQueue = siteTaskQueue(siteId);

@@ -3,7 +3,6 @@ import { SluiceError } from '../../domain/errors';
 import { inClassOrder } from '../../domain/maintenance/site-order';
 import { costOfChanging } from '../../domain/operation/plan-cost';
 import { MOST_BALANCE_MOVES, USUAL_MOVES } from '../../domain/rebalance/model';
-import { planRebalance } from '../../domain/rebalance/plan';
 import type { ServiceRecord } from '../../domain/service/service';
 import { readBalanceQuestion } from '../../store/balance-question';
 import { singlyChanged } from '../../store/stilled';
@@ -122,9 +121,10 @@ export function siteRoutes(deps: ApiDeps): Route[] {
         const { mostMoves } = context.body;
         if (context.dryRun) {
           const { placementPolicy: policy, migrationBudget: budget } = deps;
-          const question = await readBalanceQuestion(store, Date.now(), { policy, budget, mostMoves });
+          const limits = { policy, budget, mostMoves };
+          const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
           const { before, after, moves, waves, estimatedMillis, interrupted, because } =
-            planRebalance(question);
+            await deps.planRebalance(question);
           const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
           return planOf(
             'site.rebalance',

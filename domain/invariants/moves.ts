@@ -43,12 +43,16 @@ export function movesStand(state: SystemState) {
   return { checked: moves.flat().length, violations: [...violations, ...beyond] };
 }
 
-/** Rebalances that decided to make something worse, or moved what they had not decided to. */
+/** Rebalances that decided to make something worse or to move too much, or moved what they had not decided to. */
 function beyondPlans({ rebalances }: SystemState, moves: readonly Move[]): string[] {
   const byId = new Map(rebalances.map((r) => [r.id, r]));
-  const worse = rebalances.flatMap(({ id, before, after, moves: planned }) =>
-    planned.length > 0 && after >= before ? [`${id} was to bring an imbalance of ${before} to ${after}`] : [],
-  );
+  const worse = rebalances.flatMap(({ id, before, after, mostMoves, moves: planned }) => {
+    const vees = planned.reduce((n, m) => n + m.veeIds.length, 0);
+    return [
+      ...(vees > 0 && after >= before ? [`${id} was to bring an imbalance of ${before} to ${after}`] : []),
+      ...(vees > mostMoves ? [`${id} was to move ${vees} VEEs, and might move ${mostMoves}`] : []),
+    ];
+  });
   const unplanned = moves.flatMap(({ event: { veeId, hostId }, from, operation, root }) => {
     if (root.kind !== 'site.rebalance' || operation.state === 'undone') return [];
     const planned = byId

@@ -152,6 +152,17 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
   };
 }
 
+/** Did nothing at all find a place? Of several that may stay it is enough that one moves: the rest is asked for again. */
+export const lacksRoom = (decision: MoveDecision): boolean =>
+  decision.kind === 'infeasible' ||
+  (decision.kind === 'moves' &&
+    decision.moves.length === 0 &&
+    decision.left.some((l) => l.error.code === 'placement-infeasible'));
+
+/** Where they go; none when nothing moves. */
+export const targetsOf = (decision: MoveDecision): HostId[] =>
+  decision.kind === 'moves' ? [...new Set(decision.moves.map((m) => m.to))] : [];
+
 /** Is it one of those that are to move? */
 export function isAskedFor(
   vee: VeeRecord,

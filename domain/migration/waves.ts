@@ -21,19 +21,27 @@ export interface Schedule {
 /**
  * Puts moves into waves so that no host's link carries more of them at once than leave each its share, keeping
  * their order. The time of a wave is about that of its slowest move at the rate that is left to it.
+ * @param notBefore the first wave that a move may be in, by what those before it are in
  */
-export function scheduleMoves(moves: readonly Move[], budget: MigrationBudget): Schedule {
+export function scheduleMoves(
+  moves: readonly Move[],
+  budget: MigrationBudget,
+  notBefore: (index: number, waveOf: readonly number[]) => number = () => 0,
+): Schedule {
   const most = Math.max(1, Math.floor(budget.linkKbps / budget.streamKbps));
   const waves: number[][] = [];
   const loads: Map<HostId, number>[] = [];
   const room = (wave: number, host: HostId) => (loads[wave]?.get(host) ?? 0) < most;
+  const waveOf: number[] = [];
   moves.forEach(({ from, to }, index) => {
-    let wave = waves.findIndex((_, w) => room(w, from) && room(w, to));
+    const first = notBefore(index, waveOf);
+    let wave = waves.findIndex((_, w) => w >= first && room(w, from) && room(w, to));
     if (wave < 0) {
       wave = waves.push([]) - 1;
       loads.push(new Map());
     }
     waves[wave]?.push(index);
+    waveOf.push(wave);
     // One that is not decided yet has its source for a target, and passes that link once all the same.
     for (const host of new Set([from, to])) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
   });

@@ -47,8 +47,8 @@ function excludes(a: Asked, b: Asked): boolean {
 const OF_ITSELF: readonly OperationKind[] = ['site.reconcile', 'site.rebalance'];
 
 /**
- * A reconciliation or a rebalance ends soon by itself, and nobody can be expected to know that the site is at one. Those
- * two run beside each other: each asks for operations on services, and those respect one another.
+ * A reconciliation ends soon by itself, a rebalance once something waits for it, and nobody can be expected to know that the
+ * site is at one. Those two run beside each other: each asks for operations on services, and those respect one another.
  */
 function betweenSiteOperations(asked: OperationKind, held: OperationKind): Verdict {
   if (!OF_ITSELF.includes(held)) return 'refuse';

@@ -48,6 +48,10 @@ export function plan(
   };
 }
 
+/** The hosts that an answer takes. */
+export const hostsIn = (answer: Blueprint | Infeasible): HostId[] =>
+  answer.kind === 'blueprint' ? [...new Set(answer.assignments.map((a) => a.hostId))] : [];
+
 interface GreedyResult {
   readonly assignments: Assignment[];
   readonly unplaced: { unit: Unit; verdicts: HostVerdict[]; proven: boolean }[];

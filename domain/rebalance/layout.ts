@@ -3,7 +3,7 @@ import type { HostId, ServiceId, VeeId } from '../ids';
 import { conflict, hostRefusal } from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
-import { DIMENSIONS, sum } from '../units';
+import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
 
 /** What moves as one: a VEE, or those that affinity ties together. */
@@ -71,13 +71,15 @@ export class Layout {
   refusal(unit: BalanceUnit, to: HostId): string | undefined {
     if (unit.fixed) return unit.fixed;
     const [source, target] = [this.places.get(this.hostOf(unit)), this.places.get(to)];
-    if (!source || !target || source === target) return `${to} is not open to it`;
+    if (!source) return `${this.hostOf(unit)}, where it is, is not up and open`;
+    if (!target) return `${to} is not up and open`;
+    if (source === target) return `it is on ${to}`;
     const { host } = target;
     if (host.driver !== source.host.driver) return `${to} has another driver`;
     const short = DIMENSIONS.find(
       (_, i) => (target.used[i] ?? 0) + (unit.needs[i] ?? 0) > (target.capacity[i] ?? 0),
     );
-    if (short) return `${to} has too little ${short}`;
+    if (short) return `${to} has too little ${DIMENSION_NAMES[short]} left`;
     for (const vee of unit.vees) {
       if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
       const there = target.residents.get(vee.serviceId);

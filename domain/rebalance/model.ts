@@ -44,7 +44,7 @@ export interface BalancePlan {
   readonly estimatedMillis: number;
   /** How many VEEs stand still while they are sent. */
   readonly interrupted: number;
-  /** Why nothing is to be moved, when it is so. */
+  /** Why nothing is to be moved, or what may not be moved now and why. */
   readonly because?: string;
 }
 
@@ -52,6 +52,7 @@ export interface BalancePlan {
 export interface RebalanceRecord extends BalancePlan {
   readonly id: OperationId;
   readonly createdAt: number;
+  readonly mostMoves: number;
 }
 
 /** What one run moves unless it is told otherwise: a site is evened out in several small steps rather than turned over. */
@@ -59,7 +60,10 @@ export const USUAL_MOVES = 20;
 /** More would outgrow what a workflow may carry. */
 export const MOST_BALANCE_MOVES = 100;
 
-/** A VEE that has moved, whoever wanted it, is left alone for so long: it would else be sent to and fro. */
+/**
+ * What a rebalance has moved, or has tried to, the next ones leave alone for so long: it would else be sent to and fro, or
+ * be tried again and again. One that nobody asked for leaves alone whatever has moved.
+ */
 export const COOL_DOWN_MILLIS = 3_600_000;
 
 /**

@@ -1,7 +1,8 @@
+import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { estimateMigration, usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
-import { DIMENSION_NAMES, DIMENSIONS } from '../units';
+import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
 import { type BalanceUnit, imbalanceOf, Layout } from './layout';
 import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
 
@@ -38,17 +39,18 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
       ...{ before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
       because: whyNothing(question, layout, before, after),
     };
-  const migrations = steps.flatMap((step, i) =>
-    migrationsOf(step, question).map((move) => ({ step: i, move })),
-  );
-  const { waves, estimatedMillis } = inWaves(steps, question);
+  const { waves, totalMillis: estimatedMillis } = inWaves(steps, question);
+  const staying = fixedBy(layout);
   return {
     before,
     after,
     moves: steps.map(told),
     waves,
     estimatedMillis,
-    interrupted: migrations.filter((m) => m.move.mode !== 'pre-copy').length,
+    interrupted: steps
+      .filter((s) => asOne(s, question).mode !== 'pre-copy')
+      .reduce((n, s) => n + s.unit.vees.length, 0),
+    ...(staying ? { because: staying } : {}),
   };
 }
 
@@ -147,57 +149,34 @@ function priceOf(
   }, 0);
 }
 
-/** A step waits for those before it that free what it needs; beyond that as many side by side as the links carry. */
+/**
+ * As many side by side as the links carry, and in an order in which each is worth what it was when it was chosen: none
+ * before one that it shares a host with, and none together with one that has to make room for it.
+ */
 function inWaves(steps: readonly Step[], question: BalanceQuestion) {
-  const { budget } = question;
-  const waves: number[][] = [];
-  let estimatedMillis = 0;
-  for (const group of independent(steps)) {
-    const moves = group.flatMap((i) => {
-      const step = steps[i];
-      return step ? migrationsOf(step, question).map((move) => ({ i, move })) : [];
-    });
-    const schedule = scheduleMoves(
-      moves.map((m) => m.move),
-      budget,
-    );
-    estimatedMillis += schedule.totalMillis;
-    const begun = new Set<number>();
-    for (const wave of schedule.waves) {
-      // What is tied together goes as one, when the first of it goes.
-      const own = [...new Set(wave.flatMap((m) => moves[m]?.i ?? []))].filter((i) => !begun.has(i));
-      for (const i of own) begun.add(i);
-      if (own.length > 0) waves.push(own);
-    }
-  }
-  return { waves, estimatedMillis };
+  const moves = steps.map((step) => asOne(step, question));
+  return scheduleMoves(moves, question.budget, (index, waveOf) => {
+    const step = steps[index];
+    return steps.slice(0, index).reduce((wave, earlier, i) => {
+      const of = waveOf[i] ?? 0;
+      if (earlier.from === step?.to) return Math.max(wave, of + 1);
+      const shares = [earlier.from, earlier.to].some((h) => h === step?.from || h === step?.to);
+      return shares ? Math.max(wave, of) : wave;
+    }, 0);
+  });
 }
 
-/** Steps in groups: none needs another of its group, all may need those of groups before. */
-function independent(steps: readonly Step[]): number[][] {
-  const group: number[] = [];
-  for (const [i, { to }] of steps.entries())
-    group[i] = steps
-      .slice(0, i)
-      .reduce((at, earlier, j) => (earlier.from === to ? Math.max(at, (group[j] ?? 0) + 1) : at), 0);
-  const groups: number[][] = [];
-  for (const [i, at] of group.entries()) {
-    while (groups.length <= at) groups.push([]);
-    groups[at]?.push(i);
-  }
-  return groups;
-}
-
-function migrationsOf({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts'>): Move[] {
+/** What is tied together goes as one over the same links. */
+function asOne({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts'>): Move {
   const migration = hosts.find((h) => h.id === from)?.capabilities.migration ?? 'cold';
-  return unit.vees.map(({ id, need, stopGraceMillis }) => ({
-    veeId: id,
+  return {
+    veeId: unit.vees[0]?.id ?? '',
     from,
     to,
-    capacity: need,
-    stopGraceMillis,
+    capacity: sum(unit.vees.map((v) => v.need)),
+    stopGraceMillis: Math.max(...unit.vees.map((v) => v.stopGraceMillis)),
     mode: usualMode(migration),
-  }));
+  };
 }
 
 function told({ unit, from, to, because }: Step): BalanceMove {
@@ -224,9 +203,20 @@ function whyNothing({ policy }: BalanceQuestion, layout: Layout, before: number,
   if (policy.name === 'packing')
     return 'By the placement policy, packing, hosts are meant to be loaded unevenly.';
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
-  if (!layout.units.some((u) => !u.fixed)) return 'No VEE may be moved now.';
+  const staying = fixedBy(layout);
+  if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();
   const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;
-  return after < before
-    ? `${loads}, and what may move now would bring that to ${(after * 100).toFixed(1)} %: too little to move anything for.`
-    : `${loads}, and no move that is allowed now would better that by what it costs.`;
+  const why =
+    after < before
+      ? `${loads}, and what may move now would bring that to ${(after * 100).toFixed(1)} %: too little to move anything for.`
+      : `${loads}, and no move that is allowed now would better that by what it costs.`;
+  return `${why} ${staying}`.trim();
+}
+
+/** How many may not move, by reason, the most frequent first. */
+function fixedBy({ units }: Pick<Layout, 'units'>): string {
+  const fixed = units.flatMap((u) => (u.fixed ? u.vees.map(() => u.fixed ?? '') : []));
+  if (fixed.length === 0) return '';
+  const reasons = [...groupBy(fixed, (reason) => reason)].sort(([, a], [, b]) => b.length - a.length);
+  return `Of the VEEs ${reasons.map(([reason, of]) => `${of.length} stay: ${reason}`).join('; ')}.`;
 }

@@ -153,6 +153,13 @@ export function decideRecomposition(
   return { kind: 'planned', plan, played: rehearse(snapshot, handing, members, policy, context) };
 }
 
+/** The hosts that it goes to; none when it can't be done. */
+export function playedOn(decided: ReturnType<typeof decideRecomposition>): HostId[] {
+  if (decided.kind !== 'planned' || decided.played.kind !== 'feasible') return [];
+  const { waves } = decided.played;
+  return [...new Set(waves.flatMap((w) => [...(w.move ? [w.move] : []), ...w.creates]).map((a) => a.hostId))];
+}
+
 /** A snapshot as it changes in the course of the play. Mutable, private to one rehearsal. */
 class Stage {
   snapshot: Snapshot;

@@ -202,6 +202,12 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
   ],
   [
     8,
+    'a rebalance that was to move more than it might',
+    () => ({ rebalances: [{ ...REBALANCE, moves: [MOVE_OF_A, MOVE_OF_A] }] }),
+    /^op-root was to move 2 VEEs, and might move 1$/,
+  ],
+  [
+    8,
     'a rebalance that moved what it had not decided to',
     () => ({ ...movedByRebalance(), rebalances: [REBALANCE] }),
     /^op-root moved a from h1 to h2, and had not decided to$/,
@@ -216,7 +222,10 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
 ];
 
 const MOVE_OF_A = { veeIds: ['a'], fromHostId: 'h1', toHostId: 'h2' };
-const REBALANCE = { id: 'op-root', createdAt: LONG_AGO, before: 0.2, after: 0.1, moves: [], waves: [] };
+const REBALANCE = {
+  ...{ id: 'op-root', createdAt: LONG_AGO, mostMoves: 1 },
+  ...{ before: 0.2, after: 0.1, moves: [], waves: [] },
+};
 
 /** `a` is where a rebalance has brought it. */
 function movedByRebalance(): Json {

@@ -76,6 +76,34 @@ describe('with a host that is not heard for a while', () => {
     expect((await site.ended(body.id)).state).toBe('completed');
   });
 
+  it('what only that host would have room for waits until it is up, rather than end undone', async () => {
+    const kept = fresh();
+    const serviceId = await running(app(kept, 1), 'host-2');
+    await cordon(['host-3']);
+    signal('SIGSTOP');
+    await liveness('suspect');
+    const drain = (await site.post('/v1/hosts/host-2/drain', { immovable: 'ignore' })).body;
+    await cordon(['host-2']);
+    const { body: plan } = await site.post('/v1/services?tenant=acme&dryRun=true', app(fresh(), 1));
+    expect(plan).toMatchObject({
+      feasible: false,
+      why: expect.stringContaining('There is room only on host-1'),
+    });
+    const provision = (await site.apply(app(fresh(), 1))).body;
+    await site.until('both plan', 5_000, async () => {
+      const parts = (await site.get(`/v1/operations?parent=${drain.id}`)).body.items;
+      const all = await Promise.all([provision.id, ...parts.map((p: Json) => p.id)].map(operation));
+      return all.length === 2 && all.every((o) => o.steps.at(-1)?.name === 'plan') ? true : undefined;
+    });
+    await new Promise((r) => setTimeout(r, 1_000));
+    signal('SIGCONT');
+    expect((await site.ended(drain.id)).state).toBe('completed');
+    expect((await site.ended(provision.id)).state).toBe('completed');
+    expect((await site.vees(serviceId)).map((v) => v.hostId)).toEqual([MUTE]);
+    await site.done(await site.post('/v1/hosts/host-2/restore'));
+    await cordon(['host-2', 'host-3'], 'uncordon');
+  });
+
   it('a cancel that was accepted while the drain looked for the last time opens the host again', async () => {
     const [name = ''] = await site.arm('site', {
       activity: 'verifyDrained',

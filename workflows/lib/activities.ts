@@ -22,6 +22,7 @@ type Wait =
   | 'openSite'
   | 'planRebalance'
   | 'seekImbalance'
+  | 'tellRebalanced'
   | 'verifyDrained'
   | 'watchSite';
 

@@ -1,6 +1,5 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
 import { site, siteWait } from '../lib/activities';
-import { runChild } from '../lib/children';
 import { type Operation, runOperation } from '../lib/operation';
 import { inParallel } from '../lib/parallel';
 
@@ -9,7 +8,8 @@ type Plan = Awaited<ReturnType<ReturnType<typeof siteWait>['planRebalance']>>;
 /**
  * Evens the load of hosts out. Each move is an operation on its service, which chooses anew under that service's lock, so
  * what was planned a while ago breaks no constraint. Before each wave it is asked again which of its moves are still right:
- * one that is not is left out and noted. Cancelled, no further move begins; those made stay, since each bettered the site.
+ * one that is not is left out and noted, and so is one that fails or gets stuck. Undone, no further move begins, and those
+ * under way go back where they still can; what was moved stays, since each move betters the site by itself.
  */
 export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> {
   const { operationId } = input;
@@ -18,8 +18,9 @@ export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> 
       name: 'plan',
       run: () => siteWait().planRebalance({ operationId }),
     });
-    operation.expect(plan.moves.length + plan.waves.length + 1);
     for (const [n, wave] of plan.waves.entries()) {
+      const rest = plan.waves.slice(n);
+      operation.expect(rest.flat().length + rest.length + 1);
       const dropped = await operation.step({
         name: `confirm wave ${n + 1} of ${plan.waves.length}`,
         run: () => siteWait().confirmRebalance({ operationId, wave }),
@@ -33,7 +34,8 @@ export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> 
       await inParallel(left, (i) => move(operation, plan, i));
     }
     operation.pointOfNoReturn();
-    await operation.step({ name: 'tell', run: () => site.tellRebalanced({ operationId }) });
+    operation.expect(1);
+    await operation.step({ name: 'tell', run: () => siteWait().tellRebalanced({ operationId }) });
   });
 }
 
@@ -41,12 +43,26 @@ async function move(operation: Operation, { moves }: Plan, index: number): Promi
   const move = moves[index];
   if (!move) return;
   const { label, serviceId, veeIds, fromHostId, toHostId } = move;
-  const end = await runChild(operation, `move ${label} to ${toHostId}`, {
-    key: `move/${index}`,
-    kind: 'service.migrate',
-    serviceId,
-    // Not from elsewhere: then it has been moved meanwhile.
-    params: { veeIds, fromHostId, toHostId },
+  const parentId = operation.input.operationId;
+  const key = `move/${index}`;
+  const end = await operation.step({
+    name: `move ${label} to ${toHostId}`,
+    interruptible: true,
+    undo: () => siteWait().cancelChild({ parentId, key, orStuck: true }),
+    run: async () => {
+      const asked = await site.requestOperation({
+        parentId,
+        key,
+        kind: 'service.migrate',
+        serviceId,
+        // Not from elsewhere: then it has been moved meanwhile.
+        params: { veeIds, fromHostId, toHostId },
+      });
+      // Nobody's answer may keep the site from going on.
+      return siteWait().awaitOperation({ ...asked, orStuck: true });
+    },
   });
-  if (end.error && end.state !== 'completed') operation.note({ about: label, error: end.error });
+  const detail = `${end.operationId} is ${end.state}.`;
+  if (end.state !== 'completed')
+    operation.note({ about: label, error: end.error ?? { code: 'conflict', detail } });
 }
