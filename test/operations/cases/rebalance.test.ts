@@ -117,11 +117,37 @@ describe('Cases that broke others: rebalancing', () => {
   });
 
   describe('on demand', () => {
-    beforeEach(async () => {
+    beforeAll(async () => {
       site = await TestSite.start();
       first = site.hostIds[0] ?? '';
     }, 60_000);
-    afterEach(() => site.stop());
+    afterAll(() => site.stop());
+    afterEach(async () => {
+      await expectWhole(site);
+      await cleaned(site);
+    });
+
+    it('a site that can’t be shut down before it is even', async () => {
+      await madeOn([first], 'shop', { components: [array('app', 4)] });
+      const [hold = ''] = await site.arm('site', {
+        ...{ activity: 'confirmRebalance', occurrence: 1, when: 'before', act: 'hold' },
+      });
+      const { body: rebalance } = await site.post('/v1/site/rebalance', {});
+      await site.until('it is about to move', 10_000, async () =>
+        site.faults.isHeld('site', hold) ? true : undefined,
+      );
+      const { body: shutdown } = await site.post('/v1/site/shutdown');
+      expect(shutdown).toMatchObject({ state: 'queued', behind: [rebalance.id] });
+      await site.faults.release('site', hold);
+      const { state, notes } = await site.ended(rebalance.id);
+      expect(state).toBe('completed');
+      expect(notes.map((n: Json) => n.error.detail)).toEqual(
+        notes.map(() => `It stays where it is: ${shutdown.id} (site.shutdown) waits.`),
+      );
+      expect((await site.ended(shutdown.id)).state).toBe('completed');
+      expect((await operations('service.migrate')).length).toBe(0);
+      await site.done(await site.post('/v1/site/power-up'));
+    }, 90_000);
 
     it('a rebalance that goes on with a plan which is no longer right', async () => {
       const serviceId = await madeOn([first], 'shop', { components: [array('app', 4)] });
@@ -155,8 +181,6 @@ describe('Cases that broke others: rebalancing', () => {
       expect(events.items.find((e: Json) => e.kind === 'site.rebalanced')?.message).toMatch(
         /^1 of 2 moves were made: loads differed by [\d.]+ % of a host, and differ by [\d.]+ % now\.$/,
       );
-      await expectWhole(site);
-      await cleaned(site);
     }, 90_000);
   });
 });
