@@ -77,7 +77,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
     async tellRebalanced({ operationId }: { operationId: OperationId }): Promise<void> {
       const { before, moves, because } = await recordOf(operationId);
       const now = imbalanceOf(new Layout(await question(0, 'confirming')));
-      const made = (await store.operations.childrenOf(operationId)).filter((o) => o.state === 'completed');
+      const made = (await store.operations.childrenOf([operationId])).filter((o) => o.state === 'completed');
       const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
       const told =
         moves.length === 0

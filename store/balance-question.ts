@@ -29,7 +29,7 @@ export async function readBalanceQuestion(
     store.hosts.offers(),
     store.vees.find({ living: true }),
     store.services.living(),
-    looker === 'confirming' ? [] : store.rebalances.since(since),
+    looker === 'confirming' ? [] : triedSince(store, since),
     looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
@@ -38,7 +38,7 @@ export async function readBalanceQuestion(
     hosts: new Map(hosts.map((h) => [h.id, h])),
     services: new Map(services.map((s) => [s.id, s])),
     busy,
-    tried: new Set(tried.flatMap((r) => r.moves.flatMap((m) => m.veeIds))),
+    tried: new Set(tried),
     moved: new Set(moved),
   };
   return {
@@ -53,6 +53,15 @@ export async function readBalanceQuestion(
     budget,
     mostMoves,
   };
+}
+
+/** What rebalances have asked to be moved since then, whatever came of it; but not what somebody has called off. */
+async function triedSince(store: Store, since: number): Promise<VeeId[]> {
+  const rebalances = await store.rebalances.since(since);
+  const moves = await store.operations.childrenOf(rebalances.map((r) => r.id));
+  return moves
+    .filter((o) => o.error?.code !== 'cancelled')
+    .flatMap((o) => (o.params.veeIds ?? []) as readonly VeeId[]);
 }
 
 interface Seen {

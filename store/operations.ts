@@ -46,8 +46,9 @@ export function operationRepository(db: Db) {
       return (await operations.find().toArray()).map((d) => fromStored<OperationRecord>(d));
     },
 
-    async childrenOf(parentId: OperationId): Promise<OperationRecord[]> {
-      const docs = await operations.find({ parentId }).toArray();
+    /** Those that these have asked for as parts of themselves. */
+    async childrenOf(parentIds: readonly OperationId[]): Promise<OperationRecord[]> {
+      const docs = await operations.find({ parentId: { $in: [...parentIds] } }).toArray();
       return docs.map((d) => fromStored<OperationRecord>(d));
     },
 
