@@ -2,7 +2,12 @@ import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
 import { hasEnded, type OperationRecord } from '../domain/operation/operation';
 import { imbalanceOf, Layout } from '../domain/rebalance/layout';
-import { type BalanceMove, type RebalanceRecord, USUAL_MOVES } from '../domain/rebalance/model';
+import {
+  type BalanceMove,
+  COOL_DOWN_MILLIS,
+  type RebalanceRecord,
+  USUAL_MOVES,
+} from '../domain/rebalance/model';
 import { confirmMoves } from '../domain/rebalance/plan';
 import { type Looker, readBalanceQuestion } from '../store/balance-question';
 import { askBySite } from './ask-by-site';
@@ -29,6 +34,13 @@ export function createRebalanceActivities(deps: SiteDeps) {
     const record = await store.rebalances.get(operationId);
     if (!record) throw new SluiceError('not-found', `${operationId} has no plan.`);
     return record;
+  }
+
+  /** Somebody who has called one off within the hour does not want the next at once. */
+  async function wasCalledOff(): Promise<boolean> {
+    const recent = await store.rebalances.since(deps.now() - COOL_DOWN_MILLIS);
+    const ended = await Promise.all(recent.map((r) => store.operations.get(r.id)));
+    return ended.some((o) => o?.state === 'undone' && o.error?.code === 'cancelled');
   }
 
   return {
@@ -74,21 +86,31 @@ export function createRebalanceActivities(deps: SiteDeps) {
       return verdicts.flatMap((v, n) => (v.go ? [] : [{ index: asked[n]?.index ?? 0, because: v.because }]));
     },
 
-    async tellRebalanced({ operationId }: { operationId: OperationId }): Promise<void> {
+    /** What has become of it, in a sentence. */
+    async measureRebalanced({ operationId }: { operationId: OperationId }): Promise<string> {
       const { before, moves, because } = await recordOf(operationId);
+      if (moves.length === 0) return `nothing is moved: ${because ?? ''}`;
       const now = imbalanceOf(new Layout(await question(0, 'confirming')));
       const made = (await store.operations.childrenOf([operationId])).filter((o) => o.state === 'completed');
       const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-      const told =
-        moves.length === 0
-          ? `Nothing was moved. ${because ?? ''}`
-          : `${made.length} of ${moves.length} moves were made: loads differed by ${percent(before)} of a host, and ` +
-            `differ by ${percent(now)} now.`;
+      return (
+        `${made.length} of ${moves.length} moves were made: loads differed by ${percent(before)} of a host, and ` +
+        `differ by ${percent(now)} now`
+      );
+    },
+
+    async tellRebalanced({
+      operationId,
+      outcome,
+    }: {
+      operationId: OperationId;
+      outcome: string;
+    }): Promise<void> {
       await store.events.append({
         id: `${operationId}/rebalanced`,
         at: deps.now(),
         kind: 'site.rebalanced',
-        message: told.trim(),
+        message: outcome,
         subject: deps.siteId,
         operationId,
       });
@@ -97,6 +119,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
     /** What the schedule does: looks, and asks for a rebalance only when there is something worth moving. */
     async seekImbalance({ key }: { key: string }): Promise<{ moves: number; operationId?: OperationId }> {
       if ((await store.operations.underWay()).some((o) => goesFirst(o) && !hasEnded(o))) return { moves: 0 };
+      if (await wasCalledOff()) return { moves: 0 };
       const { moves } = await deps.planRebalance(await question(USUAL_MOVES, 'site'));
       if (moves.length === 0) return { moves: 0 };
       const operationId = await askBySite(deps, 'site.rebalance', key, goesFirst);

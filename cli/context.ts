@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { isErrorCode } from '../domain/errors';
 import type { PlanCost } from '../domain/operation/plan-cost';
 import { ApiClient, type OperationView } from './client';
-import { CliError, EXIT } from './exit-codes';
+import { CliError, EXIT, exitCodeOf } from './exit-codes';
 import { namerFor } from './names';
 import { ago, describeEnd, describeKept, printJson, stepPrinter } from './output';
 
@@ -35,7 +36,9 @@ export async function conclude(
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
           ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
-          ...(answer.imbalance ? [`  ${describeImbalance(answer.imbalance)}`] : []),
+          ...(answer.imbalance && answer.steps.length > 0
+            ? [`  ${describeImbalance(answer.imbalance)}`]
+            : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
@@ -65,7 +68,8 @@ export async function watchToEnd(command: Command, client: ApiClient, started: O
   else console.log([describeEnd(ended), ...notesOf(ended)].join('\n'));
   if (ended.state === 'completed') return;
   if (!json) for (const line of await keptParts(client, ended)) console.log(line);
-  const infeasible = ended.error?.code === 'placement-infeasible';
+  const infeasible =
+    ended.error && isErrorCode(ended.error.code) && exitCodeOf(ended.error.code) === EXIT.infeasible;
   throw new CliError('', infeasible ? EXIT.infeasible : EXIT.operationFailed);
 }
 
@@ -133,7 +137,7 @@ interface Plan {
 
 /** How far loads are from even, in hundredths of a host. */
 const describeImbalance = ({ before, after }: { before: number; after: number }): string =>
-  `loads differ by ${(before * 100).toFixed(1)} % of a host${after === before ? '' : `, and by ${(after * 100).toFixed(1)} % afterwards`}`;
+  `loads differ by ${(before * 100).toFixed(1)} % of a host, and by ${(after * 100).toFixed(1)} % afterwards`;
 
 /** What it takes, in a line. */
 function describeCost({ vees, interrupted, capacity }: PlanCost): string {

@@ -26,7 +26,7 @@ export class CliError extends Error {
 }
 
 export function exitCodeOf(code: ErrorCode): number {
-  if (code === 'placement-infeasible') return EXIT.infeasible;
+  if (code === 'placement-infeasible' || code === 'deadline-unmeetable') return EXIT.infeasible;
   switch (ERRORS[code].status) {
     case 404:
       return EXIT.notFound;

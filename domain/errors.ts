@@ -23,12 +23,7 @@ const entry = (status: number, title: string, retryable: boolean, hint: string):
 
 export const ERRORS = {
   // Requests
-  'request-malformed': entry(
-    400,
-    'The request cannot be read',
-    false,
-    'Mend the syntax at the place that `detail` names.',
-  ),
+  'request-malformed': entry(400, 'The request cannot be read', false, 'Mend the syntax at that place.'),
   'request-invalid': entry(
     400,
     'The request does not fit its schema',
@@ -56,19 +51,9 @@ export const ERRORS = {
     false,
     'Send "Authorization: Bearer <token>" with a token of this site.',
   ),
-  forbidden: entry(
-    403,
-    'Not allowed for this role',
-    false,
-    'Ask an operator for a token with the role that `detail` names.',
-  ),
+  forbidden: entry(403, 'Not allowed for this role', false, 'Ask an operator for a token with that role.'),
   // Manifests
-  'manifest-syntax': entry(
-    400,
-    'The manifest is not well-formed YAML or JSON',
-    false,
-    'Mend the line that `detail` names.',
-  ),
+  'manifest-syntax': entry(400, 'The manifest is not well-formed YAML or JSON', false, 'Mend that line.'),
   'manifest-invalid': entry(
     422,
     'The manifest breaks a rule',
@@ -101,17 +86,12 @@ export const ERRORS = {
     false,
     'Use a fresh key for each distinct request.',
   ),
-  'operation-in-progress': entry(
-    409,
-    'Another operation holds the service',
-    false,
-    'Wait for the operation that `detail` names, or cancel it.',
-  ),
+  'operation-in-progress': entry(409, 'Another operation is in the way', false, 'Wait for it, or cancel it.'),
   'transition-illegal': entry(
     409,
     'Not possible in this state',
     false,
-    'The legal transitions are listed in `detail`.',
+    'Look what state it is in, and what leads on from there.',
   ),
   'not-cancellable': entry(
     409,
@@ -129,13 +109,13 @@ export const ERRORS = {
     422,
     'The count is outside the range in the manifest',
     false,
-    'Stay within the bounds that `detail` names; wider ones need a service of another name.',
+    'Stay within those bounds; wider ones need a changed manifest.',
   ),
   superseded: entry(
     409,
     'A later request took its place',
     false,
-    'Nothing: it had not begun, and the later request that `detail` names says what is wanted now.',
+    'Nothing: it had not begun, and the later request says what is wanted now.',
   ),
   conflict: entry(409, 'The record changed underneath', false, 'Read it again, then decide.'),
   // Placement
@@ -176,18 +156,13 @@ export const ERRORS = {
     true,
     'Look at the host’s log; the operation retries by itself.',
   ),
-  'driver-refused': entry(
-    422,
-    'The host’s driver refused for good',
-    false,
-    'Look at `detail`; repeating it will not help.',
-  ),
+  'driver-refused': entry(422, 'The host’s driver refused for good', false, 'Repeating it will not help.'),
   'image-unknown': entry(422, 'No host has this image', false, 'Use an image that GET /v1/hosts lists.'),
   'vee-not-ready': entry(
     504,
     'The VEE did not become ready in time',
     false,
-    'Its last words are in `detail`; while it runs: sluice logs VEE.',
+    'While it runs: sluice logs VEE.',
   ),
   'host-unreachable': entry(
     504,
@@ -205,7 +180,7 @@ export const ERRORS = {
     409,
     'The host is not empty',
     false,
-    'Make room elsewhere, or resume, move or end what `detail` names, and retry; or drain with --force-restart or --ignore.',
+    'Make room elsewhere, or resume, move or end what can’t be moved, and ask again; or drain with --force-restart or --ignore.',
   ),
   'fencing-unconfirmed': entry(
     422,

@@ -1,4 +1,5 @@
 import type { Logger } from './log';
+import { UnusableEnvironment } from './settings';
 
 /** Longer than any graceful end should take; after it the process ends anyhow. */
 const STOP_DEADLINE_MILLIS = 15_000;
@@ -36,10 +37,13 @@ export function reportReady(facts: Readonly<Record<string, unknown>> = {}): void
   process.send?.({ ready: true, ...facts });
 }
 
-/** Runs a process's main function; a failure is logged with its cause and ends it. */
+/** Runs a process's main function; a failure is logged with its cause and ends it, and the supervisor is told one for good. */
 export function runMain(log: Logger, main: () => Promise<void>): void {
   main().catch((error) => {
     log.fatal({ err: error }, 'cannot run');
-    process.exit(1);
+    const end = () => process.exit(1);
+    if (process.send && error instanceof UnusableEnvironment)
+      process.send({ unusable: error.message }, undefined, undefined, end);
+    else end();
   });
 }

@@ -79,7 +79,10 @@ export interface SiteSettings {
   readonly workflowBundle: string | undefined;
 }
 
-/** @throws Error that names each variable that is wrong, in one message */
+/** Starting again would change nothing: somebody has to mend the environment. */
+export class UnusableEnvironment extends Error {}
+
+/** @throws UnusableEnvironment that names each variable that is wrong, in one message */
 export function siteSettings(environment: NodeJS.ProcessEnv = process.env): SiteSettings {
   const env = readEnvironment(siteSchema, environment);
   return {
@@ -115,5 +118,5 @@ export function readEnvironment<T extends z.ZodType>(schema: T, environment: Nod
   const parsed = schema.safeParse(environment);
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map((i) => `${i.path.join('.')}: ${i.message}`);
-  throw new Error(`The environment is not usable: ${wrong.join('; ')}`);
+  throw new UnusableEnvironment(`The environment is not usable: ${wrong.join('; ')}`);
 }

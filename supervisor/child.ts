@@ -35,6 +35,9 @@ const HEALTHY_MILLIS = 3_000;
 const STOP_GRACE_MILLIS = 12_000;
 const LOG_OPTIONS = { size: '10M', maxFiles: 5 } as const;
 
+/** A child can't run with what it was given, in its own words. */
+export class UnusableSettings extends Error {}
+
 /** One supervised process: started until it is ready, restarted with backoff when it dies, ended on request. */
 export class Child {
   readonly spec: ChildSpec;
@@ -44,6 +47,8 @@ export class Child {
   private identity: ProcessIdentity | undefined;
   private log: RotatingFileStream | undefined;
   private stopping = false;
+  /** Why it can't run with what it was given, in its own words: then it is not started again. */
+  private unusable: string | undefined;
   private backoff = FIRST_BACKOFF_MILLIS;
   private facts: Record<string, unknown> = {};
   /** Wakes a wait for readiness when the process dies. */
@@ -75,6 +80,7 @@ export class Child {
     await this.launch();
     while (!(await this.isReady())) {
       if (this.stopping) return;
+      if (this.unusable) throw new UnusableSettings(this.unusable);
       if (Date.now() > until)
         throw new Error(
           `${this.spec.name} was not ready after ${Date.now() - began} ms; see ${join(this.dataDir, 'logs', `${this.spec.name}.log`)}`,
@@ -121,8 +127,9 @@ export class Child {
     child.stdout?.on('data', (chunk) => this.log?.write(chunk));
     child.stderr?.on('data', (chunk) => this.log?.write(chunk));
     child.on('message', (message) => {
-      if (typeof message === 'object' && message !== null && 'ready' in message)
-        this.facts = message as Record<string, unknown>;
+      if (typeof message !== 'object' || message === null) return;
+      if ('ready' in message) this.facts = message as Record<string, unknown>;
+      if ('unusable' in message) this.unusable = String(message.unusable);
     });
     this.exited = new Promise((resolve) => {
       let over = false;
@@ -132,7 +139,7 @@ export class Child {
         this.process = undefined;
         this.identity = undefined;
         resolve();
-        if (!this.stopping) this.restart(how, Date.now() - born);
+        if (!this.stopping && !this.unusable) this.restart(how, Date.now() - born);
       };
       child.once('error', (error) => end(error.message));
       child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));

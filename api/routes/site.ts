@@ -131,7 +131,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
             waves.flatMap((wave, n) =>
               wave.flatMap((i) => {
                 const m = moves[i];
-                return m ? [`${n + 1}. move ${m.label} to ${m.toHostId}: ${m.because}`] : [];
+                return m ? [`wave ${n + 1}: move ${m.label} to ${m.toHostId}: ${m.because}`] : [];
               }),
             ),
             costOfChanging(vees, interrupted),

@@ -32,9 +32,9 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
   vees: {
     over: (v) => v.state === 'DESTROYED',
     head: ['id', 'service', 'component', 'state', 'observed', 'host', 'epoch', 'age'],
-    row: (v) => [
+    row: (v, { service }) => [
       text(v.id),
-      text(v.serviceId),
+      service(text(v.serviceId)),
       `${v.component}/${v.index}`,
       text(v.state),
       text(v.observed ?? '-'),

@@ -19,7 +19,10 @@ export function registerOperationCommands(program: Command): void {
       );
     });
   const verbs = {
-    cancel: { what: 'cancel it: what it did is undone', now: 'is being cancelled' },
+    cancel: {
+      what: 'cancel it: what it did is undone, but for parts that are whole by themselves',
+      now: 'is being cancelled',
+    },
     retry: { what: 'try the stuck step again', now: 'goes on' },
     abort: { what: 'give the stuck step up', now: 'ends as it stands' },
   };

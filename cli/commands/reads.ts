@@ -45,7 +45,13 @@ export function registerReadCommands(program: Command): void {
         : await client.list<Row>(`/v1/${plural}`);
       const items = options.all ? rows : rows.filter((r) => !listing.over?.(r));
       if (globals(command).json) return printJson({ items });
-      const namer = await namerFor(client, plural === 'operations' ? items : []);
+      const named =
+        plural === 'operations'
+          ? items
+          : plural === 'vees'
+            ? items.map(({ serviceId }) => ({ serviceId }))
+            : [];
+      const namer = await namerFor(client, named);
       console.log(
         table(
           listing.head,
@@ -98,7 +104,7 @@ export function registerReadCommands(program: Command): void {
     .option('--service <name>', 'only of this service')
     .option('--subject <id>', 'only of this host, VEE, service or site')
     .option('--alerts', 'only what somebody has to look at, such as a stuck operation')
-    .option('--limit <n>', 'how many', '30')
+    .option('--limit <n>', 'how many, at most 200', '30')
     .action(async (options: EventOptions, command: Command) => {
       const client = await clientOf(command);
       const service = options.service

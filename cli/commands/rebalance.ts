@@ -8,7 +8,7 @@ import { count } from './services';
 export function registerRebalanceCommand(program: Command): void {
   operationOptions(program.command('rebalance'), 'show what would be moved, why, and what it would gain')
     .description('move VEEs so that hosts are loaded more evenly, where that is worth it')
-    .option('--most <n>', 'how many VEEs it may move (default: 20)')
+    .option('--most <n>', 'how many VEEs it may move, from 1 to 100 (default: 20)')
     .action(async (options: OperationOptions & { most?: string }, command: Command) => {
       const body = options.most === undefined ? {} : { mostMoves: count('--most', options.most) };
       const client = await clientOf(command);

@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
 import { DRIVER_NAMES } from '../../drivers/registry';
 import { EngineMissing } from '../../engines/engine';
+import { UnusableSettings } from '../../supervisor/child';
 import { DataDirHeld, holderOf } from '../../supervisor/data-lock';
 import { PortTaken } from '../../supervisor/ports';
 import { endProcess } from '../../supervisor/process-identity';
@@ -131,8 +132,8 @@ export async function startSystem(options: SystemOptions & KeptDriver): Promise<
     await writeJson(driverPath(options.dataDir), { driver: options.driver } satisfies KeptDriver);
     return system;
   } catch (error) {
-    if (error instanceof DataDirHeld || error instanceof PortTaken)
-      throw new CliError(error.message, EXIT.usage);
+    if ([DataDirHeld, PortTaken, UnusableSettings].some((usage) => error instanceof usage))
+      throw new CliError((error as Error).message, EXIT.usage);
     if (error instanceof EngineMissing) throw new CliError(error.message, EXIT.unavailable);
     throw new CliError(`The system did not start: ${(error as Error).message}`, EXIT.unavailable);
   }
@@ -162,11 +163,13 @@ function untilAskedToStop(): Promise<string> {
 }
 
 function welcome(dataDir: string, { access: { apiUrl, temporalUi } }: System): string {
+  const usual = resolve(process.env.SLUICE_DATA_DIR ?? '.sluice') === dataDir;
   return [
     'Sluice is up.',
     `  API        ${apiUrl}   docs ${apiUrl}/docs`,
     ...(temporalUi ? [`  Temporal   ${temporalUi}`] : []),
     `  State      ${dataDir}   (token in connection.json)`,
+    ...(usual ? [] : [`  First      export SLUICE_DATA_DIR=${dataDir}   where you type the commands below`]),
     '  Try        npx sluice get hosts',
     '             npx sluice create tenant acme && npx sluice apply -f examples/webshop.yaml --tenant acme',
     '  Stop       Ctrl-C, or: npx sluice down. VEEs keep running; the next `sluice up` adopts them.',

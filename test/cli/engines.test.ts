@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findEngine } from '../../engines/engine';
@@ -44,3 +44,14 @@ it('says all three ways when there is none, exits 7 and changes nothing', async 
     expect(stderr).toContain(way);
   expect(await readdir(folder)).toEqual([]);
 });
+
+it('ends with what is wrong with a setting, rather than start for ever what can’t run with it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'sluice-unusable-'));
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(process.cwd(), 'bin', 'sluice'), '--data-dir', dataDir, 'up'],
+    { env: { ...process.env, SLUICE_REBALANCE_MILLIS: 'often' }, encoding: 'utf8' },
+  );
+  expect([status, stderr]).toEqual([2, expect.stringContaining('SLUICE_REBALANCE_MILLIS')]);
+  await rm(dataDir, { recursive: true, force: true });
+}, 60_000);

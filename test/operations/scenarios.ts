@@ -260,7 +260,7 @@ export const SCENARIOS: readonly Scenario[] = [
       return `${id} ${crowded}`;
     },
     start: (site) => site.post('/v1/site/rebalance', { mostMoves: 2 }),
-    noWayBackFrom: 'tellRebalanced',
+    noWayBackFrom: 'measureRebalanced',
   },
   inBatches('provision', (site, name) => site.apply(manifestOf(name, MANY)), {
     prepare: async (_site, name) => name,

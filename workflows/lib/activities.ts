@@ -19,10 +19,10 @@ type Wait =
   | 'cancelChild'
   | 'confirmRebalance'
   | 'fenceHost'
+  | 'measureRebalanced'
   | 'openSite'
   | 'planRebalance'
   | 'seekImbalance'
-  | 'tellRebalanced'
   | 'verifyDrained'
   | 'watchSite';
 

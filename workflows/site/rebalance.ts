@@ -13,14 +13,18 @@ type Plan = Awaited<ReturnType<ReturnType<typeof siteWait>['planRebalance']>>;
  */
 export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> {
   const { operationId } = input;
+  const measure = () => siteWait().measureRebalanced({ operationId });
+  const tell = (outcome: string) => site.tellRebalanced({ operationId, outcome });
   return runOperation(input, async (operation) => {
     const plan = await operation.step({
       name: 'plan',
       run: () => siteWait().planRebalance({ operationId }),
     });
+    // What was moved stays, and is told of, also when no more is moved.
+    operation.onUndo('tell', async () => tell(await measure()));
     for (const [n, wave] of plan.waves.entries()) {
       const rest = plan.waves.slice(n);
-      operation.expect(rest.flat().length + rest.length + 1);
+      operation.expect(rest.flat().length + rest.length + 2);
       const dropped = await operation.step({
         name: `confirm wave ${n + 1} of ${plan.waves.length}`,
         run: () => siteWait().confirmRebalance({ operationId, wave }),
@@ -34,8 +38,9 @@ export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> 
       await inParallel(left, (i) => move(operation, plan, i));
     }
     operation.pointOfNoReturn();
-    operation.expect(1);
-    await operation.step({ name: 'tell', run: () => siteWait().tellRebalanced({ operationId }) });
+    operation.expect(2);
+    const outcome = await operation.step({ name: 'measure', run: measure });
+    await operation.step({ name: outcome, run: () => tell(outcome) });
   });
 }
 
@@ -45,23 +50,26 @@ async function move(operation: Operation, { moves }: Plan, index: number): Promi
   const { label, serviceId, veeIds, fromHostId, toHostId } = move;
   const parentId = operation.input.operationId;
   const key = `move/${index}`;
-  const end = await operation.step({
-    name: `move ${label} to ${toHostId}`,
-    interruptible: true,
-    undo: () => siteWait().cancelChild({ parentId, key, orStuck: true }),
-    run: async () => {
-      const asked = await site.requestOperation({
-        parentId,
-        key,
-        kind: 'service.migrate',
-        serviceId,
-        // Not from elsewhere: then it has been moved meanwhile.
-        params: { veeIds, fromHostId, toHostId },
-      });
-      // Nobody's answer may keep the site from going on.
-      return siteWait().awaitOperation({ ...asked, orStuck: true });
-    },
-  });
+  // Whole by itself: what was moved is not undone when something that comes later is.
+  const end = await operation.part((part) =>
+    part.step({
+      name: `move ${label} to ${toHostId}`,
+      interruptible: true,
+      undo: () => siteWait().cancelChild({ parentId, key, orStuck: true }),
+      run: async () => {
+        const asked = await site.requestOperation({
+          parentId,
+          key,
+          kind: 'service.migrate',
+          serviceId,
+          // Not from elsewhere: then it has been moved meanwhile.
+          params: { veeIds, fromHostId, toHostId },
+        });
+        // Nobody's answer may keep the site from going on.
+        return siteWait().awaitOperation({ ...asked, orStuck: true });
+      },
+    }),
+  );
   const detail = `${end.operationId} is ${end.state}.`;
   if (end.state !== 'completed')
     operation.note({ about: label, error: end.error ?? { code: 'conflict', detail } });
