@@ -108,12 +108,14 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'service.decommission',
+    inTurn: true,
     prepare: operating,
     start: (site, id) => site.delete(`/v1/services/${id}`),
     noWayBackFrom: 'enterPhase',
   },
   {
     name: 'service.scale-out',
+    inTurn: true,
     prepare: operating,
     start: (site, id) => scale(site, id, 2),
   },
@@ -130,11 +132,13 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'service.suspend',
+    inTurn: true,
     prepare: operating,
     start: (site, id) => site.post(`/v1/services/${id}/suspend`),
   },
   {
     name: 'service.resume',
+    inTurn: true,
     prepare: async (site, name) => {
       const id = await operating(site, name);
       await site.done(await site.post(`/v1/services/${id}/suspend`));
