@@ -23,6 +23,8 @@ export interface BatchResult {
   readonly results: readonly CellResult[];
   /** Something is left or broken, so the next batch takes a fresh site. */
   readonly spoiled: boolean;
+  /** Not brought to their steps in time, and nothing else was wrong: in a smaller batch they may be. */
+  readonly late: readonly Cell[];
 }
 
 /** One cell while its batch runs. */
@@ -56,12 +58,13 @@ export async function runBatch(
   for (const t of trials)
     if (t.heldAt !== undefined && killedAt - t.heldAt > HELD_MILLIS)
       t.fault ??= `it was held for ${killedAt - t.heldAt} ms before all were: this machine is too slow`;
+  const late = trials.filter((t) => t.fault !== undefined).map((t) => t.cell);
   const events = site.events.length;
   for (const name of TARGETS[target]) kill(site, name);
   for (const { hold } of trials) if (hold) await site.faults.release(hold.role, hold.name);
 
   await Promise.all(trials.map((t) => failing(t, () => seeItsEnd(site, t))));
-  let spoiled = false;
+  let [spoiled, violated] = [false, false];
   const broken = (error: unknown): void => {
     spoiled = true;
     for (const t of trials) t.fault ??= messageOf(error);
@@ -73,7 +76,10 @@ export async function runBatch(
     for (const [i, t] of trials.entries())
       if (t.operation?.state === 'undone' && JSON.stringify(after[i]) !== JSON.stringify(before[i]))
         t.fault ??= `undone, and not as before: ${JSON.stringify(before[i])} became ${JSON.stringify(after[i])}`;
-    for (const violation of await site.violations()) blame(trials, violation);
+    for (const violation of await site.violations()) {
+      violated = true;
+      blame(trials, violation);
+    }
     const left = await site.clean();
     if (left.length > 0) broken(new Error(`left after clean-up: ${left.join('; ')}`));
   } catch (error) {
@@ -91,7 +97,7 @@ export async function runBatch(
       ...(t.fault === undefined ? {} : { fault: t.fault }),
     };
   });
-  return { results, spoiled };
+  return { results, spoiled, late: spoiled || violated ? [] : late };
 }
 
 async function prepare(site: TestSite, cells: readonly Cell[]): Promise<Trial[]> {

@@ -1,4 +1,5 @@
 import { groupBy } from '../../../domain/group-by';
+import { inChunks } from '../../../domain/in-chunks';
 import { discoverSteps, discoverUndo, type Scenario, type Undo } from '../../operations/scenario';
 import { MATRIX_BATCH_SIZE, SCENARIOS } from '../../operations/scenarios';
 import { TestSite } from '../../support/site';
@@ -115,7 +116,10 @@ async function discover(
   return { discovered, first };
 }
 
-/** Takes batches from the queue until it is empty, on one site after the other. */
+/**
+ * Takes batches from the queue until it is empty, on one site after the other. Cells that this machine was too slow for are
+ * tried again, half as many at once; alone, they count as they are.
+ */
 async function* inTurn(
   queue: Cell[][],
   undos: ReadonlyMap<string, Undo | undefined>,
@@ -130,12 +134,15 @@ async function* inTurn(
   };
   try {
     for (let batch = queue.shift(); batch; batch = queue.shift()) {
-      const of = batch[0]?.scenario.site;
-      if (opened && opened.of !== of) await close();
-      opened ??= await open(of);
+      const siteOf = batch[0]?.scenario.site;
+      if (opened && opened.of !== siteOf) await close();
+      opened ??= await open(siteOf);
       const began = Date.now();
-      const { results, spoiled } = await attempt(opened.site, batch, undos);
-      yield { of: results, millis: Date.now() - began };
+      const { results, spoiled, late } = await attempt(opened.site, batch, undos);
+      const again = batch.length > 1 ? late : [];
+      queue.unshift(...inChunks(again, Math.ceil(batch.length / 2)));
+      const of = results.filter((r) => !again.includes(r.cell));
+      if (of.length > 0) yield { of, millis: Date.now() - began };
       if (spoiled || ++batches >= MOST_BATCHES_A_SITE) await close();
     }
   } finally {
@@ -155,6 +162,7 @@ async function attempt(
     const fault = `the batch could not run: ${error instanceof Error ? error.message : error}`;
     return {
       results: batch.map((cell) => ({ cell, outcome: 'red', movedAfterMillis: undefined, fault })),
+      late: [],
       spoiled: true,
     };
   }
