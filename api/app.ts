@@ -23,6 +23,7 @@ import { hand } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
+import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
@@ -47,6 +48,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     accountRoutes,
     siteRoutes,
     driftRoutes,
+    capacityRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));
 }

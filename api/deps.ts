@@ -17,7 +17,7 @@ export interface ApiDeps {
   readonly temporal: Client;
   readonly placementPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
-  readonly planRebalance: Planner;
+  readonly planner: Planner;
   readonly drift: DriftPolicy;
   readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */

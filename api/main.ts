@@ -43,7 +43,7 @@ async function main(log: Logger): Promise<void> {
     temporal: client,
     placementPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,
-    planRebalance: plannerInThread(),
+    planner: plannerInThread(),
     drift: settings.drift,
     timing: settings.timing,
     canFence: settings.fencing !== undefined,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { registerApplyCommands } from './commands/apply';
+import { registerCapacityCommand } from './commands/capacity';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerReadCommands } from './commands/reads';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   registerMaintenanceCommands(program);
   registerReconcileCommand(program);
   registerRebalanceCommand(program);
+  registerCapacityCommand(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);

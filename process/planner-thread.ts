@@ -1,5 +1,3 @@
-import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
-import { planRebalance } from '../domain/rebalance/plan';
-
-/** What a thread of `planner.ts` runs. */
-export default (question: BalanceQuestion): BalancePlan => planRebalance(question);
+/** What a thread of `planner.ts` runs, by name. */
+export { roomForService } from '../domain/placement/room';
+export { planRebalance } from '../domain/rebalance/plan';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
+import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 
 /** A site of two thousand hosts takes some seconds. */
@@ -8,15 +9,20 @@ const DEADLINE_MILLIS = 60_000;
 /** More that ask at once than so many are told to come back. */
 const MOST_WAITING = 8;
 
-/** Decides how to even a site out, and keeps nobody waiting who has other things to do in this process. */
-export type Planner = (question: BalanceQuestion) => Promise<BalancePlan>;
+/** Answers that take long, given so that nobody is kept waiting who has other things to do in this process. */
+export interface Planner {
+  /** Decides how to even a site out. */
+  readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
+  /** How many more services of a manifest fit? */
+  readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
+}
 
 /**
  * One thread for the whole process, begun when it is first needed and ended when it has been idle.
  * @throws SluiceError `unavailable` when too many ask at once, `conflict` when the answer takes too long
  */
 export function plannerInThread(): Planner {
-  const pool = new Piscina<BalanceQuestion, BalancePlan>({
+  const pool = new Piscina({
     filename: join(__dirname, 'planner-thread.js'),
     minThreads: 0,
     maxThreads: 1,
@@ -24,19 +30,22 @@ export function plannerInThread(): Planner {
     idleTimeout: 10_000,
     resourceLimits: { maxOldGenerationSizeMb: 1_024 },
   });
-  return async (question) => {
+  async function ask(name: keyof Planner, question: unknown, instead: string): Promise<unknown> {
     if (pool.queueSize >= MOST_WAITING)
       throw new SluiceError('unavailable', 'Too many ask for a plan at once.');
     const deadline = AbortSignal.timeout(DEADLINE_MILLIS);
     try {
-      return await pool.run(question, { signal: deadline });
+      return await pool.run(question, { name, signal: deadline });
     } catch (error) {
       if (!deadline.aborted) throw error;
       // Not to be tried again by itself: it would take as long.
-      throw new SluiceError(
-        'conflict',
-        `No plan was found in ${DEADLINE_MILLIS / 1_000} s: ask for fewer moves.`,
-      );
+      throw new SluiceError('conflict', `No answer was found in ${DEADLINE_MILLIS / 1_000} s: ${instead}.`);
     }
+  }
+  return {
+    planRebalance: (question) =>
+      ask('planRebalance', question, 'ask for fewer moves') as Promise<BalancePlan>,
+    roomForService: (question) =>
+      ask('roomForService', question, 'ask for a smaller service') as Promise<ServiceRoom>,
   };
 }

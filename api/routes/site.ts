@@ -124,7 +124,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
           const limits = { policy, budget, mostMoves };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
           const { before, after, moves, waves, estimatedMillis, interrupted, because } =
-            await deps.planRebalance(question);
+            await deps.planner.planRebalance(question);
           const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
           return planOf(
             'site.rebalance',

@@ -1,5 +1,9 @@
 import { groupBy } from '../group-by';
-import type { Infeasible, Refusal } from './model';
+import { DIMENSION_NAMES } from '../units';
+import type { HostVerdict, Infeasible, Refusal } from './model';
+
+/** Of more hosts than so many it is said how many refuse for which reason, rather than what each of them lacks. */
+const MOST_NAMED = 5;
 
 export function describeRefusal(r: Refusal): string {
   switch (r.reason) {
@@ -27,15 +31,61 @@ export function refusalSummary({ unplaced, proven }: Infeasible): string {
   const first = unplaced[0];
   if (!first) return 'Nothing was asked for.';
   const more = unplaced.length > 1 ? ` (and ${unplaced.length - 1} more)` : '';
-  const hosts = first.hosts
-    .slice(0, 10)
-    .map(
-      (h) =>
-        `${h.hostId}: ${h.refusals.map(describeRefusal).join(', ') || 'taken by others of this request'}`,
-    );
-  const reasons = hosts.length > 0 ? hosts.join('; ') : 'the site has no hosts';
   const certainty = proven ? 'No placement exists' : 'No placement was found';
-  return `${certainty} for ${first.component}/${first.index}${more}. ${reasons}.`;
+  return `${certainty} for ${first.component}/${first.index}${more}. ${reasonsOf(first.hosts)}.`;
+}
+
+function reasonsOf(hosts: readonly HostVerdict[]): string {
+  if (hosts.length === 0) return 'the site has no hosts';
+  if (hosts.length <= MOST_NAMED)
+    return hosts.map((h) => `${h.hostId}: ${h.refusals.map(describeRefusal).join(', ') || TAKEN}`).join('; ');
+  const nearest = nearestOf(hosts);
+  const almost =
+    nearest && `; nearest is ${nearest.hostId}: ${nearest.refusals.map(describeRefusal).join(', ')}`;
+  return `${describeGroups(refusalGroups(hosts))}${almost ?? ''}`;
+}
+
+const TAKEN = 'taken by others of this request';
+
+/** So many hosts refuse for that reason, or for these together. */
+export interface RefusalGroup {
+  readonly because: string;
+  readonly hosts: number;
+}
+
+/** Why hosts refuse, the most frequent first; each host counts once. */
+export function refusalGroups(verdicts: readonly Pick<HostVerdict, 'refusals'>[]): RefusalGroup[] {
+  const groups = groupBy(verdicts, (v) => [...new Set(v.refusals.map(kindOf))].join(' and ') || TAKEN);
+  return inOrder([...groups].map(([because, of]) => ({ because, hosts: of.length })));
+}
+
+/** The most frequent first. */
+export const inOrder = (groups: readonly RefusalGroup[]): RefusalGroup[] =>
+  [...groups].sort((a, b) => b.hosts - a.hosts || (a.because < b.because ? -1 : 1));
+
+export const describeGroups = (groups: readonly RefusalGroup[]): string =>
+  groups.map(({ because, hosts }) => `${hosts} ${hosts === 1 ? 'host' : 'hosts'}: ${because}`).join('; ');
+
+/** Without what differs from host to host. */
+function kindOf(r: Refusal): string {
+  if (r.reason === 'capacity') return DIMENSION_NAMES[r.dimension];
+  return r.reason === 'constraint' ? r.constraint : describeRefusal(r);
+}
+
+/** The host that lacks least, of those that only lack capacity: what is to be freed there is the smallest change. */
+function nearestOf(hosts: readonly HostVerdict[]): HostVerdict | undefined {
+  const lacking = hosts.flatMap((host) => {
+    const shares = host.refusals.map((r) =>
+      r.reason === 'capacity' ? (r.need - r.free) / r.need : Infinity,
+    );
+    const most = Math.max(...shares);
+    return shares.length > 0 && most < Infinity ? [{ host, most }] : [];
+  });
+  const least = lacking.reduce<(typeof lacking)[number] | undefined>(
+    (best, one) => (best && best.most <= one.most ? best : one),
+    undefined,
+  );
+  return least?.host;
 }
 
 /** The same without naming or measuring any host: how many refused, by kind of reason. */

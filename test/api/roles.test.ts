@@ -60,6 +60,8 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/drift': ['operator'],
   'POST /v1/reconcile': ['operator'],
   'POST /v1/site/rebalance': ['operator'],
+  'POST /v1/capacity/vees': ['operator'],
+  'POST /v1/capacity/services': ['operator'],
   'GET /schemas/manifest.v1.json': 'public',
   'GET /healthz': 'public',
   'GET /readyz': 'public',

@@ -18,6 +18,12 @@ import { SCENARIOS } from './scenarios';
 import { look, stateOf } from './subject-state';
 
 const WHENS = ['before', 'after'] as const;
+/** Tried again by itself, its effect is repeated; failed for good it waits for an operator, with its effect or without. */
+const UNDO_FAULTS = [
+  { when: 'after', act: 'retry' },
+  { when: 'after', act: 'fail' },
+  { when: 'before', act: 'fail' },
+] as const;
 
 /** So many runs share a site, and one check of the invariants at their end. */
 const SIDE_BY_SIDE = 8;
@@ -94,7 +100,8 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
       const operation = await site.ended(run.operationId);
       for (const { role, name } of armed) expect([at, site.faults.wasStruck(role, name)]).toEqual([at, true]);
       await judge(at, operation);
-      return operation;
+      // What was stuck has ended by now.
+      return operation.state === 'stuck' ? site.ended(run.operationId) : operation;
     }
 
     /** Exactly the injected failure, and the ending that the table of scenarios says. */
@@ -113,12 +120,28 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
         return;
       }
       expect([at, operation.stuck.error.detail]).toEqual([at, injected]);
-      await site.post(`/v1/operations/${operation.id}/retry`);
+      expect([at, await retried(at, operation)]).toEqual([at, 'completed']);
+    }
+
+    /** Nothing is given up by itself: it says which undo failed and why, and goes back further once that is tried again. */
+    async function judgeFailedUndo(at: string, operation: Json, injected: string): Promise<void> {
+      expect([at, operation.state, operation.stuck]).toEqual([
+        at,
+        'stuck',
+        expect.objectContaining({ direction: 'undo', choices: ['retry', 'abort'] }),
+      ]);
+      expect([at, operation.stuck.error.detail]).toEqual([at, expect.stringContaining(injected)]);
+      expect([at, await retried(at, operation)]).toEqual([at, 'undone']);
+    }
+
+    /** How it ends once an operator has what is stuck tried again. */
+    async function retried(at: string, { id }: Json): Promise<string> {
+      await site.post(`/v1/operations/${id}/retry`);
       const ended = await site.until(`${at}: goes on`, 20_000, async () => {
-        const { body } = await site.get(`/v1/operations/${operation.id}`);
+        const { body } = await site.get(`/v1/operations/${id}`);
         return body.endedAt === undefined ? undefined : body;
       });
-      expect([at, ended.state]).toEqual([at, 'completed']);
+      return ended.state;
     }
 
     it('fails before and after each: it ends as its scenario says', async () => {
@@ -134,21 +157,26 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
       );
     }, 600_000);
 
-    it('makes each undo twice: what was undone stays undone', async () => {
+    it('makes each undo twice, or fails each until an operator has it tried again: what was undone stays undone', async () => {
       const undo = await discoverUndo(site, scenario, steps);
       if (scenario.alone) await site.clean();
       // Only what soon has no way back has none, and its scenario says so.
       if (!undo) return expect(steps.map((s) => s.activity)).toContain(scenario.noWayBackFrom);
       const { failing, undos } = undo;
       await runAll(
-        undos.map((step) => ({
-          at: `undone twice ${labelOf(step)}`,
-          faults: (run: Run) => [
-            { role: failing.role, fault: faultAt(run, failing, 'before', 'fail') },
-            { role: step.role, fault: faultAt(run, step, 'after', 'retry') },
-          ],
-          judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'undone']),
-        })),
+        undos.flatMap((step, i) =>
+          momentsOf(i, UNDO_FAULTS).map(({ when, act }) => ({
+            at: `undo ${when} ${labelOf(step)}: ${act}`,
+            faults: (run: Run) => [
+              { role: failing.role, fault: faultAt(run, failing, 'before', 'fail') },
+              { role: step.role, fault: faultAt(run, step, when, act) },
+            ],
+            judge: (at: string, operation: Json) =>
+              act === 'fail'
+                ? judgeFailedUndo(at, operation, `Injected ${when} ${step.activity}.`)
+                : expect([at, operation.state]).toEqual([at, 'undone']),
+          })),
+        ),
       );
     }, 600_000);
 

@@ -1,5 +1,9 @@
 import { liesOf } from './lies-suite';
 import { scenarioNamed } from './scenarios';
 
-for (const name of ['provision', 'scale-out', 'scale-in', 'suspend', 'resume', 'decommission'])
-  liesOf(scenarioNamed(`service.${name}`));
+liesOf(
+  [
+    ...['provision', 'scale-out', 'scale-in', 'suspend', 'resume', 'decommission', 'migrate'],
+    ...['recompose-roll', 'recompose-in-place', 'recompose-move'],
+  ].map((name) => scenarioNamed(`service.${name}`)),
+);

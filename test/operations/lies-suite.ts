@@ -86,16 +86,14 @@ interface Case {
 }
 
 /**
- * Has the driver lie about each verb that an operation uses, on its way forward and on its way back; which verbs
+ * Has the driver lie about each verb that these operations use, on their way forward and on their way back; which verbs
  * those are is seen in one true run of each. Whatever a driver says: no VEE runs twice, an end that is reported is
  * the end that is on the hosts, and what could not be made sure of waits for an operator.
  */
-export function liesOf({ name, prepare, start }: Scenario): void {
-  describe(`${name}, by a driver that lies`, () => {
+export function liesOf(scenarios: readonly Scenario[]): void {
+  describe('by a driver that lies', () => {
     let site: TestSite;
     let lanes: Lane[];
-    let forward: string[];
-    let backward: { verb: string; because: string }[] = [];
 
     beforeAll(async () => {
       site = await TestSite.start({
@@ -107,6 +105,25 @@ export function liesOf({ name, prepare, start }: Scenario): void {
         },
       });
       lanes = Array.from({ length: LANES }, (_, i) => new Lane(site, i));
+    }, 60_000);
+    afterAll(() => site?.stop());
+
+    for (const scenario of scenarios) liesOfOne(scenario, () => ({ site, lanes }));
+  });
+}
+
+function liesOfOne(
+  { name, prepare, start }: Scenario,
+  where: () => { readonly site: TestSite; readonly lanes: readonly Lane[] },
+): void {
+  describe(name, () => {
+    let site: TestSite;
+    let lanes: readonly Lane[];
+    let forward: string[];
+    let backward: { verb: string; because: string }[] = [];
+
+    beforeAll(async () => {
+      ({ site, lanes } = where());
       const [lane] = lanes as [Lane];
       forward = await lane.verbsOf(async () => {
         const subject = await prepare(lane.site, lane.freshName());
@@ -131,7 +148,6 @@ export function liesOf({ name, prepare, start }: Scenario): void {
         break;
       }
     }, 60_000);
-    afterAll(() => site.stop());
 
     it('uses verbs', () => expect(forward.length).toBeGreaterThan(0));
 
@@ -194,7 +210,7 @@ export function liesOf({ name, prepare, start }: Scenario): void {
 
 const refusal = { when: 'after', do: 'fail', code: 'driver-refused' } as const;
 
-/** Some hosts of a site, and a view of the site through which everything that is applied lands on those alone. */
+/** Some hosts of a site, and a view of the site through which every manifest keeps to those alone. */
 class Lane {
   readonly site: TestSite;
   private readonly hosts: readonly string[];
@@ -205,10 +221,19 @@ class Lane {
     this.prefix = `l${index}`;
     this.hosts = site.hostIds.slice(index * HOSTS_A_LANE, (index + 1) * HOSTS_A_LANE);
     const allowHosts = this.hosts;
+    const confined = (manifest: Json): Json => {
+      const own = manifest.components.map((c: Json) => ({ component: c.name, allowHosts }));
+      const { assignment = [], ...placement } = manifest.placement ?? {};
+      return { ...manifest, placement: { ...placement, assignment: [...assignment, ...own] } };
+    };
     this.site = Object.assign(Object.create(site) as TestSite, {
-      apply: (manifest: Json) => {
-        const assignment = manifest.components.map((c: Json) => ({ component: c.name, allowHosts }));
-        return site.apply({ ...manifest, placement: { assignment } });
+      send: (method: string, path: string, options: Parameters<TestSite['send']>[2] = {}) => {
+        const body = options.body as Json;
+        return site.send(
+          method,
+          path,
+          body?.kind === 'Service' ? { ...options, body: confined(body) } : options,
+        );
       },
     });
   }

@@ -18,9 +18,16 @@ export interface Result {
   readonly stderr: string;
 }
 
-export async function sluice(dataDir: string, ...args: string[]): Promise<Result> {
+export const sluice = (dataDir: string, ...args: string[]): Promise<Result> =>
+  sluiceIn(ENVIRONMENT, dataDir, args);
+
+export async function sluiceIn(
+  env: NodeJS.ProcessEnv,
+  dataDir: string,
+  args: readonly string[],
+): Promise<Result> {
   const child = spawn(process.execPath, [SLUICE, '--data-dir', dataDir, ...args], {
-    env: ENVIRONMENT,
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
+import { roomForShape } from '../../domain/placement/room';
+import { takeSnapshot } from '../../store/snapshot';
+import type { ApiDeps } from '../deps';
+import { readManifest } from '../manifest-body';
+import { json, type Route, route } from '../route';
+
+const shapeSchema = capacitySchema.extend({
+  image: z.string().min(1).max(255).optional().describe('Only hosts that have it'),
+  labels: z
+    .record(z.string().max(63), z.string().max(63))
+    .default({})
+    .describe('Only hosts with all of these'),
+});
+
+const limitSchema = z.object({ because: z.string(), hosts: z.int() });
+
+const shapeRoomSchema = z
+  .object({
+    fits: z.int(),
+    fitsIfWhole: z.int().describe('If all that is free on hosts that may take them were on one host'),
+    hosts: z.array(z.object({ hostId: z.string(), fits: z.int(), because: z.string() })),
+    limits: z.array(limitSchema).describe('What keeps how many hosts from taking more'),
+  })
+  .meta({ id: 'ShapeRoom' });
+
+const serviceRoomSchema = z
+  .object({
+    services: z.int(),
+    veesEach: z.int(),
+    orMore: z.boolean().describe('Counting ended there: there may be room for more'),
+    because: z.string().optional().describe('Why one more does not fit'),
+    hosts: z.array(z.object({ hostId: z.string(), before: z.number(), after: z.number() })),
+  })
+  .meta({ id: 'ServiceRoom' });
+
+/** Questions about what would fit. They reserve nothing: who comes first has the place. */
+export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/v1/capacity/vees',
+      tag: 'capacity',
+      summary: 'How many VEEs of a size have room now, where, and what keeps hosts from taking more',
+      roles: ['operator'],
+      body: json(shapeSchema),
+      responses: { 200: { description: 'The room', schema: shapeRoomSchema } },
+      handler: async ({ body: { image, labels, ...need } }) => {
+        const snapshot = await takeSnapshot(store, Date.now());
+        return { status: 200, body: roomForShape(snapshot, { need, image, labels }) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/capacity/services',
+      tag: 'capacity',
+      summary: 'How many services of a manifest have room now, and why not one more',
+      roles: ['operator'],
+      body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
+      responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
+      handler: async ({ req }) => {
+        const manifest = readManifest(req.body);
+        const snapshot = await takeSnapshot(store, Date.now());
+        return {
+          status: 200,
+          body: await planner.roomForService({ snapshot, manifest, policy: placementPolicy }),
+        };
+      },
+    }),
+  ];
+}

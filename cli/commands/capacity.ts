@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import { describeGroups } from '../../domain/placement/refusal-summary';
+import type { ServiceRoom, ShapeRoom } from '../../domain/placement/room';
+import { clientOf, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { printJson, table } from '../output';
+import { inTermsOf } from '../problem';
+import { count, readManifestFile } from './services';
+
+const FLAGS = {
+  '/cpuMillis': '--cpu-millis',
+  '/memoryMiB': '--memory-mib',
+  '/diskMiB': '--disk-mib',
+  '/bandwidthKbps': '--bandwidth-kbps',
+  '/image': '--image',
+  '/labels': '--label',
+};
+
+interface CapacityOptions {
+  readonly file?: string;
+  readonly cpuMillis?: string;
+  readonly memoryMib?: string;
+  readonly diskMib?: string;
+  readonly bandwidthKbps?: string;
+  readonly image?: string;
+  readonly label: readonly string[];
+}
+
+/** How much more fits, without asking for any of it. */
+export function registerCapacityCommand(program: Command): void {
+  program
+    .command('capacity')
+    .description('how many VEEs of a size, or services of a manifest, have room beside what is there')
+    .option('-f, --file <file>', 'services of this manifest, or - for standard input')
+    .option('--cpu-millis <n>', 'VEEs of so many thousandths of a core')
+    .option('--memory-mib <n>', 'and of so many MiB')
+    .option('--disk-mib <n>', 'and of so much disk, in MiB')
+    .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
+    .option('--image <name>', 'only on hosts that have this image')
+    .option(
+      '--label <key=value>',
+      'only on hosts with this label; may be repeated',
+      (value: string, before: readonly string[]) => [...before, value],
+      [],
+    )
+    .action(async (options: CapacityOptions, command: Command) => {
+      const { file, label, ...size } = options;
+      const bySize = Object.keys(size).length > 0 || label.length > 0;
+      if (file !== undefined && bySize)
+        throw new CliError('Ask for a manifest (-f) or for a size, not for both.', EXIT.usage);
+      if (file === undefined && (size.cpuMillis === undefined || size.memoryMib === undefined))
+        throw new CliError('Give --cpu-millis and --memory-mib, or a manifest with -f.', EXIT.usage);
+      const { json = false } = globals(command);
+      if (file !== undefined) {
+        const manifest = await readManifestFile(file);
+        const client = await clientOf(command);
+        const room = await client.write<ServiceRoom>(
+          'POST',
+          '/v1/capacity/services',
+          manifest,
+          'application/yaml',
+        );
+        if (json) printJson(room);
+        else console.log(describeServiceRoom(room));
+        if (room.services === 0) throw new CliError('', EXIT.infeasible);
+        return;
+      }
+      const body = shapeOf(options);
+      const client = await clientOf(command);
+      const room = await inTermsOf(FLAGS, client.write<ShapeRoom>('POST', '/v1/capacity/vees', body));
+      if (json) printJson(room);
+      else console.log(describeShapeRoom(room));
+      if (room.fits === 0) throw new CliError('', EXIT.infeasible);
+    });
+}
+
+function shapeOf({ cpuMillis, memoryMib, diskMib, bandwidthKbps, image, label }: CapacityOptions): unknown {
+  const labels = label.map((given) => {
+    const [key, ...value] = given.split('=');
+    if (!key || value.length === 0)
+      throw new CliError(`--label takes KEY=VALUE, not "${given}".`, EXIT.usage);
+    return [key, value.join('=')];
+  });
+  return {
+    cpuMillis: count('--cpu-millis', cpuMillis ?? ''),
+    memoryMiB: count('--memory-mib', memoryMib ?? ''),
+    ...(diskMib === undefined ? {} : { diskMiB: count('--disk-mib', diskMib) }),
+    ...(bandwidthKbps === undefined ? {} : { bandwidthKbps: count('--bandwidth-kbps', bandwidthKbps) }),
+    ...(image === undefined ? {} : { image }),
+    labels: Object.fromEntries(labels),
+  };
+}
+
+function describeShapeRoom({ fits, fitsIfWhole, hosts, limits }: ShapeRoom): string {
+  const scattered = fitsIfWhole - fits;
+  return [
+    `${fits} fit${scattered > 0 ? `; ${scattered} more would if what is free were on one host` : ''}.`,
+    table(
+      ['host', 'fits', 'no more because of'],
+      hosts.map((h) => [h.hostId, h.fits, h.because]),
+    ),
+    ...(hosts.length > 1 ? [describeGroups(limits)] : []),
+  ].join('\n');
+}
+
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+
+function describeServiceRoom({ services, veesEach, orMore, because, hosts }: ServiceRoom): string {
+  return [
+    `${services}${orMore ? ' or more' : ''} fit, of ${veesEach} VEEs each.`,
+    ...(because ? [`One more does not: ${because}`] : []),
+    table(
+      ['host', 'full now', 'full then'],
+      hosts.map((h) => [h.hostId, percent(h.before), percent(h.after)]),
+    ),
+  ].join('\n');
+}

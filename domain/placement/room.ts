@@ -1,0 +1,193 @@
+import { derivedEntropy } from '../derived-entropy';
+import { groupBy } from '../group-by';
+import {
+  type HostId,
+  makeBlueprintId,
+  makeOperationId,
+  makeServiceId,
+  type ServiceId,
+  type TenantId,
+  type VeeId,
+} from '../ids';
+import { initialInstances } from '../manifest/components';
+import type { Manifest } from '../manifest/schema';
+import {
+  add,
+  type Capacity,
+  DIMENSION_NAMES,
+  DIMENSIONS,
+  type Dimension,
+  subtract,
+  sum,
+  ZERO,
+} from '../units';
+import { Board, dominantShare, unitsOf } from './feasibility';
+import type { Blueprint, PlacedVee, PlacementRequest, Policy, Snapshot, SnapshotHost } from './model';
+import { plan } from './plan';
+import { describeRefusal, inOrder, type RefusalGroup, refusalSummary } from './refusal-summary';
+import { additionRequest, initialAdditions } from './request';
+
+/** VEEs of one size, and where they may run. */
+export interface Shape {
+  readonly need: Capacity;
+  /** Only hosts that have it. */
+  readonly image?: string | undefined;
+  /** Only hosts with all of these. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface HostRoom {
+  readonly hostId: HostId;
+  readonly fits: number;
+  /** What keeps it from taking more. */
+  readonly because: string;
+}
+
+export interface ShapeRoom {
+  readonly fits: number;
+  /** As many as would fit if what is free on the hosts that may take it were on one: the rest is scattered. */
+  readonly fitsIfWhole: number;
+  readonly hosts: readonly HostRoom[];
+  /** What keeps how many hosts from taking more. */
+  readonly limits: readonly RefusalGroup[];
+}
+
+/**
+ * How many VEEs of a shape have room beside what is there? Each host is a case of its own, as nothing binds such VEEs to
+ * each other. (What Ganeti's `hspace` answers.)
+ */
+export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape): ShapeRoom {
+  const request = requestFor(need, image ?? '', labels);
+  const board = new Board(snapshot, request);
+  const [unit] = unitsOf(request);
+  const judged = snapshot.hosts.map((host) => {
+    const refusals = unit ? board.standing(unit, host) : [];
+    const standing = image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
+    const free = subtract(host.capacity, host.reserved);
+    if (standing.length > 0)
+      return { hostId: host.id, fits: 0, because: standing.map(describeRefusal).join(', '), free: undefined };
+    const fits = timesIn(need, free);
+    const scarce = DIMENSIONS.filter((d) => need[d] > 0 && timesIn(need, free, [d]) === fits);
+    return { hostId: host.id, fits, because: scarce.map((d) => DIMENSION_NAMES[d]).join(' and '), free };
+  });
+  const usable = judged.flatMap(({ free }) => (free ? [atLeastZero(free)] : []));
+  const byLimit = groupBy(judged, (h) => h.because);
+  return {
+    fits: judged.reduce((n, h) => n + h.fits, 0),
+    fitsIfWhole: timesIn(need, sum(usable)),
+    hosts: judged.map(({ hostId, fits, because }) => ({ hostId, fits, because })),
+    limits: inOrder([...byLimit].map(([because, of]) => ({ because, hosts: of.length }))),
+  };
+}
+
+const ANY_SERVICE = makeServiceId(derivedEntropy('room'));
+const ANY_OPERATION = makeOperationId(derivedEntropy('room'));
+const ANY_TENANT = 'any' as TenantId;
+
+function requestFor(need: Capacity, image: string, labels: Shape['labels']): PlacementRequest {
+  const component = 'vee';
+  return {
+    vees: [
+      { id: 'vee' as VeeId, tenantId: ANY_TENANT, serviceId: ANY_SERVICE, component, index: 0, need, image },
+    ],
+    constraints: [{ kind: 'assignment', serviceId: ANY_SERVICE, component, labels, denyHosts: [] }],
+  };
+}
+
+function timesIn(need: Capacity, free: Capacity, dimensions: readonly Dimension[] = DIMENSIONS): number {
+  const times = dimensions.filter((d) => need[d] > 0).map((d) => Math.floor(Math.max(free[d], 0) / need[d]));
+  return Math.min(...times);
+}
+
+/** A host that has come back with less than it had holds more than it has: that takes nothing from the others. */
+const atLeastZero = (c: Capacity): Capacity => ({
+  cpuMillis: Math.max(c.cpuMillis, 0),
+  memoryMiB: Math.max(c.memoryMiB, 0),
+  diskMiB: Math.max(c.diskMiB, 0),
+  bandwidthKbps: Math.max(c.bandwidthKbps, 0),
+});
+
+export interface ServiceRoomQuestion {
+  readonly snapshot: Snapshot;
+  readonly manifest: Manifest;
+  readonly policy: Policy;
+}
+
+export interface ServiceRoom {
+  readonly services: number;
+  readonly veesEach: number;
+  /** Counting ended there: there may be room for more. */
+  readonly orMore: boolean;
+  /** Why one more does not fit. */
+  readonly because?: string;
+  /** The fullest dimension of each host, as a share of it, now and with all of these. */
+  readonly hosts: readonly { readonly hostId: HostId; readonly before: number; readonly after: number }[];
+}
+
+/** A host judged for one VEE is a unit of work; so many take some seconds. */
+const MOST_WORK = 4_000_000;
+const MOST_SERVICES = 1_000;
+
+/**
+ * How many services of a manifest have room beside what is there, each with the instances that it starts with? They are
+ * placed one after the other by the planner that would place them, until it finds no room.
+ */
+export function roomForService({ snapshot, manifest, policy }: ServiceRoomQuestion): ServiceRoom {
+  const additions = initialAdditions(initialInstances(manifest));
+  const veesEach = additions.reduce((n, a) => n + a.indices.length, 0);
+  const worth = Math.max(1, Math.floor(MOST_WORK / Math.max(1, veesEach * snapshot.hosts.length)));
+  const most = Math.min(MOST_SERVICES, worth);
+  const answer = (services: number, filled: Snapshot, because?: string): ServiceRoom => ({
+    services,
+    veesEach,
+    orMore: because === undefined,
+    ...(because === undefined ? {} : { because }),
+    hosts: snapshot.hosts.map((host, i) => ({
+      hostId: host.id,
+      before: loadOf(host),
+      after: loadOf(filled.hosts[i] ?? host),
+    })),
+  });
+  let filled = snapshot;
+  for (let n = 0; n < most; n++) {
+    const id = makeServiceId(derivedEntropy('room', n));
+    const operationId = makeOperationId(derivedEntropy('room', n));
+    const request = additionRequest(manifest, { id, tenantId: ANY_TENANT }, operationId, additions);
+    const blueprintId = makeBlueprintId(derivedEntropy('room', n));
+    const context = { now: snapshot.at, seed: ANY_OPERATION, blueprintId, operationId };
+    const placed = plan(filled, request, policy, context);
+    if (placed.kind === 'infeasible') return answer(n, filled, refusalSummary(placed));
+    filled = withPlaced(filled, request, placed, id);
+  }
+  return answer(most, filled);
+}
+
+function withPlaced(
+  snapshot: Snapshot,
+  { vees }: PlacementRequest,
+  { assignments }: Blueprint,
+  serviceId: ServiceId,
+): Snapshot {
+  const needs = new Map(vees.map((v) => [v.id, v.need]));
+  const taken = groupBy(assignments, (a) => a.hostId);
+  const hosts = snapshot.hosts.map((host) => {
+    const here = taken.get(host.id);
+    if (!here) return host;
+    return {
+      ...host,
+      reserved: here.reduce((all, a) => add(all, needs.get(a.veeId) ?? ZERO), host.reserved),
+    };
+  });
+  const placed = assignments.map(
+    ({ veeId, component, hostId }): PlacedVee => ({
+      id: veeId,
+      tenantId: ANY_TENANT,
+      serviceId,
+      component,
+      hostId,
+    }),
+  );
+  return { ...snapshot, hosts, vees: [...snapshot.vees, ...placed] };
+}
+
+const loadOf = ({ capacity, reserved }: SnapshotHost) => dominantShare(reserved, capacity);
