@@ -31,13 +31,13 @@ export function notExecuted(m: Manifest): Finding[] {
         'Use kind "exec" or "running".',
       );
   });
-  m.placement.affinity.forEach((a, i) => {
-    if (a.level !== 'host')
-      refuse(`/placement/affinity/${i}/level`, `affinity by ${a.level}`, 'Use level "host".');
-  });
   m.placement.antiAffinity.forEach((a, i) => {
-    if (a.level !== 'host')
-      refuse(`/placement/antiAffinity/${i}/level`, `anti-affinity by ${a.level}`, 'Use level "host".');
+    if (a.level === 'site')
+      refuse(
+        `/placement/antiAffinity/${i}/level`,
+        'anti-affinity by site',
+        'Use level "host" or "zone": all of a service is placed on one site.',
+      );
   });
   return found;
 }

@@ -113,7 +113,9 @@ const updateSchema = z
   })
   .describe('How a running service is re-composed to this manifest');
 
-const levelSchema = z.enum(['host', 'zone', 'site']).default('host');
+/** The narrower first. */
+export const LEVELS = ['host', 'zone', 'site'] as const;
+const levelSchema = z.enum(LEVELS).default('host');
 const placementSchema = z.strictObject({
   affinity: z
     .array(z.strictObject({ together: z.array(name).min(1).max(100), level: levelSchema }))

@@ -1,7 +1,7 @@
 import type { Finding } from '../errors';
 import { startLevels } from '../service/start-order';
 import { updatePolicyOf } from './policies';
-import type { Manifest } from './schema';
+import { LEVELS, type Manifest } from './schema';
 
 /** Commands and environments travel with each VEE that is made: what is larger belongs on its disk. */
 export const MAX_TEMPLATE_BYTES = 8_192;
@@ -121,11 +121,13 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   'placement-consistent': (m) =>
     m.placement.antiAffinity.flatMap((rule, i) => {
-      const clash = m.placement.affinity.find((a) =>
-        'within' in rule
+      const clash = m.placement.affinity.find((a) => {
+        // What is together in a zone may well be on different hosts of it.
+        if (LEVELS.indexOf(a.level) > LEVELS.indexOf(rule.level)) return false;
+        return 'within' in rule
           ? a.together.includes(rule.within) && (componentMax(m, rule.within) ?? 1) > 1
-          : rule.between.filter((c) => a.together.includes(c)).length > 1,
-      );
+          : rule.between.filter((c) => a.together.includes(c)).length > 1;
+      });
       if (!clash) return [];
       return [
         {

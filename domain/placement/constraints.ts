@@ -7,19 +7,20 @@ type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
 
 export function constraintName(c: Constraint): string {
-  switch (c.kind) {
-    case 'together':
-      return `together(${c.components.join(', ')})`;
-    case 'apart-between':
-      return `apart-between(${c.components.join(', ')})`;
-    case 'apart-within':
-      return `apart-within(${c.component})`;
-    case 'assignment':
-      return `assignment(${c.component})`;
-  }
+  if (c.kind === 'assignment') return `assignment(${c.component})`;
+  const about = 'components' in c ? c.components.join(', ') : c.component;
+  return `${c.kind}(${about})${c.level === 'zone' ? ' by zone' : ''}`;
 }
 
-/** Must these two VEEs not share a host? */
+/** Where VEEs on this host are for a constraint: those with the same answer are together, others apart. */
+export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>): string =>
+  c.kind !== 'assignment' && c.level === 'zone' ? host.zone : host.id;
+
+/** A place in words. */
+export const describePlace = (c: Constraint, place: string): string =>
+  c.kind !== 'assignment' && c.level === 'zone' ? `zone ${place}` : place;
+
+/** Must these two VEEs not be in one place (see `placeFor`)? */
 export function conflict(c: Constraint, a: Member, b: Member): boolean {
   if (a.serviceId !== c.serviceId || b.serviceId !== c.serviceId) return false;
   switch (c.kind) {
@@ -36,7 +37,7 @@ export function conflict(c: Constraint, a: Member, b: Member): boolean {
   }
 }
 
-/** Must these two VEEs share a host? */
+/** Must these two VEEs be in one place? */
 export function bound(c: Constraint, a: Member, b: Member): boolean {
   return (
     c.kind === 'together' &&
@@ -85,19 +86,27 @@ export function breaches(
       const refusal = host && hostRefusal(c, v, host);
       return refusal?.reason === 'constraint' ? [`${v.id} on ${v.hostId}: ${refusal.because}`] : [];
     });
-  const byHost = groupBy(members, (v) => v.hostId);
-  if (c.kind === 'together' && byHost.size < 2) return [];
-  // Only what shares a host can conflict: of a thousand VEEs those are few pairs.
+  const placeOf = ({ hostId }: Located) => placeFor(c, hosts.get(hostId) ?? { id: hostId, zone: hostId });
+  // Only what is in one place can conflict: of a thousand VEEs those are few pairs.
   if (c.kind !== 'together')
-    return [...byHost].flatMap(([hostId, there]) =>
+    return [...groupBy(members, placeOf)].flatMap(([place, there]) =>
       pairs(there)
         .filter(([a, b]) => conflict(c, a, b))
-        .map(([a, b]) => `${a.id} and ${b.id} share ${hostId}`),
+        .map(([a, b]) => `${a.id} and ${b.id} share ${describePlace(c, place)}`),
     );
-  return pairs(members)
-    .filter(([a, b]) => a.hostId !== b.hostId && bound(c, a, b))
+  const binding = members.filter((v) => bindsFrom(c, hosts.get(v.hostId)));
+  if (groupBy(binding, placeOf).size < 2) return [];
+  return pairs(binding)
+    .filter(([a, b]) => placeOf(a) !== placeOf(b) && bound(c, a, b))
     .map(([a, b]) => `${a.id} and ${b.id} are apart`);
 }
+
+/**
+ * Does what is on this host bind others to its place? Nothing on a lost host runs, and what was lost with a whole zone is
+ * made anew one after the other: it must not be bound to where none of it can be.
+ */
+export const bindsFrom = (c: Constraint, host: Pick<SnapshotHost, 'liveness'> | undefined): boolean =>
+  !(c.kind === 'together' && c.level === 'zone' && host?.liveness === 'lost');
 
 function pairs<T>(items: readonly T[]): [T, T][] {
   return items.flatMap((a, i) => items.slice(i + 1).map((b): [T, T] => [a, b]));
@@ -124,12 +133,17 @@ export function sharedConstraints(from: Manifest, to: Manifest, serviceId: Servi
 export function constraintsOf(manifest: Manifest, serviceId: ServiceId): Constraint[] {
   const { affinity, antiAffinity, assignment } = manifest.placement;
   return [
-    ...affinity.map((a) => ({ kind: 'together' as const, serviceId, components: a.together })),
-    ...antiAffinity.map((a) =>
-      'within' in a
-        ? { kind: 'apart-within' as const, serviceId, component: a.within }
-        : { kind: 'apart-between' as const, serviceId, components: a.between },
+    // All of a service is on one site: what is to be together there is.
+    ...affinity.flatMap(({ together, level }) =>
+      level === 'site' ? [] : [{ kind: 'together' as const, serviceId, level, components: together }],
     ),
+    ...antiAffinity.flatMap((a): Constraint[] => {
+      const { level } = a;
+      if (level === 'site') return [];
+      return 'within' in a
+        ? [{ kind: 'apart-within', serviceId, level, component: a.within }]
+        : [{ kind: 'apart-between', serviceId, level, components: a.between }];
+    }),
     ...assignment.map(({ component, labels, allowHosts, denyHosts }) => ({
       kind: 'assignment' as const,
       serviceId,

@@ -1,9 +1,9 @@
 import solver from 'javascript-lp-solver';
 import type { HostId } from '../ids';
 import { DIMENSIONS, sum } from '../units';
-import { bound, conflict } from './constraints';
+import { bound, conflict, placeFor } from './constraints';
 import { Board, type Unit } from './feasibility';
-import type { PlacementRequest, Snapshot } from './model';
+import type { Constraint, PlacementRequest, Snapshot } from './model';
 
 /**
  * Above this many binaries branch and bound may run long, and the solver's own time limit can't be
@@ -59,10 +59,17 @@ export function solveExactly(
       model.constraints[`${d}:${host.id}`] = { max: board.freeOn(host)[d] };
     }
     for (const [v, other] of units.entries()) {
-      if (v === u || !clash(request, unit, other)) continue;
-      const row = `apart:${Math.min(u, v)}:${Math.max(u, v)}:${host.id}`;
-      column[row] = 1;
-      model.constraints[row] = { max: 1 };
+      if (v === u) continue;
+      const [first, second] = [Math.min(u, v), Math.max(u, v)];
+      for (const c of clashes(request, unit, other)) {
+        const row = `apart:${first}:${second}:${placeFor(c, host)}`;
+        column[row] = 1;
+        model.constraints[row] = { max: 1 };
+      }
+      if (!tied(request, unit, other)) continue;
+      const row = `together:${first}:${second}:${host.zone}`;
+      column[row] = u === first ? 1 : -1;
+      model.constraints[row] = { equal: 0 };
     }
     model.variables[`x:${u}:${host.id}`] = column;
     model.ints[`x:${u}:${host.id}`] = 1;
@@ -76,8 +83,9 @@ export function solveExactly(
   return hostOfUnit.every((h) => h !== undefined) ? { kind: 'placed', hostOfUnit } : { kind: 'unknown' };
 }
 
-function clash(request: PlacementRequest, a: Unit, b: Unit): boolean {
-  return request.constraints.some((c) =>
-    a.vees.some((x) => b.vees.some((y) => conflict(c, x, y) && !bound(c, x, y))),
-  );
-}
+const clashes = (request: PlacementRequest, a: Unit, b: Unit): Constraint[] =>
+  request.constraints.filter((c) => a.vees.some((x) => b.vees.some((y) => conflict(c, x, y))));
+
+/** Must these two be in one zone? What must be on one host is one unit. */
+const tied = (request: PlacementRequest, a: Unit, b: Unit): boolean =>
+  request.constraints.some((c) => a.vees.some((x) => b.vees.some((y) => bound(c, x, y))));

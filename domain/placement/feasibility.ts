@@ -1,6 +1,6 @@
 import type { HostId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
-import { bound, conflict, constraintName, heldAgainst, hostRefusal } from './constraints';
+import { bound, concerns, conflict, constraintName, heldAgainst, hostRefusal } from './constraints';
 import type { Constraint, PlacementRequest, Refusal, RequestedVee, Snapshot, SnapshotHost } from './model';
 import { Neighbours } from './neighbours';
 
@@ -15,10 +15,11 @@ export interface Unit {
 
 export function unitsOf(request: Pick<PlacementRequest, 'vees' | 'constraints'>): Unit[] {
   const units: RequestedVee[][] = [];
-  const tying = new Set(request.constraints.flatMap((c) => (c.kind === 'together' ? c.components : [])));
+  const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'host');
+  const tying = new Set(ties.flatMap((c) => (c.kind === 'together' ? c.components : [])));
   for (const vee of request.vees) {
     const tied = tying.has(vee.component)
-      ? units.filter((u) => u.some((other) => request.constraints.some((c) => bound(c, vee, other))))
+      ? units.filter((u) => u.some((other) => ties.some((c) => bound(c, vee, other))))
       : [];
     const merged = [...tied.flat(), vee];
     for (const t of tied) units.splice(units.indexOf(t), 1);
@@ -31,17 +32,25 @@ export function unitsOf(request: Pick<PlacementRequest, 'vees' | 'constraints'>)
 export class Board {
   readonly hosts: readonly SnapshotHost[];
   private readonly request: PlacementRequest;
+  private readonly pins: ReadonlyMap<Constraint, string>;
   private readonly free: Map<HostId, Capacity>;
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
-  constructor(snapshot: Snapshot, request: PlacementRequest) {
+  /** @param pins the zone that was chosen for all whom a constraint ties together */
+  constructor(
+    snapshot: Snapshot,
+    request: PlacementRequest,
+    pins: ReadonlyMap<Constraint, string> = new Map(),
+  ) {
     this.request = request;
+    this.pins = pins;
     this.hosts = snapshot.hosts;
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
-    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving)]));
+    const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
+    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts)]));
     for (const vee of snapshot.vees)
       for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
   }
@@ -98,6 +107,9 @@ export class Board {
     const twins = this.twinsOf(c, unit);
     if (twins) return twins;
     const near = this.neighbours.get(c);
+    const pin = this.pins.get(c);
+    if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
+      return `all of them have room in zone ${pin}`;
     for (const v of unit.vees) {
       const there = near?.inConflict(v, host.id);
       if (there) return `${there.component} (${there.id}) is there`;

@@ -50,17 +50,36 @@ export interface RequestedVee {
   };
 }
 
+/** How near to each other VEEs are when they are together, and no longer apart: on one host, or in one zone. */
+export type Level = 'host' | 'zone';
+
 /**
  * A constraint is a declaration, a checker that knows no solver (`constraints.ts`), and an encoding (`exact.ts`). All
- * of these are *continuous*: they hold at every step of a plan, not only at its end.
+ * of these are *continuous*: they hold at every step of a plan, not only at its end. `at(a)` is the host of a, or its
+ * zone, by the constraint's level.
  */
 export type Constraint =
-  /** ∀ a, b ∈ VEEs of `components`: host(a) = host(b) */
-  | { readonly kind: 'together'; readonly serviceId: ServiceId; readonly components: readonly string[] }
-  /** ∀ a, b of different `components`: host(a) ≠ host(b) */
-  | { readonly kind: 'apart-between'; readonly serviceId: ServiceId; readonly components: readonly string[] }
-  /** ∀ a ≠ b ∈ VEEs of `component`: host(a) ≠ host(b) */
-  | { readonly kind: 'apart-within'; readonly serviceId: ServiceId; readonly component: string }
+  /** ∀ a, b ∈ VEEs of `components`: at(a) = at(b) */
+  | {
+      readonly kind: 'together';
+      readonly serviceId: ServiceId;
+      readonly level: Level;
+      readonly components: readonly string[];
+    }
+  /** ∀ a, b of different `components`: at(a) ≠ at(b) */
+  | {
+      readonly kind: 'apart-between';
+      readonly serviceId: ServiceId;
+      readonly level: Level;
+      readonly components: readonly string[];
+    }
+  /** ∀ a ≠ b ∈ VEEs of `component`: at(a) ≠ at(b) */
+  | {
+      readonly kind: 'apart-within';
+      readonly serviceId: ServiceId;
+      readonly level: Level;
+      readonly component: string;
+    }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {
       readonly kind: 'assignment';

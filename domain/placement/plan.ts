@@ -6,6 +6,7 @@ import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
 import type {
   Assignment,
   Blueprint,
+  Constraint,
   HostVerdict,
   Infeasible,
   PlacementRequest,
@@ -29,7 +30,7 @@ export function plan(
   context: PlanContext,
 ): Blueprint | Infeasible {
   const units = largestFirst(unitsOf(request), snapshot.hosts);
-  const greedy = placeGreedily(snapshot, request, units, policy, context.seed);
+  const greedy = placeByZone(snapshot, request, units, policy, context.seed);
   if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context);
 
   const exact = solveExactly(snapshot, request, units);
@@ -57,14 +58,48 @@ interface GreedyResult {
   readonly unplaced: { unit: Unit; verdicts: HostVerdict[]; proven: boolean }[];
 }
 
-function placeGreedily(
+/** A plan that finds no room is tried again in no more ways than so many. */
+const MOST_ZONES_TRIED = 50;
+
+/**
+ * Those that are to be in one zone follow the first of them, which chose its host for itself alone. Where that leaves some
+ * without a place, each zone is tried for all of them.
+ */
+function placeByZone(
   snapshot: Snapshot,
   request: PlacementRequest,
   units: readonly Unit[],
   policy: Policy,
   seed: string,
 ): GreedyResult {
-  const board = new Board(snapshot, request);
+  const first = placeGreedily(snapshot, request, units, policy, seed);
+  const zones = [...new Set(snapshot.hosts.map((h) => h.zone))].sort();
+  const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'zone');
+  let pins: ReadonlyMap<Constraint, string> = new Map();
+  let best = first;
+  let left = MOST_ZONES_TRIED;
+  for (const tie of ties)
+    for (const zone of zones) {
+      if (best.unplaced.length === 0 || left-- <= 0) break;
+      const tried = new Map(pins).set(tie, zone);
+      const result = placeGreedily(snapshot, request, units, policy, seed, tried);
+      if (result.unplaced.length >= best.unplaced.length) continue;
+      best = result;
+      pins = tried;
+    }
+  // Why nothing fits is told as it is without any zone being chosen for it.
+  return best.unplaced.length === 0 ? best : first;
+}
+
+function placeGreedily(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  policy: Policy,
+  seed: string,
+  pins?: ReadonlyMap<Constraint, string>,
+): GreedyResult {
+  const board = new Board(snapshot, request, pins);
   const result: GreedyResult = { assignments: [], unplaced: [] };
   for (const unit of units) {
     const verdicts = judge(board, unit, policy);

@@ -1,6 +1,6 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId, VeeId } from '../ids';
-import { conflict, hostRefusal } from '../placement/constraints';
+import { bindsFrom, bound, conflict, hostRefusal } from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
@@ -31,6 +31,10 @@ export class Layout {
   readonly hosts: readonly SnapshotHost[];
   private readonly places: ReadonlyMap<HostId, Place>;
   private readonly where = new Map<BalanceUnit, HostId>();
+  /** Also those that do not take part: what is on them counts for its zone. */
+  private readonly allHosts: ReadonlyMap<HostId, SnapshotHost>;
+  private readonly hostOfVee = new Map<BalancedVee, HostId>();
+  private readonly byService: ReadonlyMap<ServiceId, readonly BalancedVee[]>;
   private readonly constraints: ReadonlyMap<ServiceId, readonly Constraint[]>;
   /** Share of the site's capacity that is used in each dimension: moves don't change it. */
   private readonly mean: readonly number[];
@@ -38,11 +42,11 @@ export class Layout {
   constructor({ hosts, vees, constraints }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints'>) {
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
     this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host)]));
+    this.allHosts = new Map(hosts.map((h) => [h.id, h]));
     this.constraints = groupBy(constraints, (c) => c.serviceId);
     for (const vee of vees) this.settle(vee, vee.hostId);
-    this.units = [...groupBy(vees, (v) => v.serviceId)].flatMap(([serviceId, all]) =>
-      tied(all, this.constraintsOf(serviceId)),
-    );
+    this.byService = groupBy(vees, (v) => v.serviceId);
+    this.units = [...this.byService].flatMap(([serviceId, all]) => tied(all, this.constraintsOf(serviceId)));
     for (const unit of this.units) this.where.set(unit, unit.vees[0]?.hostId ?? ('' as HostId));
     const places = [...this.places.values()];
     this.mean = DIMENSIONS.map((_, d) => {
@@ -85,11 +89,39 @@ export class Layout {
       const there = target.residents.get(vee.serviceId);
       for (const c of this.constraintsOf(vee.serviceId)) {
         if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
+        if (c.kind !== 'assignment' && c.level === 'zone') {
+          const other = this.againstZone(c, unit, vee, source.host, host);
+          if (other) return `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
+          continue;
+        }
         for (const other of there ?? [])
           if (conflict(c, vee, other)) return `${other.component}/${other.index} is on ${to}`;
       }
     }
     return undefined;
+  }
+
+  /** One that a constraint by zone keeps from where this one would go, or keeps it with. */
+  private againstZone(
+    c: Constraint,
+    { vees }: BalanceUnit,
+    vee: BalancedVee,
+    from: SnapshotHost,
+    to: SnapshotHost,
+  ): BalancedVee | undefined {
+    // Within its zone it changes nothing.
+    if (from.zone === to.zone) return undefined;
+    return this.byService.get(vee.serviceId)?.find((other) => {
+      if (vees.includes(other)) return false;
+      if (this.zoneOf(other) === to.zone) return conflict(c, vee, other);
+      return (
+        bound(c, vee, other) && bindsFrom(c, this.allHosts.get(this.hostOfVee.get(other) ?? other.hostId))
+      );
+    });
+  }
+
+  private zoneOf(vee: BalancedVee): string | undefined {
+    return this.allHosts.get(this.hostOfVee.get(vee) ?? vee.hostId)?.zone;
   }
 
   move(unit: BalanceUnit, to: HostId): void {
@@ -127,6 +159,7 @@ export class Layout {
   }
 
   private settle(vee: BalancedVee, hostId: HostId): void {
+    this.hostOfVee.set(vee, hostId);
     const residents = this.places.get(hostId)?.residents;
     const there = residents?.get(vee.serviceId);
     if (there) there.add(vee);

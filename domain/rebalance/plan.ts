@@ -106,7 +106,8 @@ function search(layout: Layout, question: BalanceQuestion): Step[] {
     const chosen = worthiest(best, left);
     if (!chosen) return steps;
     const [unit, { to, stale }] = chosen;
-    if (stale) {
+    // By a constraint on zones also a move to another host may stand against it.
+    if (stale || layout.refusal(unit, to) !== undefined) {
       consider(unit, all);
       continue;
     }
@@ -155,11 +156,17 @@ function priceOf(
  */
 function inWaves(steps: readonly Step[], question: BalanceQuestion) {
   const moves = steps.map((step) => asOne(step, question));
+  const byZone = new Set(
+    question.constraints.flatMap((c) => (c.kind !== 'assignment' && c.level === 'zone' ? [c.serviceId] : [])),
+  );
+  const serviceOf = (step: Step | undefined) => step?.unit.vees[0]?.serviceId;
   return scheduleMoves(moves, question.budget, (index, waveOf) => {
     const step = steps[index];
     return steps.slice(0, index).reduce((wave, earlier, i) => {
       const of = waveOf[i] ?? 0;
-      if (earlier.from === step?.to) return Math.max(wave, of + 1);
+      const service = serviceOf(step);
+      const inZones = service !== undefined && byZone.has(service) && service === serviceOf(earlier);
+      if (inZones || earlier.from === step?.to) return Math.max(wave, of + 1);
       const shares = [earlier.from, earlier.to].some((h) => h === step?.from || h === step?.to);
       return shares ? Math.max(wave, of) : wave;
     }, 0);

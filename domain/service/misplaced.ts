@@ -1,6 +1,14 @@
 import type { HostId, ServiceId, VeeId } from '../ids';
 import type { Manifest } from '../manifest/schema';
-import { bound, conflict, constraintName, constraintsOf, hostRefusal } from '../placement/constraints';
+import {
+  bound,
+  conflict,
+  constraintName,
+  constraintsOf,
+  describePlace,
+  hostRefusal,
+  placeFor,
+} from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import type { VeeRecord } from '../vee/vee';
 import type { ChangeReason } from './recompose-reasons';
@@ -23,6 +31,8 @@ export function misplaced(
     if (!found.has(id)) found.set(id, { reason: 'constraint', constraint: constraintName(c), because });
   };
   const staying = () => members.filter((v) => !found.has(v.id));
+  const placeOf = (c: Constraint, { hostId }: VeeRecord) =>
+    placeFor(c, hostById.get(hostId) ?? { id: hostId, zone: hostId });
 
   for (const vee of staying()) {
     const host = hostById.get(vee.hostId);
@@ -33,23 +43,27 @@ export function misplaced(
   }
   for (const c of constraints) {
     const tied = staying().filter((v) => bound(c, v, v));
-    const anchor = mostFrequent(tied.map((v) => v.hostId));
-    for (const vee of tied) if (vee.hostId !== anchor) blame(c, vee, `the others are on ${anchor}`);
+    const anchor = mostFrequent(tied.map((v) => placeOf(c, v)));
+    for (const vee of tied)
+      if (anchor !== undefined && placeOf(c, vee) !== anchor)
+        blame(c, vee, `the others are on ${describePlace(c, anchor)}`);
   }
   const settled: VeeRecord[] = [];
   for (const vee of staying()) {
-    const clash = settled.find(
-      (other) => other.hostId === vee.hostId && constraints.some((c) => conflict(c, vee, other)),
-    );
-    const broken = clash && constraints.find((c) => conflict(c, vee, clash));
-    if (clash && broken) blame(broken, vee, `${clash.component}/${clash.index} is on ${vee.hostId} too`);
-    else settled.push(vee);
+    const breaks = (other: VeeRecord) =>
+      constraints.find((c) => conflict(c, vee, other) && placeOf(c, vee) === placeOf(c, other));
+    const clash = settled.find(breaks);
+    const broken = clash && breaks(clash);
+    if (clash && broken) {
+      const place = describePlace(broken, placeOf(broken, vee));
+      blame(broken, vee, `${clash.component}/${clash.index} is on ${place} too`);
+    } else settled.push(vee);
   }
   return found;
 }
 
-function mostFrequent(hosts: readonly HostId[]): HostId | undefined {
-  const count = new Map<HostId, number>();
-  for (const h of hosts) count.set(h, (count.get(h) ?? 0) + 1);
+function mostFrequent(places: readonly string[]): string | undefined {
+  const count = new Map<string, number>();
+  for (const p of places) count.set(p, (count.get(p) ?? 0) + 1);
   return [...count].sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
 }

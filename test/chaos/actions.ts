@@ -107,6 +107,9 @@ const PLACEMENTS: readonly unknown[] = [
   { antiAffinity: [{ between: ['db', 'app'] }] },
   { affinity: [{ together: ['db', 'app'] }] },
   { affinity: [{ together: ['db', 'app'], level: 'zone' }] },
+  { antiAffinity: [{ within: 'app', level: 'zone' }] },
+  // Refused.
+  { antiAffinity: [{ within: 'app', level: 'site' }] },
 ];
 
 /** A service whose size and rules come from the picks. */

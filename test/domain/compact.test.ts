@@ -66,7 +66,7 @@ function largePlan() {
     {
       vees,
       constraints: [
-        { kind: 'apart-between', serviceId, components: ['db', 'app'] },
+        { kind: 'apart-between', level: 'host', serviceId, components: ['db', 'app'] },
         { kind: 'assignment', serviceId, component: 'db', labels: { disk: 'ssd' }, denyHosts: [] },
       ],
     },

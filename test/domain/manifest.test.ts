@@ -2,10 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { SluiceError } from '../../domain/errors';
+import type { ServiceId } from '../../domain/ids';
 import { templateOf } from '../../domain/manifest/components';
 import { checkManifest, parseManifest } from '../../domain/manifest/parse';
 import { provisioningFailureOf, updatePolicyOf } from '../../domain/manifest/policies';
 import { manifestJsonSchema } from '../../domain/manifest/schema';
+import { constraintName, constraintsOf } from '../../domain/placement/constraints';
 
 const root = join(__dirname, '..', '..');
 const example = (name: string) => readFileSync(join(root, 'examples', name), 'utf8');
@@ -212,6 +214,14 @@ describe('the manifest', () => {
     expect(error.errors?.find((f) => f.message.startsWith(rule))?.pointer).toBe(pointer);
   });
 
+  it('takes what is together in a zone and apart on its hosts', () => {
+    const zone = { affinity: [{ together: ['db', 'app'], level: 'zone' }] };
+    const taken = checkManifest(edited((m) => Object.assign(m.placement, zone)));
+    expect(constraintsOf(taken, 'svc-1' as ServiceId).map(constraintName)).toContain(
+      'together(db, app) by zone',
+    );
+  });
+
   it.each([
     [
       '/elasticity/rules/0',
@@ -221,7 +231,7 @@ describe('the manifest', () => {
     ],
     ['/slos/0', { slos: [{ name: 's', kpi: 'k', upperBound: 1, periodMillis: 1 }] }],
     ['/monitoring/kpis/0', { monitoring: { kpis: [{ name: 'k', periodMillis: 1 }] } }],
-    ['/placement/affinity/0/level', { placement: { affinity: [{ together: ['app'], level: 'zone' }] } }],
+    ['/placement/antiAffinity/0/level', { placement: { antiAffinity: [{ within: 'app', level: 'site' }] } }],
   ])('refuses what it does not execute yet, at %s', (pointer, part) => {
     const error = refusal(() => checkManifest(edited((m) => Object.assign(m, part))));
     expect([error.code, error.pointer]).toEqual(['manifest-not-executed', pointer]);

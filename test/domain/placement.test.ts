@@ -42,7 +42,12 @@ function vee(component: string, index: number, cpuMillis = 100): RequestedVee {
 }
 
 const snapshotOf = (hosts: SnapshotHost[]): Snapshot => ({ at: 1, hosts, vees: [] });
-const within = (component: string): Constraint => ({ kind: 'apart-within', serviceId, component });
+const within = (component: string): Constraint => ({
+  kind: 'apart-within',
+  level: 'host',
+  serviceId,
+  component,
+});
 
 function placed(snapshot: Snapshot, request: PlacementRequest, policy = packing): Record<string, string> {
   const answer = plan(snapshot, request, policy, context);
@@ -109,8 +114,8 @@ describe('plan', () => {
   });
 
   it('keeps different components apart, and others together, also beside what runs already', () => {
-    const between: Constraint = { kind: 'apart-between', serviceId, components: ['a', 'b'] };
-    const together: Constraint = { kind: 'together', serviceId, components: ['a', 'c'] };
+    const between: Constraint = { kind: 'apart-between', level: 'host', serviceId, components: ['a', 'b'] };
+    const together: Constraint = { kind: 'together', level: 'host', serviceId, components: ['a', 'c'] };
     const snapshot: Snapshot = {
       ...snapshotOf([host('h1', 1_000), host('h2', 1_000)]),
       vees: [{ id: 'vee-x' as VeeId, tenantId, serviceId, component: 'a', hostId: 'h1' as HostId }],
@@ -122,12 +127,62 @@ describe('plan', () => {
   });
 
   it('chooses a host that has room for all that must be together', () => {
-    const together: Constraint = { kind: 'together', serviceId, components: ['a', 'b'] };
+    const together: Constraint = { kind: 'together', level: 'host', serviceId, components: ['a', 'b'] };
     const snapshot = snapshotOf([host('small', 150), host('big', 1_000)]);
     expect(placed(snapshot, { vees: [vee('a', 0), vee('b', 0)], constraints: [together] })).toEqual({
       'a/0': 'big',
       'b/0': 'big',
     });
+  });
+
+  it('keeps apart and together by zone', () => {
+    const zones = (id: string, zone: string, cpuMillis = 1_000) => host(id, cpuMillis, { zone });
+    const snapshot = snapshotOf([zones('h1', 'z1'), zones('h2', 'z1'), zones('h3', 'z2')]);
+    const apart: Constraint = { kind: 'apart-within', level: 'zone', serviceId, component: 'a' };
+    const three = { vees: [vee('a', 0), vee('a', 1), vee('a', 2)], constraints: [apart] };
+    const two = placed(snapshot, { ...three, vees: three.vees.slice(1) });
+    expect(Object.values(two)).toContain('h3');
+    const answer = plan(snapshot, three, packing, context);
+    expect(answer.kind === 'infeasible' && refusalSummary(answer)).toMatch(
+      /h1: apart-within\(a\) by zone: a \(vee-a-\d\) is there; h2: .* is there; h3: .* is there/,
+    );
+  });
+
+  it('gathers by zone where all have room, whatever the first alone would choose', () => {
+    const together: Constraint = { kind: 'together', level: 'zone', serviceId, components: ['a'] };
+    // The tightest fit for one is in z0, where there is no room for a second.
+    const hosts = [
+      host('small', 110, { zone: 'z0' }),
+      ...Array.from({ length: 40 }, (_, i) => host(`h${i}`, 120, { zone: i < 39 ? 'z1' : 'z2' })),
+    ];
+    const vees = Array.from({ length: 30 }, (_, i) => vee('a', i));
+    const where = placed(snapshotOf(hosts), { vees, constraints: [together] });
+    expect(new Set(Object.values(where)).size).toBe(30);
+    expect(Object.values(where)).not.toContain('h39');
+  });
+
+  it('binds nothing to a zone that is lost', () => {
+    const together: Constraint = { kind: 'together', level: 'zone', serviceId, components: ['a'] };
+    const lost = { zone: 'z1', liveness: 'lost' as const };
+    const hosts = [
+      host('h1', 1_000, lost),
+      host('h2', 1_000, lost),
+      host('h3', 1_000, { zone: 'z2' }),
+      host('h4', 1_000, { zone: 'z3' }),
+    ];
+    const at = (n: number, hostId: string) => ({ id: `vee-a-${n}` as VeeId, hostId: hostId as HostId });
+    const there = (all: { id: VeeId; hostId: HostId }[]): Snapshot => ({
+      ...snapshotOf(hosts),
+      vees: all.map((v) => ({ ...v, tenantId, serviceId, component: 'a' })),
+    });
+    const away = (n: number, from: string) => ({
+      vees: [{ ...vee('a', n), moving: { from: from as HostId, away: true } }],
+      constraints: [together],
+    });
+    const first = placed(there([at(0, 'h1'), at(1, 'h2')]), away(0, 'h1'))['a/0'] ?? '';
+    expect(['h3', 'h4']).toContain(first);
+    // Those that follow come to where the first is.
+    expect(placed(there([at(0, first), at(1, 'h2')]), away(1, 'h2'))).toEqual({ 'a/1': first });
   });
 
   it('honours labels, allowed and denied hosts', () => {
@@ -199,9 +254,12 @@ const problem = fc.record({
   }),
   constraints: fc.subarray<Constraint>([
     within('a'),
-    { kind: 'apart-between', serviceId, components: ['a', 'b'] },
-    { kind: 'together', serviceId, components: ['b', 'c'] },
+    { kind: 'apart-between', level: 'host', serviceId, components: ['a', 'b'] },
+    { kind: 'together', level: 'host', serviceId, components: ['b', 'c'] },
     { kind: 'assignment', serviceId, component: 'c', labels: {}, denyHosts: ['h0'] },
+    { kind: 'apart-within', level: 'zone', serviceId, component: 'a' },
+    { kind: 'apart-between', level: 'zone', serviceId, components: ['a', 'c'] },
+    { kind: 'together', level: 'zone', serviceId, components: ['b', 'c'] },
   ]),
   policy: fc.constantFrom<Policy>({ name: 'packing' }, { name: 'striping' }),
 });
@@ -216,7 +274,7 @@ describe('plan, against a naive judge', () => {
     needs: [string, number][];
     constraints: Constraint[];
   }) => ({
-    snapshot: snapshotOf(capacities.map((c, i) => host(`h${i}`, c))),
+    snapshot: snapshotOf(capacities.map((c, i) => host(`h${i}`, c, { zone: `z${i % 2}` }))),
     request: { vees: needs.map(([c, n], i) => vee(c, i, n)), constraints } satisfies PlacementRequest,
   });
 
@@ -226,7 +284,24 @@ describe('plan, against a naive judge', () => {
     const roomy = snapshot.hosts.every((h) =>
       fits(subtract(h.capacity, h.reserved), sum(vees.filter((v) => v.hostId === h.id).map((v) => v.need))),
     );
-    return roomy && request.constraints.every((c) => breaches(c, vees, hosts).length === 0);
+    const zoneOf = (v: { hostId: HostId }) => hosts.get(v.hostId)?.zone;
+    const keeps = request.constraints.every((c) => {
+      if (c.kind === 'assignment')
+        return vees.every((v) => v.component !== c.component || !c.denyHosts.includes(v.hostId));
+      const near = (a: { hostId: HostId }, b: { hostId: HostId }) =>
+        c.level === 'zone' ? zoneOf(a) === zoneOf(b) : a.hostId === b.hostId;
+      return vees.every((a, i) =>
+        vees.slice(i + 1).every((b) => {
+          if (c.kind === 'apart-within')
+            return a.component !== c.component || b.component !== c.component || !near(a, b);
+          if (!c.components.includes(a.component) || !c.components.includes(b.component)) return true;
+          return c.kind === 'together' ? near(a, b) : a.component === b.component || !near(a, b);
+        }),
+      );
+    });
+    // The product's own checker says the same.
+    expect(request.constraints.every((c) => breaches(c, vees, hosts).length === 0)).toBe(keeps);
+    return roomy && keeps;
   }
 
   function anyLegal(snapshot: Snapshot, request: PlacementRequest, chosen: HostId[] = []): boolean {

@@ -153,8 +153,8 @@ describe('a rebalance', () => {
 
   it('keeps apart what must be apart, and together what must be together', () => {
     const constraints: Constraint[] = [
-      { kind: 'apart-within', serviceId: 's' as ServiceId, component: 'db' },
-      { kind: 'together', serviceId: 's' as ServiceId, components: ['web', 'cache'] },
+      { kind: 'apart-within', level: 'host', serviceId: 's' as ServiceId, component: 'db' },
+      { kind: 'together', level: 'host', serviceId: 's' as ServiceId, components: ['web', 'cache'] },
     ];
     const vees = [
       vee(0, 'a', { component: 'db' }),
@@ -221,7 +221,10 @@ describe('a rebalance', () => {
   const sites = fc
     .record({
       loads: fc.array(load, { minLength: 1, maxLength: 30 }),
-      rules: fc.subarray(['apart-within', 'apart-between', 'together', 'deny'] as const),
+      rules: fc.subarray([
+        ...(['apart-within', 'apart-between', 'together', 'deny'] as const),
+        ...(['apart-within by zone', 'apart-between by zone', 'together by zone'] as const),
+      ]),
       mostMoves: fc.integer({ min: 1, max: 30 }),
     })
     .map(({ loads, rules, mostMoves }) => {
@@ -229,16 +232,26 @@ describe('a rebalance', () => {
       const constraints = [0, 1, 2].flatMap((n): Constraint[] => {
         const serviceId = `s${n}` as ServiceId;
         const all: Record<(typeof rules)[number], Constraint> = {
-          'apart-within': { kind: 'apart-within', serviceId, component: 'db' },
-          'apart-between': { kind: 'apart-between', serviceId, components: ['db', 'web'] },
-          together: { kind: 'together', serviceId, components: ['web', 'cache'] },
+          'apart-within': { kind: 'apart-within', level: 'host', serviceId, component: 'db' },
+          'apart-between': { kind: 'apart-between', level: 'host', serviceId, components: ['db', 'web'] },
+          together: { kind: 'together', level: 'host', serviceId, components: ['web', 'cache'] },
           deny: { kind: 'assignment', serviceId, component: 'app', labels: {}, denyHosts: ['e'] },
+          'apart-within by zone': { kind: 'apart-within', level: 'zone', serviceId, component: 'app' },
+          'apart-between by zone': {
+            kind: 'apart-between',
+            level: 'zone',
+            serviceId,
+            components: ['db', 'cache'],
+          },
+          'together by zone': { kind: 'together', level: 'zone', serviceId, components: ['app', 'web'] },
         };
         return rules.map((r) => all[r]);
       });
       const vees: BalancedVee[] = [];
       const used = new Map<string, Capacity>();
-      const hosts = site(ids, []).hosts;
+      const zones: Record<string, string> = { a: 'z1', b: 'z1', c: 'z2', d: 'z2', e: 'z3' };
+      const inZone = (id: string) => ({ zone: zones[id] ?? '' });
+      const hosts = site(ids, [], {}, inZone).hosts;
       const byId = new Map(hosts.map((h) => [h.id, h]));
       // Only what may be there by the rules, and has room: a site that is sound to begin with.
       for (const [n, l] of loads.entries()) {
@@ -256,7 +269,7 @@ describe('a rebalance', () => {
         used.set(hostId, after);
         vees.push(one);
       }
-      return site(ids, vees, { constraints, mostMoves });
+      return site(ids, vees, { constraints, mostMoves }, inZone);
     });
 
   it('never breaks a rule on the way, nor moves what may not move, and betters what it touches', () => {

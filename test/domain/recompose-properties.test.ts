@@ -40,8 +40,13 @@ const oneOf = (...rules: Rule[]) => fc.constantFrom<Rule[]>([], ...rules.map((r)
 
 /** Constraints that can't contradict each other: one of each kind, on different components. */
 const placement = fc.record({
-  antiAffinity: oneOf({ within: 'a' }, { between: ['a', 'b'] }),
-  affinity: oneOf({ together: ['b', 'c'] }),
+  antiAffinity: oneOf(
+    { within: 'a' },
+    { between: ['a', 'b'] },
+    { within: 'a', level: 'zone' },
+    { between: ['a', 'b'], level: 'zone' },
+  ),
+  affinity: oneOf({ together: ['b', 'c'] }, { together: ['b', 'c'], level: 'zone' }),
   assignment: oneOf({ component: 'c', labels: { rack: 'r1' } }),
 });
 
@@ -97,6 +102,7 @@ const worlds = fc
   .map(({ current, wanted, hosts: wishes, spread }) => {
     const made = wishes.map(({ rack, live, resize }, i) =>
       hostNamed(`h${i}`, {
+        zone: `z${i % 3}`,
         labels: { rack },
         capabilities: {
           ...hostNamed('x').capabilities,

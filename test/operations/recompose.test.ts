@@ -137,6 +137,17 @@ describe('re-composing a service', () => {
     expect((await site.get('/v1/reservations')).body.items).toHaveLength(3);
   });
 
+  it('gathers what a new constraint ties to a zone, keeps it there, and lets it be nowhere else', async () => {
+    const id = await start('near');
+    const together = { affinity: [{ together: ['db', 'app'], level: 'zone' }] };
+    await site.done(await put(id, changed('near', {}, { placement: together })));
+    const [db, ...apps] = await site.vees(id);
+    expect(apps.map((v: Json) => v.hostId)).toEqual([db.hostId, db.hostId]);
+    // Each host of this site is a zone of its own.
+    const { body: plan } = await site.post(`/v1/vees/${db.id}/migrate?dryRun=true`, {});
+    expect(plan).toMatchObject({ feasible: false, why: expect.stringContaining('together(db, app) by zone') });
+  });
+
   it('takes everything back when a new VEE does not become ready, also what had ended already', async () => {
     const id = await start('back', {}, { update: ENDS_FIRST });
     const [before, were, { manifestDigest }] = [await shape(id), await site.vees(id), await service(id)];
