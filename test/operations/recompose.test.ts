@@ -145,7 +145,10 @@ describe('re-composing a service', () => {
     expect(apps.map((v: Json) => v.hostId)).toEqual([db.hostId, db.hostId]);
     // Each host of this site is a zone of its own.
     const { body: plan } = await site.post(`/v1/vees/${db.id}/migrate?dryRun=true`, {});
-    expect(plan).toMatchObject({ feasible: false, why: expect.stringContaining('together(db, app) by zone') });
+    expect(plan).toMatchObject({
+      feasible: false,
+      why: expect.stringContaining('together(db, app) by zone'),
+    });
   });
 
   it('takes everything back when a new VEE does not become ready, also what had ended already', async () => {
