@@ -33,11 +33,11 @@ export async function decide(
   const kept = await store.blueprints.get(blueprintId);
   if (kept) return believed(kept);
   const at = now();
-  const snapshot = await takeSnapshot(store, at);
+  const [snapshot, policy] = await Promise.all([takeSnapshot(store, at), placementPolicy()]);
   const context = { now: at, seed: operationId, blueprintId, operationId };
-  const answer = plan(snapshot, request, placementPolicy, context);
+  const answer = plan(snapshot, request, policy, context);
   if (answer.kind === 'blueprint') return store.blueprints.put(answer);
-  awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, placementPolicy, context)));
+  awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: at });
   return believed(answer);
 }

@@ -13,7 +13,8 @@ export interface SiteDeps {
   readonly siteId: SiteId;
   readonly store: Store;
   readonly now: () => number;
-  readonly placementPolicy: Policy;
+  /** The policy in force at that moment. */
+  readonly placementPolicy: () => Promise<Policy>;
   readonly migrationBudget: MigrationBudget;
   /** Computes elsewhere than here: in a large site it takes seconds. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;

@@ -99,7 +99,7 @@ export function createMoveActivities(deps: SiteDeps) {
         vees: await store.vees.find({ serviceId, living: true }),
         hosts: await store.hosts.all(),
         snapshot: await takeSnapshot(store, now),
-        policy: deps.placementPolicy,
+        policy: await deps.placementPolicy(),
         budget: deps.migrationBudget,
         context: { now, seed: operationId, blueprintId, operationId },
       };

@@ -1,6 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
-import { hasEnded, type OperationRecord } from '../domain/operation/operation';
+import type { OperationRecord } from '../domain/operation/operation';
 import { imbalanceOf, Layout } from '../domain/rebalance/layout';
 import {
   type BalanceMove,
@@ -25,10 +25,15 @@ const goesFirst = ({ kind }: OperationRecord) =>
 
 /** Activities that even out how hosts are loaded. */
 export function createRebalanceActivities(deps: SiteDeps) {
-  const { store, migrationBudget: budget, placementPolicy: policy } = deps;
+  const { store, migrationBudget: budget } = deps;
 
-  const question = (mostMoves: number, looker: Looker) =>
-    readBalanceQuestion(store, deps.now(), { policy, budget, mostMoves }, looker);
+  const question = async (mostMoves: number, looker: Looker) =>
+    readBalanceQuestion(
+      store,
+      deps.now(),
+      { policy: await deps.placementPolicy(), budget, mostMoves },
+      looker,
+    );
 
   async function recordOf(operationId: OperationId): Promise<RebalanceRecord> {
     const record = await store.rebalances.get(operationId);
@@ -118,7 +123,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
 
     /** What the schedule does: looks, and asks for a rebalance only when there is something worth moving. */
     async seekImbalance({ key }: { key: string }): Promise<{ moves: number; operationId?: OperationId }> {
-      if ((await store.operations.underWay()).some((o) => goesFirst(o) && !hasEnded(o))) return { moves: 0 };
+      if ((await store.operations.underWay()).some(goesFirst)) return { moves: 0 };
       if (await wasCalledOff()) return { moves: 0 };
       const { moves } = await deps.planRebalance(await question(USUAL_MOVES, 'site'));
       if (moves.length === 0) return { moves: 0 };

@@ -89,12 +89,12 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const former = service.recomposition ?? null;
       if (kept) return outlineOf(kept, onFailure, former);
       const now = deps.now();
-      const [current, members, snapshot] = await Promise.all([
+      const [current, members, snapshot, policy] = await Promise.all([
         store.services.manifest(service.manifestDigest),
         store.vees.find({ serviceId, living: true }),
         takeSnapshot(store, now),
+        deps.placementPolicy(),
       ]);
-      const { placementPolicy: policy } = deps;
       const question = { service, current, wanted, members, snapshot, policy };
       const decideOn = (seen: Snapshot) =>
         decideRecomposition({ ...question, snapshot: seen }, { now, operationId });

@@ -78,7 +78,7 @@ export function createRestorationActivities(deps: SiteDeps) {
       parentId: null,
       operationId,
       createdAt: deps.now(),
-      policy: deps.placementPolicy,
+      policy: await deps.placementPolicy(),
       seed: operationId,
       algorithm: 'greedy',
       assignments: [

@@ -27,6 +27,7 @@ import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
+import { policyRoutes } from './routes/policies';
 import { recompositionRoutes } from './routes/recompositions';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
@@ -49,6 +50,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     siteRoutes,
     driftRoutes,
     capacityRoutes,
+    policyRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));
 }

@@ -15,7 +15,10 @@ export interface ApiDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly temporal: Client;
-  readonly placementPolicy: Policy;
+  /** The policy in force at that moment. */
+  readonly placementPolicy: () => Promise<Policy>;
+  /** In force until somebody sets another. */
+  readonly initialPolicy: Policy;
   readonly migrationBudget: MigrationBudget;
   readonly planner: Planner;
   readonly drift: DriftPolicy;

@@ -174,8 +174,8 @@ async function decide(
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
-  const snapshot = await takeSnapshot(deps.store, now);
-  const result = plan(snapshot, request, deps.placementPolicy, context);
+  const [snapshot, policy] = await Promise.all([takeSnapshot(deps.store, now), deps.placementPolicy()]);
+  const result = plan(snapshot, request, policy, context);
   if (result.kind === 'blueprint')
     return planOf(
       operation,
@@ -183,7 +183,7 @@ async function decide(
       cost,
       { blueprint: blueprintView(result, identity), ...rest },
     );
-  const awaited = suspectsWithRoom(snapshot, (s) => hostsIn(plan(s, request, deps.placementPolicy, context)));
+  const awaited = suspectsWithRoom(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const why =
     identity.role === 'operator'

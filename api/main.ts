@@ -9,6 +9,7 @@ import { plannerInThread } from '../process/planner';
 import { readEnvironment, siteSettings } from '../process/settings';
 import { connectStore, isStoreAway } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
+import { policyInForce } from '../store/site';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
 import { Operations } from '../temporal/submit';
@@ -41,7 +42,8 @@ async function main(log: Logger): Promise<void> {
     store,
     operations: new Operations(client, settings),
     temporal: client,
-    placementPolicy: settings.placementPolicy,
+    placementPolicy: policyInForce(store, settings.siteId, settings.placementPolicy),
+    initialPolicy: settings.placementPolicy,
     migrationBudget: settings.migrationBudget,
     planner: plannerInThread(),
     drift: settings.drift,

@@ -35,7 +35,7 @@ async function question(
   asked: Asked,
   hosts: readonly HostRecord[],
 ): Promise<Question> {
-  const { store, placementPolicy: policy, migrationBudget: budget } = deps;
+  const { store, migrationBudget: budget } = deps;
   const { service, verb, params } = asked;
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'moves', service.id));
   return {
@@ -45,7 +45,7 @@ async function question(
     manifest: await store.services.manifest(service.manifestDigest),
     vees: await store.vees.find({ serviceId: service.id, living: true }),
     hosts,
-    policy,
+    policy: await deps.placementPolicy(),
     budget,
     context: { now: Date.now(), seed: operationId, blueprintId, operationId },
   };

@@ -4,6 +4,7 @@ import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
+import { registerPolicyCommands } from './commands/policy';
 import { registerReadCommands } from './commands/reads';
 import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
@@ -44,6 +45,7 @@ export function createProgram(): Command {
   registerReconcileCommand(program);
   registerRebalanceCommand(program);
   registerCapacityCommand(program);
+  registerPolicyCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);

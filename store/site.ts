@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { HostId, OperationId, ServiceId, SiteId } from '../domain/ids';
+import type { Policy, PolicySetting } from '../domain/placement/model';
 
 /** What an orderly shutdown has closed and stilled, for the power-up that follows. */
 export interface Shutdown {
@@ -10,9 +11,15 @@ export interface Shutdown {
   readonly services: readonly ServiceId[];
 }
 
+/** The policy in force now: each decision asks anew, so that a change counts from the next one on. */
+export const policyInForce =
+  (store: { readonly site: ReturnType<typeof siteRepository> }, id: SiteId, initial: Policy) =>
+  async (): Promise<Policy> =>
+    (await store.site.placement(id))?.policy ?? initial;
+
 /** The one document about the site as a whole. */
 export function siteRepository(db: Db) {
-  const site = db.collection<{ _id: string; shutdown?: Shutdown | null }>('site');
+  const site = db.collection<{ _id: string; shutdown?: Shutdown | null; placement?: PolicySetting }>('site');
   return {
     async shutdown(id: SiteId): Promise<Shutdown | undefined> {
       return (await site.findOne({ _id: id }))?.shutdown ?? undefined;
@@ -32,6 +39,19 @@ export function siteRepository(db: Db) {
 
     async endShutdown(id: SiteId): Promise<void> {
       await site.updateOne({ _id: id }, { $set: { shutdown: null } });
+    },
+
+    /** Nothing where nobody has set one. */
+    async placement(id: SiteId): Promise<PolicySetting | undefined> {
+      return (await site.findOne({ _id: id }))?.placement;
+    },
+
+    /** @returns false when it was that already */
+    async setPlacement(id: SiteId, placement: PolicySetting): Promise<boolean> {
+      const other = { _id: id, 'placement.policy.name': { $ne: placement.policy.name } };
+      await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
+      const { modifiedCount } = await site.updateOne(other, { $set: { placement } });
+      return modifiedCount > 0;
     },
   };
 }

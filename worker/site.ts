@@ -13,6 +13,7 @@ import { siteSettings } from '../process/settings';
 import { endAfterStandstill } from '../process/standstill';
 import { connectStore, type StoreConnection } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
+import { policyInForce } from '../store/site';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
 import { ensureSchedule } from '../temporal/schedule';
@@ -52,7 +53,7 @@ async function main(log: Logger): Promise<void> {
     siteId,
     store,
     now: Date.now,
-    placementPolicy: settings.placementPolicy,
+    placementPolicy: policyInForce(store, siteId, settings.placementPolicy),
     migrationBudget: settings.migrationBudget,
     liveness: settings.liveness,
     batchSize: settings.batchSize,

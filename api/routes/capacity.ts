@@ -61,11 +61,8 @@ export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Ro
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
-        const snapshot = await takeSnapshot(store, Date.now());
-        return {
-          status: 200,
-          body: await planner.roomForService({ snapshot, manifest, policy: placementPolicy }),
-        };
+        const [snapshot, policy] = await Promise.all([takeSnapshot(store, Date.now()), placementPolicy()]);
+        return { status: 200, body: await planner.roomForService({ snapshot, manifest, policy }) };
       },
     }),
   ];

@@ -120,8 +120,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const { mostMoves } = context.body;
         if (context.dryRun) {
-          const { placementPolicy: policy, migrationBudget: budget } = deps;
-          const limits = { policy, budget, mostMoves };
+          const limits = { policy: await deps.placementPolicy(), budget: deps.migrationBudget, mostMoves };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
           const { before, after, moves, waves, estimatedMillis, interrupted, because } =
             await deps.planner.planRebalance(question);

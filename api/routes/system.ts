@@ -76,17 +76,6 @@ export function systemRoutes(deps: ApiDeps): Route[] {
     }),
     route({
       method: 'get',
-      path: '/v1/policies',
-      tag: 'policies',
-      summary: 'The placement policy in force',
-      roles: ['operator'],
-      responses: {
-        200: { description: 'Policies', schema: z.object({ placement: z.object({ name: z.string() }) }) },
-      },
-      handler: async () => ({ status: 200, body: { placement: deps.placementPolicy } }),
-    }),
-    route({
-      method: 'get',
       path: '/v1/invariants',
       tag: 'invariants',
       summary: 'Check the invariants of the live system',

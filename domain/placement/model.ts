@@ -114,6 +114,13 @@ export interface Policy {
   readonly name: (typeof POLICY_NAMES)[number];
 }
 
+/** The policy that somebody has set for a site while it runs, in place of the one that it began with. */
+export interface PolicySetting {
+  readonly policy: Policy;
+  readonly since: number;
+  readonly setBy: string;
+}
+
 /** Why a host can't take a VEE. A value, so that callers can count, group and translate it. */
 export type Refusal =
   | { readonly reason: 'not-up'; readonly liveness: HostLiveness }

@@ -43,10 +43,16 @@ function storeOf() {
     vees: { places: async () => [] },
   } as unknown as Store;
   const decide = () =>
-    decideAndReserve({ store, now: () => 1, placementPolicy: 'pack' as never }, operationId, request, ['x'], {
-      veeId,
-      amount,
-    });
+    decideAndReserve(
+      { store, now: () => 1, placementPolicy: async () => ({ name: 'packing' }) },
+      operationId,
+      request,
+      ['x'],
+      {
+        veeId,
+        amount,
+      },
+    );
   return { blueprints, state, decide };
 }
 

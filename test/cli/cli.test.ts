@@ -124,31 +124,6 @@ describe('the command line', () => {
     await run('delete', 'service', 'shop');
   }, 60_000);
 
-  it('tells how many more fit, and what keeps hosts from taking more', async () => {
-    const size = ['--cpu-millis', '4000', '--memory-mib', '1'];
-    const bySize = await run('capacity', ...size);
-    expect(bySize).toMatchObject({ code: 0, out: expect.stringMatching(/^12 fit\.\n/) });
-    expect(bySize.out).toMatch(/host-1\s+4\s+CPU/);
-    expect(bySize.out).toContain('3 hosts: CPU');
-    expect(JSON.parse((await run('--json', 'capacity', ...size, '--label', 'rack=r2')).out)).toMatchObject({
-      fits: 4,
-      hosts: [{ fits: 0 }, { fits: 4 }, { fits: 0 }],
-    });
-    // 100 thousandths of a core each, of three times 16,000.
-    const byManifest = await run('capacity', '-f', manifest);
-    expect(byManifest).toMatchObject({ code: 0, out: expect.stringMatching(/^240 fit, of 2 VEEs each\.\n/) });
-    expect(byManifest.out).toMatch(/One more does not: No placement .* for \w+\/0/);
-    expect(byManifest.out).toMatch(/host-1\s+0 %\s+100 %/);
-    expect(await run('capacity', ...size, '--image', 'nowhere')).toMatchObject({
-      code: 6,
-      out: expect.stringContaining('3 hosts: the host lacks the image nowhere'),
-    });
-    for (const wrong of [[], ['--cpu-millis', '1'], [...size, '-f', manifest], [...size, '--label', 'x']])
-      expect([wrong, (await run('capacity', ...wrong)).code]).toEqual([wrong, 2]);
-    const tooMuch = await run('capacity', '--cpu-millis', '0', '--memory-mib', '1');
-    expect(tooMuch).toMatchObject({ code: 2, err: expect.stringContaining('--cpu-millis') });
-  }, 60_000);
-
   it('cordons hosts and says why nothing fits, with exit code 6', async () => {
     for (const h of ['host-1', 'host-2', 'host-3'])
       expect(await run('cordon', h)).toMatchObject({ code: 0, out: `${h} is cordoned\n` });

@@ -1,0 +1,88 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { manifestOf } from '../support/manifests';
+import { TestSite } from '../support/site';
+import { sluiceIn } from '../support/sluice-process';
+
+describe('what people ask of placement', () => {
+  let site: TestSite;
+  let folder: string;
+  let manifest: string;
+
+  beforeAll(async () => {
+    site = await TestSite.start();
+    folder = await mkdtemp(join(tmpdir(), 'sluice-placement-'));
+    manifest = join(folder, 'shop.yaml');
+    await writeFile(manifest, JSON.stringify(manifestOf('shop')));
+  });
+  afterAll(async () => {
+    await site?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const { apiUrl, token } = site.system.access;
+    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
+    const { code, stdout, stderr } = await sluiceIn(env, folder, args);
+    return { code, out: stdout, err: stderr };
+  }
+
+  it('tells how many more fit, and what keeps hosts from taking more', async () => {
+    const size = ['--cpu-millis', '4000', '--memory-mib', '1'];
+    const bySize = await run('capacity', ...size);
+    expect(bySize).toMatchObject({ code: 0, out: expect.stringMatching(/^12 fit\.\n/) });
+    expect(bySize.out).toMatch(/host-1\s+4\s+CPU/);
+    expect(bySize.out).toContain('3 hosts: CPU');
+    expect(JSON.parse((await run('--json', 'capacity', ...size, '--label', 'rack=r2')).out)).toMatchObject({
+      fits: 4,
+      hosts: [{ fits: 0 }, { fits: 4 }, { fits: 0 }],
+    });
+    // 100 thousandths of a core each, of three times 16,000.
+    const byManifest = await run('capacity', '-f', manifest);
+    expect(byManifest).toMatchObject({ code: 0, out: expect.stringMatching(/^240 fit, of 2 VEEs each\.\n/) });
+    expect(byManifest.out).toMatch(/One more does not: No placement .* for \w+\/0/);
+    expect(byManifest.out).toMatch(/host-1\s+0 %\s+100 %/);
+    expect(await run('capacity', ...size, '--image', 'nowhere')).toMatchObject({
+      code: 6,
+      out: expect.stringContaining('3 hosts: the host lacks the image nowhere'),
+    });
+    for (const wrong of [[], ['--cpu-millis', '1'], [...size, '-f', manifest], [...size, '--label', 'x']])
+      expect([wrong, (await run('capacity', ...wrong)).code]).toEqual([wrong, 2]);
+    const tooMuch = await run('capacity', '--cpu-millis', '0', '--memory-mib', '1');
+    expect(tooMuch).toMatchObject({ code: 2, err: expect.stringContaining('--cpu-millis') });
+  }, 60_000);
+
+  it('places by another policy from the next decision on, in the API and in the worker', async () => {
+    const hosts = async () =>
+      new Set((await site.all('/v1/vees')).filter((v) => v.state === 'ACTIVE').map((v) => v.hostId)).size;
+    const plan = async () => (await run('plan', '-f', manifest, '--tenant', 'acme')).out;
+    expect((await run('policy', 'get')).out).toBe('placement: striping (as the site began)\n');
+    expect(await plan()).toContain('the emptiest of the 3 hosts');
+    expect(await run('policy', 'set', 'packing')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^placement: packing \(set \d+s ago by \S+\)\n$/),
+    });
+    expect(await plan()).toContain('the tightest fit of the 3 hosts');
+    expect((await run('apply', '-f', manifest, '--tenant', 'acme')).code).toBe(0);
+    expect(await hosts()).toBe(1);
+    expect((await run('explain', 'shop/app/0')).out).toContain('(policy packing, greedy)');
+    expect((await run('rebalance', '--dry-run')).out).toContain('By the placement policy, packing');
+
+    // To set what is set already is no event.
+    for (const name of ['striping', 'striping']) await run('policy', 'set', name);
+    expect((await run('scale', 'shop/app', '3')).code).toBe(0);
+    expect(await hosts()).toBe(3);
+    const events = JSON.parse(
+      (await run('--json', 'events', '--subject', site.system.options.siteId ?? '')).out,
+    ).items;
+    expect(events.filter((e: { kind: string }) => e.kind === 'policy.placement')).toHaveLength(2);
+    expect(JSON.parse((await run('--json', 'policy', 'get')).out)).toMatchObject({
+      placement: { name: 'striping', since: expect.any(Number) },
+      initial: { name: 'striping' },
+    });
+    expect((await run('policy', 'set', 'hope')).code).toBe(2);
+    const { status, body } = await site.send('PUT', '/v1/policies/placement', { body: { name: 'hope' } });
+    expect([status, body.code, body.pointer]).toEqual([400, 'request-invalid', '/name']);
+  }, 60_000);
+});
