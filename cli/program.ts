@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
+import { registerFailoverCommand } from './commands/failover';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerPolicyCommands } from './commands/policy';
@@ -45,6 +46,7 @@ export function createProgram(): Command {
   registerReconcileCommand(program);
   registerRebalanceCommand(program);
   registerCapacityCommand(program);
+  registerFailoverCommand(program);
   registerPolicyCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);

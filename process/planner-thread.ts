@@ -1,3 +1,4 @@
 /** What a thread of `planner.ts` runs, by name. */
+export { failover } from '../domain/maintenance/failover';
 export { roomForService } from '../domain/placement/room';
 export { planRebalance } from '../domain/rebalance/plan';

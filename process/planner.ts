@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
+import type { Failover, FailoverQuestion } from '../domain/maintenance/failover';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 
@@ -15,6 +16,8 @@ export interface Planner {
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
+  /** What would be left without a place if hosts were lost? */
+  readonly failover: (question: FailoverQuestion) => Promise<Failover>;
 }
 
 /**
@@ -47,5 +50,6 @@ export function plannerInThread(): Planner {
       ask('planRebalance', question, 'ask for fewer moves') as Promise<BalancePlan>,
     roomForService: (question) =>
       ask('roomForService', question, 'ask for a smaller service') as Promise<ServiceRoom>,
+    failover: (question) => ask('failover', question, 'the site is too large for that') as Promise<Failover>,
   };
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
+import { SLA_CLASSES } from '../../domain/manifest/sla-class';
 import { roomForShape } from '../../domain/placement/room';
+import { readFailoverQuestion } from '../../store/failover-question';
 import { takeSnapshot } from '../../store/snapshot';
 import type { ApiDeps } from '../deps';
 import { readManifest } from '../manifest-body';
@@ -35,6 +37,35 @@ const serviceRoomSchema = z
   })
   .meta({ id: 'ServiceRoom' });
 
+const survivalSchema = z.object({ survived: z.int(), of: z.int() });
+
+const failoverSchema = z
+  .object({
+    hosts: survivalSchema,
+    zones: survivalSchema,
+    pairs: survivalSchema.extend({
+      sampled: z.boolean().describe('Some of all pairs were tried, the same ones for the same site'),
+    }),
+    losses: z
+      .array(
+        z.object({
+          what: z.string(),
+          hostIds: z.array(z.string()),
+          stranded: z.array(
+            z.object({
+              service: z.string(),
+              component: z.string(),
+              index: z.int(),
+              slaClass: z.enum(SLA_CLASSES),
+              because: z.string(),
+            }),
+          ),
+        }),
+      )
+      .describe('Losses of a host or a zone that are not survived, with what then has no place'),
+  })
+  .meta({ id: 'Failover' });
+
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
 export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Route[] {
   return [
@@ -49,6 +80,23 @@ export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Ro
       handler: async ({ body: { image, labels, ...need } }) => {
         const snapshot = await takeSnapshot(store, Date.now());
         return { status: 200, body: roomForShape(snapshot, { need, image, labels }) };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/capacity/failover',
+      tag: 'capacity',
+      summary:
+        'Which losses of a host, a zone or two hosts the site would survive now, and what would be stranded',
+      roles: ['operator'],
+      query: z.strictObject({
+        class: z.enum(SLA_CLASSES).default('bronze').describe('What has a lower class may be stranded'),
+      }),
+      responses: { 200: { description: 'The fail-over rate', schema: failoverSchema } },
+      handler: async ({ query }) => {
+        const policy = await placementPolicy();
+        const question = await readFailoverQuestion(store, Date.now(), { policy, least: query.class });
+        return { status: 200, body: await planner.failover(question) };
       },
     }),
     route({

@@ -61,6 +61,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/drift': ['operator'],
   'POST /v1/reconcile': ['operator'],
   'POST /v1/site/rebalance': ['operator'],
+  'GET /v1/capacity/failover': ['operator'],
   'POST /v1/capacity/vees': ['operator'],
   'POST /v1/capacity/services': ['operator'],
   'GET /schemas/manifest.v1.json': 'public',

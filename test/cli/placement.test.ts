@@ -53,6 +53,25 @@ describe('what people ask of placement', () => {
     expect(tooMuch).toMatchObject({ code: 2, err: expect.stringContaining('--cpu-millis') });
   }, 60_000);
 
+  it('tells which losses the site would survive, and what they would strand', async () => {
+    const crowded = join(folder, 'crowded.yaml');
+    const capacity = { cpuMillis: 9_000, memoryMiB: 64 };
+    const app = { name: 'app', image: 'busybox', capacity, instances: { min: 1, initial: 3, max: 3 } };
+    await writeFile(crowded, JSON.stringify(manifestOf('crowded', { components: [app], topology: {} })));
+    expect(await run('failover')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/one host: 3 of 3 \(100 %\)/),
+    });
+    expect((await run('apply', '-f', crowded, '--tenant', 'acme')).code).toBe(0);
+    const told = await run('failover');
+    expect(told.code).toBe(6);
+    expect(told.out).toMatch(/one host: 0 of 3 \(0 %\)\n.*one zone: 0 of 3/);
+    expect(told.out).toMatch(/Without host-1:\n {2}acme:crowded\/app\/\d \(bronze\): No placement/);
+    expect((await run('failover', '--class', 'gold')).code).toBe(0);
+    expect((await run('failover', '--class', 'tin')).code).toBe(2);
+    expect((await run('delete', 'service', 'crowded')).code).toBe(0);
+  }, 60_000);
+
   it('places by another policy from the next decision on, in the API and in the worker', async () => {
     const hosts = async () =>
       new Set((await site.all('/v1/vees')).filter((v) => v.state === 'ACTIVE').map((v) => v.hostId)).size;

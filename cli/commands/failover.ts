@@ -1,0 +1,49 @@
+import { type Command, Option } from 'commander';
+import type { Failover, Loss, Survival } from '../../domain/maintenance/failover';
+import { SLA_CLASSES } from '../../domain/manifest/sla-class';
+import { clientOf, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { printJson } from '../output';
+
+/** Of one loss so many of what is stranded are named. */
+const MOST_NAMED = 5;
+
+/** What the site could lose. */
+export function registerFailoverCommand(program: Command): void {
+  program
+    .command('failover')
+    .description('which losses of a host, a zone or two hosts the site would survive now')
+    .addOption(
+      new Option('--class <class>', 'only what is at least of this class has to find a place')
+        .choices(SLA_CLASSES)
+        .default('bronze'),
+    )
+    .addHelpText('after', '\nExits with 6 when the loss of one host would leave something without a place.')
+    .action(async (options: { class: string }, command: Command) => {
+      const client = await clientOf(command);
+      const answer = await client.get<Failover>(`/v1/capacity/failover?class=${options.class}`);
+      if (globals(command).json) printJson(answer);
+      else console.log(describeFailover(answer));
+      if (answer.hosts.survived < answer.hosts.of) throw new CliError('', EXIT.infeasible);
+    });
+}
+
+function describeFailover({ hosts, zones, pairs, losses }: Failover): string {
+  const rate = (what: string, { survived, of }: Survival, more = '') =>
+    `  ${what}: ${survived} of ${of}${of > 0 ? ` (${((survived / of) * 100).toFixed(0)} %)` : ''}${more}`;
+  return [
+    'Losses after which all has a place:',
+    rate('one host', hosts),
+    rate('one zone', zones),
+    rate('two hosts at once', pairs, pairs.sampled ? ', of those that were tried' : ''),
+    ...losses.flatMap(describeLoss),
+  ].join('\n');
+}
+
+function describeLoss({ what, stranded }: Loss): string[] {
+  const named = stranded
+    .slice(0, MOST_NAMED)
+    .map((s) => `  ${s.service}/${s.component}/${s.index} (${s.slaClass}): ${s.because}`);
+  const more = stranded.length - named.length;
+  return [`Without ${what}:`, ...named, ...(more > 0 ? [`  and ${more} more`] : [])];
+}

@@ -1,0 +1,32 @@
+import type { FailoverQuestion } from '../domain/maintenance/failover';
+import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
+import { takeSnapshot } from './snapshot';
+import type { Store } from './store';
+
+/** The site at one moment, for the question what it could lose. */
+export async function readFailoverQuestion(
+  store: Store,
+  now: number,
+  choice: Pick<FailoverQuestion, 'policy' | 'least'>,
+): Promise<FailoverQuestion> {
+  const [offers, snapshot, vees, services] = await Promise.all([
+    store.hosts.offers(),
+    takeSnapshot(store, now),
+    store.vees.find({ living: true }),
+    store.services.living(),
+  ]);
+  const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
+  return {
+    ...choice,
+    hosts: offers.map((h) => ({ ...h, reservations: {}, reported: [] })),
+    snapshot,
+    vees,
+    services: services.flatMap(({ id, name, tenantId, manifestDigest }) => {
+      const manifest = manifests.get(manifestDigest);
+      if (!manifest) return [];
+      return [
+        { service: { id, name, tenantId }, slaClass: manifest.slaClass ?? DEFAULT_SLA_CLASS, manifest },
+      ];
+    }),
+  };
+}

@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import type { HostRecord } from '../../domain/host';
+import type { ServiceId, VeeId } from '../../domain/ids';
+import { type FailoverQuestion, type FailoverService, failover } from '../../domain/maintenance/failover';
+import type { SlaClass } from '../../domain/manifest/sla-class';
+import type { SnapshotHost } from '../../domain/placement/model';
+import { sum } from '../../domain/units';
+import type { VeeRecord } from '../../domain/vee/vee';
+import { hostRecord } from '../support/drift-states';
+import { asPlaced, hostNamed, membersOf, sketch, tenantId } from '../support/recompose';
+
+interface Placed {
+  readonly name: string;
+  readonly slaClass?: SlaClass;
+  /** `app/0@h1` */
+  readonly at: readonly string[];
+  readonly cpuMillis?: number;
+  readonly rest?: Record<string, unknown>;
+}
+
+/** Services of one component, `app`, on hosts of 1,000 thousandths of a core unless they say otherwise. */
+function site(
+  hosts: readonly SnapshotHost[],
+  services: readonly Placed[],
+  least: SlaClass = 'bronze',
+): FailoverQuestion {
+  const made = services.map(({ name, slaClass = 'bronze', at, cpuMillis = 400, rest = {} }) => {
+    const capacity = { cpuMillis, memoryMiB: 1 };
+    const manifest = sketch([{ name: 'app', capacity, instances: at.length }], { slaClass, ...rest });
+    const id = `svc-${name}` as ServiceId;
+    const vees = membersOf(manifest, ...at).map(
+      (v): VeeRecord => ({ ...v, serviceId: id, id: `${v.id}-${name}` as VeeId }),
+    );
+    const service: FailoverService = { service: { id, name, tenantId }, slaClass, manifest };
+    return { service, vees };
+  });
+  const vees = made.flatMap((m) => m.vees);
+  const taken = hosts.map((h) => ({
+    ...h,
+    reserved: sum(vees.filter((v) => v.hostId === h.id).map((v) => v.template.capacity)),
+  }));
+  return {
+    hosts: taken.map(recordOf),
+    snapshot: {
+      at: 0,
+      hosts: taken,
+      vees: vees.map((v) => ({ ...asPlaced(v), serviceId: v.serviceId })),
+    },
+    services: made.map((m) => m.service),
+    vees,
+    policy: { name: 'striping' },
+    least,
+  };
+}
+
+const recordOf = ({ id, zone, liveness, cordoned }: SnapshotHost): HostRecord =>
+  hostRecord(id, [], { zone, liveness, cordoned });
+
+const three = (zone: (i: number) => string = (i) => `z${i}`) =>
+  [1, 2, 3].map((i) => hostNamed(`h${i}`, { zone: zone(i) }));
+
+describe('fail-over', () => {
+  it('counts the losses after which everything has a place', () => {
+    const answer = failover(site(three(), [{ name: 'shop', at: ['app/0@h1', 'app/1@h2', 'app/2@h3'] }]));
+    // Two of 400 fit on a host of 1,000, three do not.
+    expect(answer).toEqual({
+      hosts: { survived: 3, of: 3 },
+      zones: { survived: 3, of: 3 },
+      pairs: { survived: 0, of: 3, sampled: false },
+      losses: [],
+    });
+  });
+
+  it('names what has no place, and why', () => {
+    const answer = failover(
+      site(three(), [{ name: 'shop', at: ['app/0@h1', 'app/1@h2', 'app/2@h3'], cpuMillis: 600 }]),
+    );
+    expect(answer.hosts).toEqual({ survived: 0, of: 3 });
+    expect(answer.losses[0]).toMatchObject({
+      what: 'h1',
+      stranded: [
+        {
+          service: `${tenantId}:shop`,
+          component: 'app',
+          index: 0,
+          slaClass: 'bronze',
+          because: expect.stringContaining('cpuMillis 600 needed, 400 free'),
+        },
+      ],
+    });
+  });
+
+  it('gives the better class the room that there is, and may leave lower ones out of account', () => {
+    const services: Placed[] = [
+      { name: 'cheap', slaClass: 'bronze', at: ['app/0@h1'] },
+      { name: 'dear', slaClass: 'gold', at: ['app/0@h1'] },
+      { name: 'other', slaClass: 'bronze', at: ['app/0@h2'], cpuMillis: 600 },
+      { name: 'rest', slaClass: 'bronze', at: ['app/0@h3'], cpuMillis: 700 },
+    ];
+    const first = failover(site(three(), services)).losses.find((l) => l.what === 'h1');
+    expect(first?.stranded.map((s) => s.service)).toEqual([`${tenantId}:cheap`]);
+    expect(failover(site(three(), services, 'gold')).hosts).toEqual({ survived: 3, of: 3 });
+  });
+
+  it('loses a zone as a whole', () => {
+    const hosts = [...three(() => 'near'), hostNamed('h4', { zone: 'far' })];
+    const answer = failover(
+      site(hosts, [{ name: 'shop', at: ['app/0@h1', 'app/1@h1', 'app/2@h2', 'app/3@h2', 'app/4@h3'] }]),
+    );
+    expect(answer.hosts).toEqual({ survived: 4, of: 4 });
+    // In the far zone there is one host, with room for two of five.
+    expect(answer.zones).toEqual({ survived: 1, of: 2 });
+    expect(answer.losses).toMatchObject([
+      { what: 'zone near', hostIds: ['h1', 'h2', 'h3'], stranded: [{}, {}, {}] },
+    ]);
+  });
+
+  it('keeps the rules: what must be apart is stranded rather than put together', () => {
+    const rest = { placement: { antiAffinity: [{ within: 'app' }] } };
+    const at = ['app/0@h1', 'app/1@h2', 'app/2@h3'];
+    const answer = failover(site(three(), [{ name: 'shop', at, cpuMillis: 100, rest }]));
+    expect(answer.hosts).toEqual({ survived: 0, of: 3 });
+    expect(answer.losses[0]?.stranded[0]?.because).toContain('apart-within(app)');
+  });
+
+  it('takes no room on hosts that are closed or lost, and loses none that is lost already', () => {
+    const [h1, h2, h3] = three() as [SnapshotHost, SnapshotHost, SnapshotHost];
+    const hosts = [h1, { ...h2, cordoned: true }, { ...h3, liveness: 'lost' as const }];
+    const answer = failover(site(hosts, [{ name: 'shop', at: ['app/0@h1'] }]));
+    expect(answer.hosts).toEqual({ survived: 1, of: 2 });
+  });
+
+  it('tries some of many pairs, the same ones each time', () => {
+    const hosts = Array.from({ length: 40 }, (_, i) => hostNamed(`h${i}`));
+    const at = hosts.map((h, i) => `app/${i}@${h.id}`);
+    const question = site(hosts, [{ name: 'shop', at, cpuMillis: 100 }]);
+    const answer = failover(question);
+    expect(answer.pairs).toEqual({ survived: 200, of: 200, sampled: true });
+    const turned = {
+      ...question,
+      hosts: [...question.hosts].reverse(),
+      snapshot: { ...question.snapshot, hosts: [...question.snapshot.hosts].reverse() },
+    };
+    expect(failover(turned).pairs).toEqual(answer.pairs);
+  });
+
+  it('of a site with nothing on it is whole', () => {
+    expect(failover(site(three(), []))).toEqual({
+      hosts: { survived: 3, of: 3 },
+      zones: { survived: 3, of: 3 },
+      pairs: { survived: 0, of: 0, sampled: false },
+      losses: [],
+    });
+  });
+
+  it('with one more host, empty and large enough for all, survives the loss of any other', () => {
+    const load = fc.record({ host: fc.nat(3), cpuMillis: fc.integer({ min: 50, max: 300 }) });
+    fc.assert(
+      fc.property(fc.array(load, { maxLength: 12 }), (loads) => {
+        const hosts = [0, 1, 2, 3].map((i) => hostNamed(`h${i}`, { capacity: LARGE }));
+        const services = loads.map(
+          ({ host, cpuMillis }, i): Placed => ({ name: `s${i}`, at: [`app/0@h${host}`], cpuMillis }),
+        );
+        const spare = hostNamed('spare', { capacity: LARGE });
+        const { losses } = failover(site([...hosts, spare], services));
+        expect(losses.filter((l) => l.what.startsWith('h'))).toEqual([]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+const LARGE = { cpuMillis: 4_000, memoryMiB: 4_000, diskMiB: 0, bandwidthKbps: 0 };
