@@ -113,18 +113,29 @@ export function createHostActivities(deps: SiteDeps) {
       await tell(call, 'drained', `${hostId} runs nothing${tolerated ? ' but what may stay' : ''}`);
     },
 
-    /** What may come back, by service; the reasons of the others. */
+    /** What may come back, by service, and what people call these; the reasons of the others. */
     async planReturn({ hostId }: { hostId: HostId }): Promise<{
       back: Return[];
-      staying: { veeId: VeeId; because: string }[];
+      /** Absent in what was answered by an older worker. */
+      names?: Readonly<Record<ServiceId, string>>;
+      staying: { veeId: VeeId; about?: string; because: string }[];
     }> {
       const host = await hostOf(store, hostId);
       const ids = host.maintenance?.left.map((d) => d.veeId) ?? [];
       const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
       const { back, staying } = planReturn(host, vees);
+      const services = await Promise.all(
+        [...new Set(vees.map((v) => v.serviceId))].map((id) => serviceOf(store, id)),
+      );
+      const names = Object.fromEntries(services.map((s) => [s.id, s.name]));
+      const about = (id: VeeId) => {
+        const vee = vees.find((v) => v.id === id);
+        return vee ? `${names[vee.serviceId]}/${vee.component}/${vee.index}` : id;
+      };
       return {
         back: [...back],
-        staying: staying.map(({ departed, because }) => ({ veeId: departed.veeId, because })),
+        names,
+        staying: staying.map(({ departed: { veeId }, because }) => ({ veeId, about: about(veeId), because })),
       };
     },
 

@@ -125,7 +125,14 @@ const placementSchema = z.strictObject({
     .array(
       z.union([
         z.strictObject({ between: z.array(name).min(2).max(100), level: levelSchema }),
-        z.strictObject({ within: name, level: levelSchema }),
+        z.strictObject({
+          within: name,
+          level: levelSchema,
+          // Left out rather than filled with 1: the digest of a manifest without it stays what it was.
+          most: positive(MAX_INSTANCES)
+            .optional()
+            .describe('So many may share a host or zone; 1 unless said otherwise'),
+        }),
       ]),
     )
     .max(100)

@@ -125,7 +125,7 @@ const RULES: Readonly<Record<string, Rule>> = {
         // What is together in a zone may well be on different hosts of it.
         if (LEVELS.indexOf(a.level) > LEVELS.indexOf(rule.level)) return false;
         return 'within' in rule
-          ? a.together.includes(rule.within) && (componentMax(m, rule.within) ?? 1) > 1
+          ? a.together.includes(rule.within) && (componentMax(m, rule.within) ?? 1) > (rule.most ?? 1)
           : rule.between.filter((c) => a.together.includes(c)).length > 1;
       });
       if (!clash) return [];

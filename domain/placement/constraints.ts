@@ -8,7 +8,8 @@ type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
 
 export function constraintName(c: Constraint): string {
   if (c.kind === 'assignment') return `assignment(${c.component})`;
-  const about = 'components' in c ? c.components.join(', ') : c.component;
+  const most = c.kind === 'apart-within' && c.most > 1 ? `, at most ${c.most}` : '';
+  const about = 'components' in c ? c.components.join(', ') : `${c.component}${most}`;
   return `${c.kind}(${about})${c.level === 'zone' ? ' by zone' : ''}`;
 }
 
@@ -20,7 +21,7 @@ export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>)
 export const describePlace = (c: Constraint, place: string): string =>
   c.kind !== 'assignment' && c.level === 'zone' ? `zone ${place}` : place;
 
-/** Must these two VEEs not be in one place (see `placeFor`)? */
+/** Must these two VEEs not be in one place (see `placeFor`)? Of which there may be several, see `mostTogether`. */
 export function conflict(c: Constraint, a: Member, b: Member): boolean {
   if (a.serviceId !== c.serviceId || b.serviceId !== c.serviceId) return false;
   switch (c.kind) {
@@ -31,11 +32,19 @@ export function conflict(c: Constraint, a: Member, b: Member): boolean {
         c.components.includes(b.component)
       );
     case 'apart-within':
-      return a.component === c.component && b.component === c.component;
+      return c.most === 1 && a.component === c.component && b.component === c.component;
     default:
       return false;
   }
 }
+
+/** Of how many VEEs of its component a constraint allows so many in one place, where that is more than one. */
+export const mostTogether = (c: Constraint): number | undefined =>
+  c.kind === 'apart-within' && c.most > 1 ? c.most : undefined;
+
+/** Is a VEE among those of which a constraint allows only so many in one place? */
+export const isCounted = (c: Constraint, { serviceId, component }: Member): boolean =>
+  mostTogether(c) !== undefined && serviceId === c.serviceId && concerns(c, component);
 
 /** Must these two VEEs be in one place? */
 export function bound(c: Constraint, a: Member, b: Member): boolean {
@@ -87,6 +96,11 @@ export function breaches(
       return refusal?.reason === 'constraint' ? [`${v.id} on ${v.hostId}: ${refusal.because}`] : [];
     });
   const placeOf = ({ hostId }: Located) => placeFor(c, hosts.get(hostId) ?? { id: hostId, zone: hostId });
+  const most = mostTogether(c);
+  if (most !== undefined)
+    return [...groupBy(members, placeOf)].flatMap(([place, { length }]) =>
+      length > most ? [`${length} of them share ${describePlace(c, place)}, ${most} may`] : [],
+    );
   // Only what is in one place can conflict: of a thousand VEEs those are few pairs.
   if (c.kind !== 'together')
     return [...groupBy(members, placeOf)].flatMap(([place, there]) =>
@@ -141,7 +155,7 @@ export function constraintsOf(manifest: Manifest, serviceId: ServiceId): Constra
       const { level } = a;
       if (level === 'site') return [];
       return 'within' in a
-        ? [{ kind: 'apart-within', serviceId, level, component: a.within }]
+        ? [{ kind: 'apart-within', serviceId, level, component: a.within, most: a.most ?? 1 }]
         : [{ kind: 'apart-between', serviceId, level, components: a.between }];
     }),
     ...assignment.map(({ component, labels, allowHosts, denyHosts }) => ({

@@ -1,7 +1,7 @@
 import solver from 'javascript-lp-solver';
 import type { HostId } from '../ids';
 import { DIMENSIONS, sum } from '../units';
-import { bound, conflict, placeFor } from './constraints';
+import { bound, conflict, isCounted, mostTogether, placeFor } from './constraints';
 import { Board, type Unit } from './feasibility';
 import type { Constraint, PlacementRequest, Snapshot } from './model';
 
@@ -57,6 +57,13 @@ export function solveExactly(
     for (const d of binding.get(host.id) ?? []) {
       column[`${d}:${host.id}`] = unit.need[d];
       model.constraints[`${d}:${host.id}`] = { max: board.freeOn(host)[d] };
+    }
+    for (const [n, c] of request.constraints.entries()) {
+      const counted = unit.vees.filter((vee) => isCounted(c, vee)).length;
+      if (counted === 0) continue;
+      const row = `most:${n}:${placeFor(c, host)}`;
+      column[row] = counted;
+      model.constraints[row] = { max: (mostTogether(c) ?? 1) - board.staying(c, host) };
     }
     for (const [v, other] of units.entries()) {
       if (v === u) continue;

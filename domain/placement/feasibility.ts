@@ -1,6 +1,15 @@
 import type { HostId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
-import { bound, concerns, conflict, constraintName, heldAgainst, hostRefusal } from './constraints';
+import {
+  bound,
+  concerns,
+  conflict,
+  constraintName,
+  heldAgainst,
+  hostRefusal,
+  isCounted,
+  mostTogether,
+} from './constraints';
 import type { Constraint, PlacementRequest, Refusal, RequestedVee, Snapshot, SnapshotHost } from './model';
 import { Neighbours } from './neighbours';
 
@@ -66,6 +75,11 @@ export class Board {
       for (const near of this.neighbours.values()) near.add({ id, tenantId, serviceId, component, hostId });
   }
 
+  /** How many that a constraint counts are in a host's place and are not to be placed anew. */
+  staying(c: Constraint, host: SnapshotHost): number {
+    return this.neighbours.get(c)?.countIn(host.id, this.request.vees) ?? 0;
+  }
+
   /** Every reason why a host can't take a unit now; empty when it can. */
   refusals(unit: Unit, host: SnapshotHost): Refusal[] {
     const found: Refusal[] = [...this.standing(unit, host)];
@@ -110,6 +124,13 @@ export class Board {
     const pin = this.pins.get(c);
     if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
       return `all of them have room in zone ${pin}`;
+    const most = mostTogether(c);
+    const counted = unit.vees.filter((v) => isCounted(c, v));
+    if (most !== undefined && counted.length > 0) {
+      const there = near?.countIn(host.id, unit.vees) ?? 0;
+      const more = counted.length > 1 ? `, and ${counted.length} more must be together` : '';
+      return there + counted.length > most ? `${there} are there${more}` : undefined;
+    }
     for (const v of unit.vees) {
       const there = near?.inConflict(v, host.id);
       if (there) return `${there.component} (${there.id}) is there`;

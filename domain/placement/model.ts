@@ -73,12 +73,13 @@ export type Constraint =
       readonly level: Level;
       readonly components: readonly string[];
     }
-  /** ∀ a ≠ b ∈ VEEs of `component`: at(a) ≠ at(b) */
+  /** ∀ p: |{a ∈ VEEs of `component`: at(a) = p}| ≤ `most` */
   | {
       readonly kind: 'apart-within';
       readonly serviceId: ServiceId;
       readonly level: Level;
       readonly component: string;
+      readonly most: number;
     }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {

@@ -36,6 +36,12 @@ export class Neighbours {
       ?.find((other) => other.id !== vee.id && conflict(this.constraint, vee, other));
   }
 
+  /** How many are in that host's place, but for these. */
+  countIn(hostId: HostId, but: readonly Pick<PlacedVee, 'id'>[]): number {
+    const there = this.byPlace.get(this.placeOf(hostId)) ?? [];
+    return there.filter((one) => !but.some((b) => b.id === one.id)).length;
+  }
+
   /** One in another place which `vee` must share one with. */
   boundElsewhere(vee: RequestedVee, hostId: HostId): PlacedVee | undefined {
     if (this.constraint.kind !== 'together') return undefined;

@@ -58,8 +58,9 @@ interface GreedyResult {
   readonly unplaced: { unit: Unit; verdicts: HostVerdict[]; proven: boolean }[];
 }
 
-/** A plan that finds no room is tried again in no more ways than so many. */
+/** A plan that finds no room is tried again in no more ways than so many, and fewer in a large site. */
 const MOST_ZONES_TRIED = 50;
+const MOST_JUDGEMENTS = 2_000_000;
 
 /**
  * Those that are to be in one zone follow the first of them, which chose its host for itself alone. Where that leaves some
@@ -77,7 +78,7 @@ function placeByZone(
   const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'zone');
   let pins: ReadonlyMap<Constraint, string> = new Map();
   let best = first;
-  let left = MOST_ZONES_TRIED;
+  let left = Math.min(MOST_ZONES_TRIED, MOST_JUDGEMENTS / Math.max(1, units.length * snapshot.hosts.length));
   for (const tie of ties)
     for (const zone of zones) {
       if (best.unplaced.length === 0 || left-- <= 0) break;

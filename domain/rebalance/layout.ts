@@ -1,6 +1,14 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId, VeeId } from '../ids';
-import { bindsFrom, bound, conflict, hostRefusal } from '../placement/constraints';
+import {
+  bindsFrom,
+  bound,
+  conflict,
+  hostRefusal,
+  isCounted,
+  mostTogether,
+  placeFor,
+} from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
@@ -89,6 +97,7 @@ export class Layout {
       const there = target.residents.get(vee.serviceId);
       for (const c of this.constraintsOf(vee.serviceId)) {
         if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
+        if (this.crowded(c, unit, source.host, host)) return `as many as may be together are on ${to}`;
         if (c.kind !== 'assignment' && c.level === 'zone') {
           const other = this.againstZone(c, unit, vee, source.host, host);
           if (other) return `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
@@ -99,6 +108,20 @@ export class Layout {
       }
     }
     return undefined;
+  }
+
+  /** Are there as many as a constraint allows already where these would go? */
+  private crowded(c: Constraint, { vees }: BalanceUnit, from: SnapshotHost, to: SnapshotHost): boolean {
+    const most = mostTogether(c);
+    const place = placeFor(c, to);
+    // Within its place it changes nothing.
+    if (most === undefined || placeFor(c, from) === place) return false;
+    const coming = vees.filter((v) => isCounted(c, v)).length;
+    const there = this.byService.get(c.serviceId)?.filter((v) => {
+      const host = this.hostNow(v);
+      return isCounted(c, v) && host !== undefined && placeFor(c, host) === place;
+    });
+    return coming > 0 && (there?.length ?? 0) + coming > most;
   }
 
   /** One that a constraint by zone keeps from where this one would go, or keeps it with. */
@@ -114,14 +137,16 @@ export class Layout {
     return this.byService.get(vee.serviceId)?.find((other) => {
       if (vees.includes(other)) return false;
       if (this.zoneOf(other) === to.zone) return conflict(c, vee, other);
-      return (
-        bound(c, vee, other) && bindsFrom(c, this.allHosts.get(this.hostOfVee.get(other) ?? other.hostId))
-      );
+      return bound(c, vee, other) && bindsFrom(c, this.hostNow(other));
     });
   }
 
   private zoneOf(vee: BalancedVee): string | undefined {
-    return this.allHosts.get(this.hostOfVee.get(vee) ?? vee.hostId)?.zone;
+    return this.hostNow(vee)?.zone;
+  }
+
+  private hostNow(vee: BalancedVee): SnapshotHost | undefined {
+    return this.allHosts.get(this.hostOfVee.get(vee) ?? vee.hostId);
   }
 
   move(unit: BalanceUnit, to: HostId): void {

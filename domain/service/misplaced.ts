@@ -7,6 +7,8 @@ import {
   constraintsOf,
   describePlace,
   hostRefusal,
+  isCounted,
+  mostTogether,
   placeFor,
 } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
@@ -54,9 +56,16 @@ export function misplaced(
       constraints.find((c) => conflict(c, vee, other) && placeOf(c, vee) === placeOf(c, other));
     const clash = settled.find(breaks);
     const broken = clash && breaks(clash);
+    const crowd = constraints.find((c) => {
+      const there = settled.filter((v) => isCounted(c, v) && placeOf(c, v) === placeOf(c, vee));
+      return isCounted(c, vee) && there.length >= (mostTogether(c) ?? 1);
+    });
     if (clash && broken) {
       const place = describePlace(broken, placeOf(broken, vee));
       blame(broken, vee, `${clash.component}/${clash.index} is on ${place} too`);
+    } else if (crowd) {
+      const place = describePlace(crowd, placeOf(crowd, vee));
+      blame(crowd, vee, `${mostTogether(crowd)} others are on ${place}`);
     } else settled.push(vee);
   }
   return found;

@@ -42,11 +42,12 @@ function vee(component: string, index: number, cpuMillis = 100): RequestedVee {
 }
 
 const snapshotOf = (hosts: SnapshotHost[]): Snapshot => ({ at: 1, hosts, vees: [] });
-const within = (component: string): Constraint => ({
+const within = (component: string, most = 1, level: 'host' | 'zone' = 'host'): Constraint => ({
   kind: 'apart-within',
-  level: 'host',
+  level,
   serviceId,
   component,
+  most,
 });
 
 function placed(snapshot: Snapshot, request: PlacementRequest, policy = packing): Record<string, string> {
@@ -138,13 +139,40 @@ describe('plan', () => {
   it('keeps apart and together by zone', () => {
     const zones = (id: string, zone: string, cpuMillis = 1_000) => host(id, cpuMillis, { zone });
     const snapshot = snapshotOf([zones('h1', 'z1'), zones('h2', 'z1'), zones('h3', 'z2')]);
-    const apart: Constraint = { kind: 'apart-within', level: 'zone', serviceId, component: 'a' };
+    const apart: Constraint = { kind: 'apart-within', level: 'zone', serviceId, component: 'a', most: 1 };
     const three = { vees: [vee('a', 0), vee('a', 1), vee('a', 2)], constraints: [apart] };
     const two = placed(snapshot, { ...three, vees: three.vees.slice(1) });
     expect(Object.values(two)).toContain('h3');
     const answer = plan(snapshot, three, packing, context);
     expect(answer.kind === 'infeasible' && refusalSummary(answer)).toMatch(
       /h1: apart-within\(a\) by zone: a \(vee-a-\d\) is there; h2: .* is there; h3: .* is there/,
+    );
+  });
+
+  it('lets so many be together, counting what is there and what must come along', () => {
+    const there = (component: string, n: number, hostId: string) => ({
+      id: `vee-${component}-${n}` as VeeId,
+      tenantId,
+      serviceId,
+      component,
+      hostId: hostId as HostId,
+    });
+    const snapshot: Snapshot = {
+      ...snapshotOf([host('h1', 1_000), host('h2', 1_000)]),
+      vees: [there('a', 8, 'h1'), there('a', 9, 'h1')],
+    };
+    const two = { vees: [vee('a', 0), vee('a', 1)], constraints: [within('a', 2)] };
+    expect(placed(snapshot, two)).toEqual({ 'a/0': 'h2', 'a/1': 'h2' });
+    const three = plan(snapshot, { ...two, vees: [...two.vees, vee('a', 2)] }, packing, context);
+    expect(three.kind === 'infeasible' && refusalSummary(three)).toMatch(
+      /h1: apart-within\(a, at most 2\): 2 are there; h2: .*: 2 are there/,
+    );
+    const tied: Constraint = { kind: 'together', level: 'host', serviceId, components: ['a', 'b'] };
+    const bound = { vees: [vee('a', 0), vee('a', 1), vee('b', 0)], constraints: [within('a', 2), tied] };
+    expect(Object.values(placed(snapshotOf(snapshot.hosts as SnapshotHost[]), bound))).toHaveLength(3);
+    const tooMany = { ...bound, constraints: [within('a', 1), tied] };
+    expect(plan(snapshotOf(snapshot.hosts as SnapshotHost[]), tooMany, packing, context).kind).toBe(
+      'infeasible',
     );
   });
 
@@ -257,9 +285,11 @@ const problem = fc.record({
     { kind: 'apart-between', level: 'host', serviceId, components: ['a', 'b'] },
     { kind: 'together', level: 'host', serviceId, components: ['b', 'c'] },
     { kind: 'assignment', serviceId, component: 'c', labels: {}, denyHosts: ['h0'] },
-    { kind: 'apart-within', level: 'zone', serviceId, component: 'a' },
+    { kind: 'apart-within', level: 'zone', serviceId, component: 'a', most: 1 },
     { kind: 'apart-between', level: 'zone', serviceId, components: ['a', 'c'] },
     { kind: 'together', level: 'zone', serviceId, components: ['b', 'c'] },
+    within('b', 2),
+    within('c', 2, 'zone'),
   ]),
   policy: fc.constantFrom<Policy>({ name: 'packing' }, { name: 'striping' }),
 });
@@ -292,8 +322,10 @@ describe('plan, against a naive judge', () => {
         c.level === 'zone' ? zoneOf(a) === zoneOf(b) : a.hostId === b.hostId;
       return vees.every((a, i) =>
         vees.slice(i + 1).every((b) => {
-          if (c.kind === 'apart-within')
-            return a.component !== c.component || b.component !== c.component || !near(a, b);
+          if (c.kind === 'apart-within') {
+            const like = vees.filter((v) => v.component === c.component && near(v, a));
+            return a.component !== c.component || like.length <= c.most;
+          }
           if (!c.components.includes(a.component) || !c.components.includes(b.component)) return true;
           return c.kind === 'together' ? near(a, b) : a.component === b.component || !near(a, b);
         }),

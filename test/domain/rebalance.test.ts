@@ -153,7 +153,7 @@ describe('a rebalance', () => {
 
   it('keeps apart what must be apart, and together what must be together', () => {
     const constraints: Constraint[] = [
-      { kind: 'apart-within', level: 'host', serviceId: 's' as ServiceId, component: 'db' },
+      { kind: 'apart-within', level: 'host', serviceId: 's' as ServiceId, component: 'db', most: 1 },
       { kind: 'together', level: 'host', serviceId: 's' as ServiceId, components: ['web', 'cache'] },
     ];
     const vees = [
@@ -224,6 +224,7 @@ describe('a rebalance', () => {
       rules: fc.subarray([
         ...(['apart-within', 'apart-between', 'together', 'deny'] as const),
         ...(['apart-within by zone', 'apart-between by zone', 'together by zone'] as const),
+        ...(['two of web', 'two of cache by zone'] as const),
       ]),
       mostMoves: fc.integer({ min: 1, max: 30 }),
     })
@@ -232,16 +233,30 @@ describe('a rebalance', () => {
       const constraints = [0, 1, 2].flatMap((n): Constraint[] => {
         const serviceId = `s${n}` as ServiceId;
         const all: Record<(typeof rules)[number], Constraint> = {
-          'apart-within': { kind: 'apart-within', level: 'host', serviceId, component: 'db' },
+          'apart-within': { kind: 'apart-within', level: 'host', serviceId, component: 'db', most: 1 },
           'apart-between': { kind: 'apart-between', level: 'host', serviceId, components: ['db', 'web'] },
           together: { kind: 'together', level: 'host', serviceId, components: ['web', 'cache'] },
           deny: { kind: 'assignment', serviceId, component: 'app', labels: {}, denyHosts: ['e'] },
-          'apart-within by zone': { kind: 'apart-within', level: 'zone', serviceId, component: 'app' },
+          'apart-within by zone': {
+            kind: 'apart-within',
+            level: 'zone',
+            serviceId,
+            component: 'app',
+            most: 1,
+          },
           'apart-between by zone': {
             kind: 'apart-between',
             level: 'zone',
             serviceId,
             components: ['db', 'cache'],
+          },
+          'two of web': { kind: 'apart-within', level: 'host', serviceId, component: 'web', most: 2 },
+          'two of cache by zone': {
+            kind: 'apart-within',
+            level: 'zone',
+            serviceId,
+            component: 'cache',
+            most: 2,
           },
           'together by zone': { kind: 'together', level: 'zone', serviceId, components: ['app', 'web'] },
         };

@@ -45,6 +45,8 @@ const placement = fc.record({
     { between: ['a', 'b'] },
     { within: 'a', level: 'zone' },
     { between: ['a', 'b'], level: 'zone' },
+    { within: 'a', most: 2 },
+    { within: 'a', most: 2, level: 'zone' },
   ),
   affinity: oneOf({ together: ['b', 'c'] }, { together: ['b', 'c'], level: 'zone' }),
   assignment: oneOf({ component: 'c', labels: { rack: 'r1' } }),

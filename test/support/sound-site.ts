@@ -51,7 +51,7 @@ export const sound = (): SystemState => {
     services: [{ id: SERVICE, tenantId: 'acme', phase: 'operating' }] as Json,
     operations: [operation('op-1')],
     ledger: [ledger('a', 0), ledger('b', 0, { hostId: 'h2' })],
-    constraints: [{ kind: 'apart-within', level: 'host', serviceId: SERVICE, component: 'app' }],
+    constraints: [{ kind: 'apart-within', level: 'host', serviceId: SERVICE, component: 'app', most: 1 }],
     rebalances: [],
     openOperations: new Set(),
     watched: true,

@@ -17,27 +17,28 @@ export function restoreHost(input: HostOperationInput): Promise<OperationOutcome
       undo: () => site.openHost({ hostId, cordoned: true }),
       run: () => site.openHost({ hostId, cordoned: false }),
     });
-    const { back, staying } = await operation.step({
+    const { back, staying, names } = await operation.step({
       name: 'plan',
       run: () => site.planReturn({ hostId }),
     });
-    for (const { veeId, because } of staying)
+    for (const { veeId, about = veeId, because } of staying)
       operation.note({
-        about: veeId,
+        about,
         veeId,
         error: { code: 'conflict', detail: `It stays where it is: ${because}.` },
       });
     const services = [...groupBy(back, (r) => r.serviceId)];
     await inParallel(services, async ([serviceId, returns]) => {
+      const name = names?.[serviceId] ?? serviceId;
       const params = { veeIds: returns.map((r) => r.veeId), toHostId: hostId, partial: true };
-      const end = await runChild(operation, `bring back ${returns.length} of ${serviceId}`, {
+      const end = await runChild(operation, `bring back ${returns.length} of ${name}`, {
         key: `return/${serviceId}`,
         kind: 'service.migrate',
         serviceId,
         params,
       });
       for (const note of end.notes ?? []) operation.note(note);
-      if (end.error && end.state !== 'completed') operation.note({ about: serviceId, error: end.error });
+      if (end.error && end.state !== 'completed') operation.note({ about: name, error: end.error });
     });
     operation.pointOfNoReturn();
     await operation.step({ name: 'in use again', run: () => site.endMaintenance({ operationId, hostId }) });
