@@ -5,7 +5,7 @@ import { type HostId, makeBlueprintId, type OperationId, type VeeId } from '../d
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
-import { describeSuspects, suspectsWithRoom } from '../domain/placement/suspects';
+import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import type { Capacity } from '../domain/units';
 import { takeSnapshot } from '../store/snapshot';
 import type { SiteDeps } from './deps';
@@ -48,7 +48,7 @@ export async function decide(
  * @throws SluiceError `host-unreachable`, to be tried again until each host that is suspect is up or lost
  */
 export function awaitSuspects(snapshot: Snapshot, targets: (trusting: Snapshot) => readonly HostId[]): void {
-  const awaited = suspectsWithRoom(snapshot, targets);
+  const awaited = suspectsAwaited(snapshot, targets);
   if (awaited.length > 0) throw new SluiceError('host-unreachable', describeSuspects(awaited));
 }
 

@@ -125,12 +125,13 @@ export function createHostActivities(deps: SiteDeps) {
       const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
       const { back, staying } = planReturn(host, vees);
       const services = await Promise.all(
-        [...new Set(vees.map((v) => v.serviceId))].map((id) => serviceOf(store, id)),
+        [...new Set(vees.map((v) => v.serviceId))].map((id) => store.services.get(id)),
       );
-      const names = Object.fromEntries(services.map((s) => [s.id, s.name]));
+      const names = Object.fromEntries(services.flatMap((s) => (s ? [[s.id, s.name]] : [])));
       const about = (id: VeeId) => {
         const vee = vees.find((v) => v.id === id);
-        return vee ? `${names[vee.serviceId]}/${vee.component}/${vee.index}` : id;
+        const name = vee && names[vee.serviceId];
+        return name ? `${name}/${vee.component}/${vee.index}` : id;
       };
       return {
         back: [...back],

@@ -16,7 +16,7 @@ import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
-import { describeSuspects, suspectsWithRoom } from '../domain/placement/suspects';
+import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import { type Capacity, shortages, subtract } from '../domain/units';
@@ -183,7 +183,7 @@ async function decide(
       cost,
       { blueprint: blueprintView(result, identity), ...rest },
     );
-  const awaited = suspectsWithRoom(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
+  const awaited = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const why =
     identity.role === 'operator'

@@ -42,14 +42,16 @@ export function plannerInThread(): Planner {
     } catch (error) {
       if (!deadline.aborted) throw error;
       // Not to be tried again by itself: it would take as long.
-      throw new SluiceError('conflict', `No answer was found in ${DEADLINE_MILLIS / 1_000} s: ${instead}.`);
+      throw new SluiceError(
+        'conflict',
+        `No answer was found in ${DEADLINE_MILLIS / 1_000} s: ask again when less is asked, or ${instead}.`,
+      );
     }
   }
   return {
-    planRebalance: (question) =>
-      ask('planRebalance', question, 'ask for fewer moves') as Promise<BalancePlan>,
+    planRebalance: (question) => ask('planRebalance', question, 'for fewer moves') as Promise<BalancePlan>,
     roomForService: (question) =>
-      ask('roomForService', question, 'ask for a smaller service') as Promise<ServiceRoom>,
-    failover: (question) => ask('failover', question, 'the site is too large for that') as Promise<Failover>,
+      ask('roomForService', question, 'for a smaller service') as Promise<ServiceRoom>,
+    failover: (question) => ask('failover', question, 'of a smaller site') as Promise<Failover>,
   };
 }

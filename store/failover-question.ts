@@ -3,7 +3,7 @@ import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import { takeSnapshot } from './snapshot';
 import type { Store } from './store';
 
-/** The site at one moment, for the question what it could lose. */
+/** The site as it is now, for the question what it could lose. */
 export async function readFailoverQuestion(
   store: Store,
   now: number,
@@ -18,7 +18,7 @@ export async function readFailoverQuestion(
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   return {
     ...choice,
-    hosts: offers.map((h) => ({ ...h, reservations: {}, reported: [] })),
+    hosts: offers,
     snapshot,
     vees,
     services: services.flatMap(({ id, name, tenantId, manifestDigest }) => {

@@ -46,12 +46,13 @@ export function siteRepository(db: Db) {
       return (await site.findOne({ _id: id }))?.placement;
     },
 
-    /** @returns false when it was that already */
-    async setPlacement(id: SiteId, placement: PolicySetting): Promise<boolean> {
-      const other = { _id: id, 'placement.policy.name': { $ne: placement.policy.name } };
+    /** @returns what is in force then: what was set before, where that is the same */
+    async setPlacement(id: SiteId, placement: PolicySetting): Promise<PolicySetting> {
+      // Of a site where nothing was set `null` finds that there is none, too.
+      const other = { _id: id, 'placement.policy.name': { $ne: placement.policy?.name ?? null } };
       await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
-      const { modifiedCount } = await site.updateOne(other, { $set: { placement } });
-      return modifiedCount > 0;
+      await site.updateOne(other as never, { $set: { placement } });
+      return (await this.placement(id)) ?? placement;
     },
   };
 }

@@ -41,6 +41,7 @@ const survivalSchema = z.object({ survived: z.int(), of: z.int() });
 
 const failoverSchema = z
   .object({
+    lost: z.array(z.string()).describe('Lost already: what was there is to find a place as well'),
     hosts: survivalSchema,
     zones: survivalSchema,
     pairs: survivalSchema.extend({
@@ -51,6 +52,7 @@ const failoverSchema = z
         z.object({
           what: z.string(),
           hostIds: z.array(z.string()),
+          strandedVees: z.int(),
           stranded: z.array(
             z.object({
               service: z.string(),
@@ -62,7 +64,10 @@ const failoverSchema = z
           ),
         }),
       )
-      .describe('Losses of a host or a zone that are not survived, with what then has no place'),
+      .describe(
+        'Losses that are not survived, of hosts and then of zones, with the first of what has no place',
+      ),
+    moreLosses: z.int().describe('So many more are not survived, and not named'),
   })
   .meta({ id: 'Failover' });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { POLICY_NAMES } from '../../domain/placement/model';
+import { POLICY_NAMES, type Policy, type PolicySetting } from '../../domain/placement/model';
 import type { ApiDeps } from '../deps';
-import { type Answer, json, type Route, route } from '../route';
+import { type Answer, type Context, json, type Route, route } from '../route';
 
 const policySchema = z.strictObject({
   name: z.enum(POLICY_NAMES).describe('packing: the tightest host that fits; striping: the emptiest'),
@@ -13,16 +13,38 @@ const policiesSchema = z
       since: z.int().optional().describe('When it was set; absent for the one that the site began with'),
       setBy: z.string().optional(),
     }),
-    initial: policySchema.describe('In force until another is set'),
+    initial: policySchema.describe('The one in the settings: in force where none is set'),
   })
   .meta({ id: 'Policies' });
 
+const answers = { 200: { description: 'Policies', schema: policiesSchema } };
+
 /** By what the site decides. What is set counts from the next decision on, in every process. */
 export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[] {
-  async function inForce(): Promise<Answer> {
-    const setting = await store.site.placement(siteId);
-    const { policy = initialPolicy, ...rest } = setting ?? {};
-    return { status: 200, body: { placement: { ...policy, ...rest }, initial: initialPolicy } };
+  function told(setting: PolicySetting | undefined): Answer {
+    const { policy = initialPolicy, since, setBy } = setting ?? {};
+    const placement = { ...policy, ...(since === undefined ? {} : { since, setBy }) };
+    return { status: 200, body: { placement, initial: initialPolicy } };
+  }
+
+  async function set({ identity, operationId }: Pick<Context, 'identity' | 'operationId'>, policy?: Policy) {
+    const setBy = identity.name;
+    const setting = await store.site.setPlacement(siteId, {
+      ...(policy ? { policy } : {}),
+      ...{ requestedAs: operationId, since: Date.now(), setBy },
+    });
+    // Also for a repeat of the request that set it: that may have died before it had told.
+    if (setting.requestedAs === operationId)
+      await store.events.append({
+        id: `${operationId}/policy`,
+        at: setting.since,
+        kind: 'policy.placement',
+        message: policy
+          ? `${setBy} has set the placement policy to ${policy.name}`
+          : `${setBy} has given the placement policy back to the settings: ${initialPolicy.name}`,
+        subject: siteId,
+      });
+    return told(setting);
   }
 
   return [
@@ -32,8 +54,8 @@ export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[]
       tag: 'policies',
       summary: 'The policies in force',
       roles: ['operator'],
-      responses: { 200: { description: 'Policies', schema: policiesSchema } },
-      handler: inForce,
+      responses: answers,
+      handler: async () => told(await store.site.placement(siteId)),
     }),
     route({
       method: 'put',
@@ -42,20 +64,19 @@ export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[]
       summary: 'Set the placement policy, from the next decision on',
       roles: ['operator'],
       body: json(policySchema),
-      responses: { 200: { description: 'Policies', schema: policiesSchema } },
-      handler: async ({ identity, body: policy, requestId }) => {
-        const since = Date.now();
-        const changed = await store.site.setPlacement(siteId, { policy, since, setBy: identity.name });
-        if (changed)
-          await store.events.append({
-            id: `${siteId}/policy/${requestId}`,
-            at: since,
-            kind: 'policy.placement',
-            message: `${identity.name} has set the placement policy to ${policy.name}`,
-            subject: siteId,
-          });
-        return inForce();
-      },
+      responses: answers,
+      write: true,
+      handler: (context) => set(context, context.body),
+    }),
+    route({
+      method: 'delete',
+      path: '/v1/policies/placement',
+      tag: 'policies',
+      summary: 'Place by the policy in the settings again',
+      roles: ['operator'],
+      responses: answers,
+      write: true,
+      handler: (context) => set(context),
     }),
   ];
 }

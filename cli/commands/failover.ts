@@ -28,22 +28,24 @@ export function registerFailoverCommand(program: Command): void {
     });
 }
 
-function describeFailover({ hosts, zones, pairs, losses }: Failover): string {
+function describeFailover({ lost, hosts, zones, pairs, losses, moreLosses }: Failover): string {
   const rate = (what: string, { survived, of }: Survival, more = '') =>
     `  ${what}: ${survived} of ${of}${of > 0 ? ` (${((survived / of) * 100).toFixed(0)} %)` : ''}${more}`;
   return [
+    ...(lost.length > 0 ? [`Lost already: ${lost.join(', ')}; what was there is to find a place too.`] : []),
     'Losses after which all has a place:',
     rate('one host', hosts),
     rate('one zone', zones),
     rate('two hosts at once', pairs, pairs.sampled ? ', of those that were tried' : ''),
     ...losses.flatMap(describeLoss),
+    ...(moreLosses > 0 ? [`And ${moreLosses} more losses that are not survived.`] : []),
   ].join('\n');
 }
 
-function describeLoss({ what, stranded }: Loss): string[] {
+function describeLoss({ what, strandedVees, stranded }: Loss): string[] {
   const named = stranded
     .slice(0, MOST_NAMED)
     .map((s) => `  ${s.service}/${s.component}/${s.index} (${s.slaClass}): ${s.because}`);
-  const more = stranded.length - named.length;
+  const more = strandedVees - named.length;
   return [`Without ${what}:`, ...named, ...(more > 0 ? [`  and ${more} more`] : [])];
 }

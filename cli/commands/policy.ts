@@ -35,4 +35,11 @@ export function registerPolicyCommands(program: Command): void {
       const client = await clientOf(command);
       show(command, await client.write<Policies>('PUT', '/v1/policies/placement', { name }));
     });
+  policy
+    .command('reset')
+    .description('place by the policy in the settings again')
+    .action(async (_options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      show(command, await client.write<Policies>('DELETE', '/v1/policies/placement'));
+    });
 }

@@ -1,12 +1,12 @@
 import { derivedEntropy } from '../derived-entropy';
 import { groupBy } from '../group-by';
-import type { HostRecord } from '../host';
+import type { HostLiveness, HostRecord } from '../host';
 import { type HostId, makeBlueprintId, makeOperationId } from '../ids';
 import { inChunks } from '../in-chunks';
 import type { Manifest } from '../manifest/schema';
 import { SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
 import { DEFAULT_MIGRATION_BUDGET } from '../migration/estimate';
-import { MOST_MOVES } from '../migration/plan-moves';
+import { MOST_MOVES, type MoveHost } from '../migration/plan-moves';
 import type { Policy, Snapshot } from '../placement/model';
 import { stableHash } from '../placement/stable-hash';
 import type { ServiceRecord } from '../service/service';
@@ -20,8 +20,10 @@ export interface FailoverService {
   readonly manifest: Manifest;
 }
 
+export type FailoverHost = MoveHost & Pick<HostRecord, 'zone'>;
+
 export interface FailoverQuestion {
-  readonly hosts: readonly HostRecord[];
+  readonly hosts: readonly FailoverHost[];
   readonly snapshot: Snapshot;
   readonly services: readonly FailoverService[];
   readonly vees: readonly VeeRecord[];
@@ -40,8 +42,12 @@ export interface Stranded {
 
 /** Hosts that are lost at once, and what then has no place. */
 export interface Loss {
+  /** A host, or a zone. */
   readonly what: string;
   readonly hostIds: readonly HostId[];
+  /** How many VEEs have no place. */
+  readonly strandedVees: number;
+  /** The first of them. */
   readonly stranded: readonly Stranded[];
 }
 
@@ -52,70 +58,103 @@ export interface Survival {
 }
 
 export interface Failover {
+  /** Hosts that are lost already: what is on them is to find a place as well. */
+  readonly lost: readonly HostId[];
   readonly hosts: Survival;
   readonly zones: Survival;
   /** Of two hosts at once. In a large site some are tried, the same ones for the same site. */
   readonly pairs: Survival & { readonly sampled: boolean };
-  /** Losses of a host or a zone that are not survived, those that strand most first. */
+  /** Losses of a host that are not survived, and then those of a zone, in each those first that strand most. */
   readonly losses: readonly Loss[];
+  /** So many more are not survived, and not named. */
+  readonly moreLosses: number;
 }
 
 const MOST_PAIRS = 200;
+const MOST_DRAWS = 100_000;
 const MOST_LOSSES = 50;
+const MOST_STRANDED = 20;
 
 /**
  * What would be left without a place if a host were lost, or a zone, or two hosts at once? Each loss is played through by
- * the very plan that a recovery makes: service by service, the better class first. (The fail-over rate of RESERVOIR's
- * admission, seed 002 §2.2.6.)
+ * the plans that recoveries make: host after host, on each service by service, the better class first. (The fail-over rate
+ * of RESERVOIR's admission, seed 002 §2.2.6.)
  */
 export function failover(question: FailoverQuestion): Failover {
   const { hosts, vees } = question;
-  const used = new Set(vees.filter((v) => occupiesHost(v.state)).map((v) => v.hostId));
-  const standing = hosts.filter((h) => h.liveness === 'up');
+  const lost = hosts.filter((h) => h.liveness === 'lost').map((h) => h.id);
+  // One that is only suspect is soon up again, or lost itself: that is one of the losses here.
+  const standing = hosts.filter((h) => h.liveness !== 'lost');
+  const site = withLiveness(question, new Set(standing.map((h) => h.id)), 'up');
+  const lose = (what: string, ids: readonly HostId[]) => loss(site, what, ids, lost);
+  const singles = standing.map((h) => lose(h.id, [h.id]));
   const zones = [...groupBy(standing, (h) => h.zone)].map(([zone, of]) =>
     lose(
-      question,
       `zone ${zone}`,
       of.map((h) => h.id),
     ),
   );
-  const singles = standing.map((h) => lose(question, h.id, [h.id]));
-  // Of two of which one holds nothing, the other is lost alone, with a host less to go to: that counts as well.
-  const all = pairsOf(standing.map((h) => h.id)).filter((pair) => pair.some((id) => used.has(id)));
-  const chosen = all.length <= MOST_PAIRS ? all : sample(all, MOST_PAIRS);
-  const pairs = chosen.map((pair) => lose(question, pair.join(' and '), pair));
+  // Of two of which neither holds anything nothing is lost, whatever becomes of them.
+  const used = new Set(vees.filter((v) => occupiesHost(v.state)).map((v) => v.hostId));
+  const { pairs, sampled } = somePairs(
+    standing.map((h) => h.id),
+    used,
+  );
+  const doubles = pairs.map((pair) => lose(pair.join(' and '), pair));
+  const named = [...worst(singles).slice(0, MOST_LOSSES), ...worst(zones).slice(0, MOST_LOSSES)];
   return {
+    lost,
     hosts: survivalOf(singles),
     zones: survivalOf(zones),
-    pairs: { ...survivalOf(pairs), sampled: chosen.length < all.length },
-    losses: [...singles, ...zones]
-      .filter((l) => l.stranded.length > 0)
-      .sort((a, b) => b.stranded.length - a.stranded.length || (a.what < b.what ? -1 : 1))
-      .slice(0, MOST_LOSSES),
+    pairs: { ...survivalOf(doubles), sampled },
+    losses: named,
+    moreLosses: worst(singles).length + worst(zones).length - named.length,
   };
 }
 
 const survivalOf = (losses: readonly Loss[]): Survival => ({
-  survived: losses.filter((l) => l.stranded.length === 0).length,
+  survived: losses.filter((l) => l.strandedVees === 0).length,
   of: losses.length,
 });
 
-function lose(question: FailoverQuestion, what: string, hostIds: readonly HostId[]): Loss {
-  const { services, vees, policy, least } = question;
-  const lost = new Set(hostIds);
-  const fallen = <H extends { readonly id: HostId }>(h: H): H =>
-    lost.has(h.id) ? { ...h, liveness: 'lost' as const } : h;
-  const hosts = question.hosts.map(fallen);
-  const snapshot = { ...question.snapshot, hosts: question.snapshot.hosts.map(fallen) };
+const worst = (losses: readonly Loss[]): Loss[] =>
+  losses
+    .filter((l) => l.strandedVees > 0)
+    .sort((a, b) => b.strandedVees - a.strandedVees || (a.what < b.what ? -1 : 1));
+
+function withLiveness(
+  question: FailoverQuestion,
+  ids: ReadonlySet<HostId>,
+  liveness: HostLiveness,
+): FailoverQuestion {
+  const changed = <H extends { readonly id: HostId }>(h: H): H => (ids.has(h.id) ? { ...h, liveness } : h);
+  const { snapshot } = question;
+  return {
+    ...question,
+    hosts: question.hosts.map(changed),
+    snapshot: { ...snapshot, hosts: snapshot.hosts.map(changed) },
+  };
+}
+
+function loss(
+  site: FailoverQuestion,
+  what: string,
+  hostIds: readonly HostId[],
+  before: readonly HostId[],
+): Loss {
+  const { services, vees, policy, least, hosts, snapshot } = withLiveness(site, new Set(hostIds), 'lost');
   const byService = groupBy(vees, (v) => v.serviceId);
-  const asked = SLA_CLASSES.flatMap((c) => services.filter((s) => s.slaClass === c)).flatMap((one) => {
-    const mine = byService.get(one.service.id) ?? [];
-    const veeIds = mine.filter((v) => lost.has(v.hostId) && occupiesHost(v.state)).map((v) => v.id);
-    return inChunks(veeIds, MOST_MOVES).map((some) => ({ ...one, vees: mine, veeIds: some }));
-  });
+  const inOrder = SLA_CLASSES.flatMap((c) => services.filter((s) => s.slaClass === c));
+  const asked = [...before, ...hostIds].flatMap((hostId) =>
+    inOrder.flatMap((one) => {
+      const mine = byService.get(one.service.id) ?? [];
+      const ids = mine.filter((v) => v.hostId === hostId && occupiesHost(v.state)).map((v) => v.id);
+      return inChunks(ids, MOST_MOVES).map((veeIds) => ({ ...one, vees: mine, veeIds }));
+    }),
+  );
   const decided = decideInTurn(
     asked.map(({ service, manifest, vees: mine, veeIds }) => {
-      const id = derivedEntropy('failover', what, service.id);
+      const id = derivedEntropy('failover', what, service.id, veeIds[0] ?? '');
       const operationId = makeOperationId(id);
       return {
         ...{ verb: 'relocate' as const, serviceId: service.id, manifest, vees: mine, hosts, policy },
@@ -129,29 +168,40 @@ function lose(question: FailoverQuestion, what: string, hostIds: readonly HostId
   const stranded = decided.flatMap(({ left }, i) => {
     const one = asked[i];
     if (!one || SLA_CLASSES.indexOf(one.slaClass) > SLA_CLASSES.indexOf(least)) return [];
+    const { service, slaClass } = one;
     return left
       .filter((l) => l.error.code === 'placement-infeasible')
       .map(({ component, index, error }): Stranded => {
-        const { service, slaClass } = one;
-        return {
-          service: `${service.tenantId}:${service.name}`,
-          component,
-          index,
-          slaClass,
-          because: error.detail,
-        };
+        const name = `${service.tenantId}:${service.name}`;
+        return { service: name, component, index, slaClass, because: error.detail };
       });
   });
-  return { what, hostIds, stranded };
+  return { what, hostIds, strandedVees: stranded.length, stranded: stranded.slice(0, MOST_STRANDED) };
 }
 
-const pairsOf = (ids: readonly HostId[]): HostId[][] =>
-  ids.flatMap((a, i) => ids.slice(i + 1).map((b) => [a, b]));
+/** All pairs, or of many the same ones for the same hosts, in whatever order these come. */
+function somePairs(
+  hostIds: readonly HostId[],
+  used: ReadonlySet<HostId>,
+): { readonly pairs: HostId[][]; readonly sampled: boolean } {
+  const ids = [...hostIds].sort();
+  const holdsSomething = ([a, b]: readonly [HostId, HostId]) => used.has(a) || used.has(b);
+  const chosen = new Map<string, [HostId, HostId]>();
+  const idle = ids.filter((id) => !used.has(id)).length;
+  const count = (n: number) => (n * (n - 1)) / 2;
+  const all = count(ids.length) - count(idle);
+  if (all <= MOST_PAIRS) {
+    for (const [i, a] of ids.entries())
+      for (const b of ids.slice(i + 1)) if (holdsSomething([a, b])) chosen.set(`${a} ${b}`, [a, b]);
+    return { pairs: [...chosen.values()], sampled: false };
+  }
+  // Of a site of thousands of hosts the pairs are millions: they are drawn, rather than listed.
+  for (let n = 0; chosen.size < MOST_PAIRS && n < MOST_DRAWS; n++) {
+    const [a, b] = [drawn(ids, n, 'one'), drawn(ids, n, 'other')].sort() as [HostId, HostId];
+    if (a !== b && holdsSomething([a, b])) chosen.set(`${a} ${b}`, [a, b]);
+  }
+  return { pairs: [...chosen.values()], sampled: true };
+}
 
-/** The same for the same pairs, in whatever order. */
-const sample = (pairs: readonly HostId[][], most: number): HostId[][] =>
-  pairs
-    .map((pair) => ({ pair, key: stableHash(pair.join('\u0000')) }))
-    .sort((a, b) => a.key - b.key || (a.pair.join() < b.pair.join() ? -1 : 1))
-    .slice(0, most)
-    .map(({ pair }) => pair);
+const drawn = (ids: readonly HostId[], n: number, which: string): HostId =>
+  ids[stableHash(`${n} ${which}`) % ids.length] as HostId;

@@ -17,13 +17,16 @@ import { describeUnmeetable, type Move, meetDeadline } from './waves';
 /** More than this in one operation would outgrow what a workflow may carry; whoever wants more asks again. */
 export const MOST_MOVES = 200;
 
+/** What a move needs to know of a host, beside what a placement does. */
+export type MoveHost = Pick<HostRecord, 'id' | 'liveness' | 'cordoned' | 'fingerprint'>;
+
 export interface MoveQuestion {
   readonly verb: 'migrate' | 'relocate';
   readonly manifest: Manifest;
   readonly serviceId: VeeRecord['serviceId'];
   /** All living VEEs of the service. */
   readonly vees: readonly VeeRecord[];
-  readonly hosts: readonly HostRecord[];
+  readonly hosts: readonly MoveHost[];
   readonly snapshot: Snapshot;
   readonly params: OperationParams;
   readonly policy: Policy;
@@ -174,7 +177,7 @@ export function isAskedFor(
 }
 
 /** Those asked for, in three: that need a new place, that are made anew where they are, and that can't be moved. */
-function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, HostRecord>) {
+function sort({ verb, vees, params }: MoveQuestion, hosts: ReadonlyMap<HostId, MoveHost>) {
   const left: LeftVee[] = [];
   const able: VeeRecord[] = [];
   const staying: VeeRecord[] = [];

@@ -82,6 +82,8 @@ export function concerns(c: Constraint, component: string): boolean {
   return 'components' in c ? c.components.includes(component) : c.component === component;
 }
 
+const MOST_NAMED = 50;
+
 /** Every breach of a constraint in a placement, in words: the checker, used on plans and on live systems. */
 export function breaches(
   c: Constraint,
@@ -98,9 +100,13 @@ export function breaches(
   const placeOf = ({ hostId }: Located) => placeFor(c, hosts.get(hostId) ?? { id: hostId, zone: hostId });
   const most = mostTogether(c);
   if (most !== undefined)
-    return [...groupBy(members, placeOf)].flatMap(([place, { length }]) =>
-      length > most ? [`${length} of them share ${describePlace(c, place)}, ${most} may`] : [],
-    );
+    return [...groupBy(members, placeOf)].flatMap(([place, there]) => {
+      if (there.length <= most) return [];
+      const ids = there.map((v) => v.id);
+      const named = ids.slice(0, MOST_NAMED).join(', ');
+      const more = ids.length > MOST_NAMED ? ` and ${ids.length - MOST_NAMED} more` : '';
+      return [`${named}${more} share ${describePlace(c, place)}, where ${most} may be`];
+    });
   // Only what is in one place can conflict: of a thousand VEEs those are few pairs.
   if (c.kind !== 'together')
     return [...groupBy(members, placeOf)].flatMap(([place, there]) =>
@@ -116,8 +122,8 @@ export function breaches(
 }
 
 /**
- * Does what is on this host bind others to its place? Nothing on a lost host runs, and what was lost with a whole zone is
- * made anew one after the other: it must not be bound to where none of it can be.
+ * Does what is on this host bind others to its zone? Nothing on a lost host counts as running, and what was lost with a
+ * whole zone is made anew host by host: it must not be bound to where none of it can be.
  */
 export const bindsFrom = (c: Constraint, host: Pick<SnapshotHost, 'liveness'> | undefined): boolean =>
   !(c.kind === 'together' && c.level === 'zone' && host?.liveness === 'lost');

@@ -59,7 +59,8 @@ export class Board {
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
-    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts)]));
+    const strict = request.handover !== undefined;
+    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
       for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
   }
@@ -72,7 +73,7 @@ export class Board {
     const free = this.free.get(hostId);
     if (free) this.free.set(hostId, subtract(free, unit.need));
     for (const { id, tenantId, serviceId, component } of unit.vees)
-      for (const near of this.neighbours.values()) near.add({ id, tenantId, serviceId, component, hostId });
+      for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
   }
 
   /** How many that a constraint counts are in a host's place and are not to be placed anew. */
@@ -123,7 +124,7 @@ export class Board {
     const near = this.neighbours.get(c);
     const pin = this.pins.get(c);
     if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
-      return `all of them have room in zone ${pin}`;
+      return `others of them are placed in zone ${pin}`;
     const most = mostTogether(c);
     const counted = unit.vees.filter((v) => isCounted(c, v));
     if (most !== undefined && counted.length > 0) {

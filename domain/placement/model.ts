@@ -117,7 +117,10 @@ export interface Policy {
 
 /** The policy that somebody has set for a site while it runs, in place of the one that it began with. */
 export interface PolicySetting {
-  readonly policy: Policy;
+  /** Absent when it was given up for the one that the site begins with. */
+  readonly policy?: Policy;
+  /** Of the request, which may be repeated. */
+  readonly requestedAs: OperationId;
   readonly since: number;
   readonly setBy: string;
 }

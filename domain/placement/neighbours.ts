@@ -11,60 +11,91 @@ export class Neighbours {
   private readonly constraint: Constraint;
   private readonly moving: ReadonlySet<VeeId>;
   private readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
-  private readonly byPlace = new Map<string, PlacedVee[]>();
-  private readonly firstToBind = new Map<string, PlacedVee>();
+  private readonly strict: boolean;
+  /** One that moves within its place is there once. */
+  private readonly byPlace = new Map<string, Map<VeeId, PlacedVee>>();
+  /** Those that others have to be with, by place. */
+  private readonly binding = new Map<string, Map<VeeId, PlacedVee>>();
 
-  constructor(constraint: Constraint, moving: ReadonlySet<VeeId>, hosts: ReadonlyMap<HostId, SnapshotHost>) {
+  /** @param strict what is apart already may not be joined anywhere */
+  constructor(
+    constraint: Constraint,
+    moving: ReadonlySet<VeeId>,
+    hosts: ReadonlyMap<HostId, SnapshotHost>,
+    strict: boolean,
+  ) {
     this.constraint = constraint;
     this.moving = moving;
     this.hosts = hosts;
+    this.strict = strict;
   }
 
+  /** One that is there already. What moves binds nobody to where it was: all that are tied may go, if they go together. */
   add(vee: PlacedVee): void {
-    if (vee.serviceId !== this.constraint.serviceId || !concerns(this.constraint, vee.component)) return;
-    const place = this.placeOf(vee.hostId);
-    const there = this.byPlace.get(place);
-    if (there) there.push(vee);
-    else this.byPlace.set(place, [vee]);
-    if (this.binds(vee) && !this.firstToBind.has(place)) this.firstToBind.set(place, vee);
+    if (!this.isAbout(vee)) return;
+    this.enter(this.byPlace, vee);
+    if (!this.moving.has(vee.id) && bindsFrom(this.constraint, this.hosts.get(vee.hostId)))
+      this.enter(this.binding, vee);
+  }
+
+  /** One that gets a place there, which those that are tied to it follow. */
+  put(vee: PlacedVee): void {
+    if (!this.isAbout(vee)) return;
+    this.enter(this.byPlace, vee);
+    this.enter(this.binding, vee);
   }
 
   /** One in that host's place which must not share it with `vee`. */
   inConflict(vee: RequestedVee, hostId: HostId): PlacedVee | undefined {
-    return this.byPlace
-      .get(this.placeOf(hostId))
-      ?.find((other) => other.id !== vee.id && conflict(this.constraint, vee, other));
+    for (const other of this.byPlace.get(this.placeOf(hostId))?.values() ?? [])
+      if (other.id !== vee.id && conflict(this.constraint, vee, other)) return other;
+    return undefined;
   }
 
   /** How many are in that host's place, but for these. */
   countIn(hostId: HostId, but: readonly Pick<PlacedVee, 'id'>[]): number {
-    const there = this.byPlace.get(this.placeOf(hostId)) ?? [];
-    return there.filter((one) => !but.some((b) => b.id === one.id)).length;
+    const there = this.byPlace.get(this.placeOf(hostId));
+    return there ? there.size - but.filter(({ id }) => there.has(id)).length : 0;
   }
 
-  /** One in another place which `vee` must share one with. */
+  /**
+   * One in another place which `vee` must share one with. Those that are apart already, as when a host that was lost has
+   * come back, are joined where most of them are: so they come together again, and nothing is stuck. Not while one manifest
+   * gives way to another: where most of them are then changes from wave to wave.
+   */
   boundElsewhere(vee: RequestedVee, hostId: HostId): PlacedVee | undefined {
     if (this.constraint.kind !== 'together') return undefined;
     const to = this.placeOf(hostId);
-    // All of them are bound to the same: any one stands for the others of its place.
-    for (const [place, first] of this.firstToBind) {
-      if (place === to) continue;
-      const other =
-        first.id === vee.id
-          ? this.byPlace.get(place)?.find((one) => one.id !== vee.id && this.binds(one))
-          : first;
-      if (other && bound(this.constraint, vee, other)) return other;
+    let anchor: { place: string; count: number; other: PlacedVee } | undefined;
+    for (const [place, there] of this.binding) {
+      const other = firstBut(there, vee.id);
+      if (!other || !bound(this.constraint, vee, other)) continue;
+      if (this.strict && place !== to) return other;
+      const count = there.size - (there.has(vee.id) ? 1 : 0);
+      if (!anchor || count > anchor.count || (count === anchor.count && place < anchor.place))
+        anchor = { place, count, other };
     }
-    return undefined;
+    return anchor && anchor.place !== to ? anchor.other : undefined;
   }
 
-  /** What is tied to one host moves along, as one unit. What is tied to a zone moves alone, and stays in it. */
-  private binds({ id, hostId }: PlacedVee): boolean {
-    const byZone = this.constraint.kind === 'together' && this.constraint.level === 'zone';
-    return byZone ? bindsFrom(this.constraint, this.hosts.get(hostId)) : !this.moving.has(id);
+  private isAbout({ serviceId, component }: PlacedVee): boolean {
+    return serviceId === this.constraint.serviceId && concerns(this.constraint, component);
+  }
+
+  private enter(map: Map<string, Map<VeeId, PlacedVee>>, vee: PlacedVee): void {
+    const place = this.placeOf(vee.hostId);
+    const there = map.get(place);
+    if (there) there.set(vee.id, vee);
+    else map.set(place, new Map([[vee.id, vee]]));
   }
 
   private placeOf(hostId: HostId): string {
     return placeFor(this.constraint, this.hosts.get(hostId) ?? { id: hostId, zone: hostId });
   }
+}
+
+/** All of them are bound alike: any one stands for the others of its place. */
+function firstBut(there: ReadonlyMap<VeeId, PlacedVee>, id: VeeId): PlacedVee | undefined {
+  for (const other of there.values()) if (other.id !== id) return other;
+  return undefined;
 }

@@ -1,3 +1,4 @@
+import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { add, fits, subtract, sum } from '../units';
 import { breaches, heldAgainst } from './constraints';
@@ -65,6 +66,7 @@ const MOST_JUDGEMENTS = 2_000_000;
 /**
  * Those that are to be in one zone follow the first of them, which chose its host for itself alone. Where that leaves some
  * without a place, each zone is tried for all of them.
+ * @returns the way that leaves the fewest without a place
  */
 function placeByZone(
   snapshot: Snapshot,
@@ -74,11 +76,11 @@ function placeByZone(
   seed: string,
 ): GreedyResult {
   const first = placeGreedily(snapshot, request, units, policy, seed);
-  const zones = [...new Set(snapshot.hosts.map((h) => h.zone))].sort();
   const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'zone');
   let pins: ReadonlyMap<Constraint, string> = new Map();
   let best = first;
   let left = Math.min(MOST_ZONES_TRIED, MOST_JUDGEMENTS / Math.max(1, units.length * snapshot.hosts.length));
+  const zones = first.unplaced.length > 0 && ties.length > 0 ? zonesByRoom(snapshot.hosts) : [];
   for (const tie of ties)
     for (const zone of zones) {
       if (best.unplaced.length === 0 || left-- <= 0) break;
@@ -88,8 +90,20 @@ function placeByZone(
       best = result;
       pins = tried;
     }
-  // Why nothing fits is told as it is without any zone being chosen for it.
-  return best.unplaced.length === 0 ? best : first;
+  return best;
+}
+
+/** The roomiest first, by what is free on the hosts that take newcomers. */
+function zonesByRoom(hosts: readonly SnapshotHost[]): string[] {
+  const room = (of: readonly SnapshotHost[]) => {
+    const open = of.filter((h) => h.liveness === 'up' && !h.cordoned);
+    const free = sum(open.map((h) => subtract(h.capacity, h.reserved)));
+    return hosts[0] ? dominantShare(free, hosts[0].capacity) : 0;
+  };
+  return [...groupBy(hosts, (h) => h.zone)]
+    .map(([zone, of]) => ({ zone, room: room(of) }))
+    .sort((a, b) => b.room - a.room || (a.zone < b.zone ? -1 : 1))
+    .map(({ zone }) => zone);
 }
 
 function placeGreedily(

@@ -22,7 +22,15 @@ import {
   ZERO,
 } from '../units';
 import { Board, dominantShare, unitsOf } from './feasibility';
-import type { Blueprint, PlacedVee, PlacementRequest, Policy, Snapshot, SnapshotHost } from './model';
+import type {
+  Blueprint,
+  PlacedVee,
+  PlacementRequest,
+  Policy,
+  Refusal,
+  Snapshot,
+  SnapshotHost,
+} from './model';
 import { plan } from './plan';
 import { describeRefusal, inOrder, type RefusalGroup, refusalSummary } from './refusal-summary';
 import { additionRequest, initialAdditions } from './request';
@@ -65,7 +73,7 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     const standing = image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
     const free = subtract(host.capacity, host.reserved);
     if (standing.length > 0)
-      return { hostId: host.id, fits: 0, because: standing.map(describeRefusal).join(', '), free: undefined };
+      return { hostId: host.id, fits: 0, because: standing.map(whyClosed).join(', '), free: undefined };
     const fits = timesIn(need, free);
     const scarce = DIMENSIONS.filter((d) => need[d] > 0 && timesIn(need, free, [d]) === fits);
     return { hostId: host.id, fits, because: scarce.map((d) => DIMENSION_NAMES[d]).join(' and '), free };
@@ -79,6 +87,9 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     limits: inOrder([...byLimit].map(([because, of]) => ({ because, hosts: of.length }))),
   };
 }
+
+/** The rule here is that of the question, and has no name. */
+const whyClosed = (r: Refusal): string => (r.reason === 'constraint' ? r.because : describeRefusal(r));
 
 const ANY_SERVICE = makeServiceId(derivedEntropy('room'));
 const ANY_OPERATION = makeOperationId(derivedEntropy('room'));
@@ -148,6 +159,7 @@ export function roomForService({ snapshot, manifest, policy }: ServiceRoomQuesti
       after: loadOf(filled.hosts[i] ?? host),
     })),
   });
+  if (veesEach === 0) return answer(0, snapshot, 'It starts without any VEE.');
   let filled = snapshot;
   for (let n = 0; n < most; n++) {
     const id = makeServiceId(derivedEntropy('room', n));

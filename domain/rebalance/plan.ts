@@ -64,6 +64,8 @@ export function confirmMoves(
 ): ({ readonly go: true } | { readonly go: false; readonly because: string })[] {
   const layout = new Layout(question);
   const byVee = new Map(layout.units.flatMap((unit) => unit.vees.map((v) => [v.id, unit] as const)));
+  // It may have been set since.
+  if (question.policy.name === 'packing') return moves.map(() => ({ go: false, because: PACKING }));
   return moves.map((move) => {
     const unit = byVee.get(move.veeIds[0] ?? ('' as never));
     const because = unit ? unfit(layout, unit, move) : 'it is gone';
@@ -198,6 +200,8 @@ function told({ unit, from, to, because }: Step): BalanceMove {
   };
 }
 
+const PACKING = 'By the placement policy, packing, hosts are meant to be loaded unevenly.';
+
 const percent = (share: number) => `${Math.round(share * 100)} %`;
 
 function reason(layout: Layout, from: HostId, to: HostId): string {
@@ -207,8 +211,7 @@ function reason(layout: Layout, from: HostId, to: HostId): string {
 }
 
 function whyNothing({ policy }: BalanceQuestion, layout: Layout, before: number, after: number): string {
-  if (policy.name === 'packing')
-    return 'By the placement policy, packing, hosts are meant to be loaded unevenly.';
+  if (policy.name === 'packing') return PACKING;
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
   const staying = fixedBy(layout);
   if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();

@@ -1,6 +1,7 @@
 import type { HostId, ServiceId, VeeId } from '../ids';
 import type { Manifest } from '../manifest/schema';
 import {
+  bindsFrom,
   bound,
   conflict,
   constraintName,
@@ -44,7 +45,8 @@ export function misplaced(
     }
   }
   for (const c of constraints) {
-    const tied = staying().filter((v) => bound(c, v, v));
+    // What is on a lost host is for its recovery to bring to the others.
+    const tied = staying().filter((v) => bound(c, v, v) && bindsFrom(c, hostById.get(v.hostId)));
     const anchor = mostFrequent(tied.map((v) => placeOf(c, v)));
     for (const vee of tied)
       if (anchor !== undefined && placeOf(c, vee) !== anchor)

@@ -57,6 +57,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/reservations': ['operator'],
   'GET /v1/policies': ['operator'],
   'PUT /v1/policies/placement': ['operator'],
+  'DELETE /v1/policies/placement': ['operator'],
   'GET /v1/invariants': ['operator'],
   'GET /v1/drift': ['operator'],
   'POST /v1/reconcile': ['operator'],

@@ -64,10 +64,12 @@ describe('fail-over', () => {
     const answer = failover(site(three(), [{ name: 'shop', at: ['app/0@h1', 'app/1@h2', 'app/2@h3'] }]));
     // Two of 400 fit on a host of 1,000, three do not.
     expect(answer).toEqual({
+      lost: [],
       hosts: { survived: 3, of: 3 },
       zones: { survived: 3, of: 3 },
       pairs: { survived: 0, of: 3, sampled: false },
       losses: [],
+      moreLosses: 0,
     });
   });
 
@@ -123,19 +125,55 @@ describe('fail-over', () => {
     expect(answer.losses[0]?.stranded[0]?.because).toContain('apart-within(app)');
   });
 
-  it('takes no room on hosts that are closed or lost, and loses none that is lost already', () => {
+  it('takes no room on hosts that are closed or lost, and has what was lost already find a place first', () => {
     const [h1, h2, h3] = three() as [SnapshotHost, SnapshotHost, SnapshotHost];
     const hosts = [h1, { ...h2, cordoned: true }, { ...h3, liveness: 'lost' as const }];
     const answer = failover(site(hosts, [{ name: 'shop', at: ['app/0@h1'] }]));
-    expect(answer.hosts).toEqual({ survived: 1, of: 2 });
+    expect(answer).toMatchObject({ lost: ['h3'], hosts: { survived: 1, of: 2 } });
+    const waiting = { name: 'late', at: ['app/0@h3'], cpuMillis: 700 };
+    const open = [h1, h2, { ...h3, liveness: 'lost' as const }];
+    const full = failover(site(open, [{ name: 'shop', at: ['app/0@h1'] }, waiting]));
+    // What waits takes the empty host, and leaves no room for the other; without that host it has none itself.
+    expect(full.hosts).toEqual({ survived: 0, of: 2 });
+    const who = (what: string) => full.losses.find((l) => l.what === what)?.stranded.map((s) => s.service);
+    expect([who('h1'), who('h2')]).toEqual([[`${tenantId}:shop`], [`${tenantId}:late`]]);
+  });
+
+  it('takes one that is only suspect for one that may be lost like any other', () => {
+    const [h1, h2, h3] = three() as [SnapshotHost, SnapshotHost, SnapshotHost];
+    const hosts = [h1, h2, { ...h3, liveness: 'suspect' as const }];
+    const answer = failover(site(hosts, [{ name: 'shop', at: ['app/0@h1', 'app/1@h2', 'app/2@h3'] }]));
+    expect(answer.hosts).toEqual({ survived: 3, of: 3 });
+  });
+
+  it('loses a zone host after host, as recoveries do: what is tied follows what was placed first', () => {
+    const hosts = [
+      hostNamed('h1', { zone: 'z1' }),
+      hostNamed('h2', { zone: 'z1' }),
+      hostNamed('h3', { zone: 'z2', capacity: { ...SMALL, cpuMillis: 500 } }),
+      hostNamed('h4', { zone: 'z3', capacity: { ...SMALL, cpuMillis: 900 } }),
+    ];
+    const rest = { placement: { affinity: [{ together: ['app'], level: 'zone' }] } };
+    const shop = { name: 'shop', at: ['app/0@h1', 'app/1@h2'], rest };
+    // Packing takes the smaller zone for the first, and the second has no room there.
+    const packing = failover({ ...site(hosts, [shop]), policy: { name: 'packing' } });
+    expect(packing.zones).toEqual({ survived: 2, of: 3 });
+    expect(packing.losses).toMatchObject([{ what: 'zone z1', strandedVees: 1 }]);
+    expect(failover(site(hosts, [shop])).zones).toEqual({ survived: 3, of: 3 });
   });
 
   it('tries some of many pairs, the same ones each time', () => {
-    const hosts = Array.from({ length: 40 }, (_, i) => hostNamed(`h${i}`));
-    const at = hosts.map((h, i) => `app/${i}@${h.id}`);
-    const question = site(hosts, [{ name: 'shop', at, cpuMillis: 100 }]);
+    // Some of which are survived: a few hosts are nearly full.
+    const hosts = Array.from({ length: 30 }, (_, i) => hostNamed(`h${i}`));
+    const services = hosts.map(
+      (h, i): Placed => ({ name: `s${i}`, at: [`app/0@${h.id}`], cpuMillis: i % 3 === 0 ? 980 : 10 }),
+    );
+    const filler = { name: 'fill', at: hosts.slice(2).map((h, i) => `app/${i}@${h.id}`), cpuMillis: 15 };
+    const question = site(hosts, [...services, filler]);
     const answer = failover(question);
-    expect(answer.pairs).toEqual({ survived: 200, of: 200, sampled: true });
+    expect(answer.pairs).toMatchObject({ of: 200, sampled: true });
+    expect(answer.pairs.survived).toBeGreaterThan(0);
+    expect(answer.pairs.survived).toBeLessThan(200);
     const turned = {
       ...question,
       hosts: [...question.hosts].reverse(),
@@ -146,10 +184,12 @@ describe('fail-over', () => {
 
   it('of a site with nothing on it is whole', () => {
     expect(failover(site(three(), []))).toEqual({
+      lost: [],
       hosts: { survived: 3, of: 3 },
       zones: { survived: 3, of: 3 },
       pairs: { survived: 0, of: 0, sampled: false },
       losses: [],
+      moreLosses: 0,
     });
   });
 
@@ -170,4 +210,5 @@ describe('fail-over', () => {
   });
 });
 
+const SMALL = { memoryMiB: 1_000, diskMiB: 1_000, bandwidthKbps: 1_000 };
 const LARGE = { cpuMillis: 4_000, memoryMiB: 4_000, diskMiB: 0, bandwidthKbps: 0 };

@@ -11,6 +11,7 @@ import type {
   Snapshot,
   SnapshotHost,
 } from '../../domain/placement/model';
+import { planPartially } from '../../domain/placement/partial';
 import { plan } from '../../domain/placement/plan';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { fits, subtract, sum } from '../../domain/units';
@@ -211,6 +212,64 @@ describe('plan', () => {
     expect(['h3', 'h4']).toContain(first);
     // Those that follow come to where the first is.
     expect(placed(there([at(0, first), at(1, 'h2')]), away(1, 'h2'))).toEqual({ 'a/1': first });
+  });
+
+  it('moves what is tied to a zone out of it all together, or not at all', () => {
+    const together: Constraint = { kind: 'together', level: 'zone', serviceId, components: ['a'] };
+    const moving = (n: number, from: string) => ({
+      ...vee('a', n),
+      moving: { from: from as HostId, away: true },
+    });
+    const at = (n: number, hostId: string) => ({
+      id: `vee-a-${n}` as VeeId,
+      tenantId,
+      serviceId,
+      component: 'a',
+      hostId: hostId as HostId,
+    });
+    const hosts = [
+      host('h1', 1_000, { zone: 'z1' }),
+      host('h2', 150, { zone: 'z2' }),
+      host('h3', 250, { zone: 'z3' }),
+    ];
+    const snapshot: Snapshot = { ...snapshotOf(hosts), vees: [at(0, 'h1'), at(1, 'h1')] };
+    const both = { vees: [moving(0, 'h1'), moving(1, 'h1')], constraints: [together] };
+    expect(placed(snapshot, both)).toEqual({ 'a/0': 'h3', 'a/1': 'h3' });
+    const one = plan(snapshot, { ...both, vees: [moving(0, 'h1')] }, packing, context);
+    expect(one.kind === 'infeasible' && refusalSummary(one)).toContain('a (vee-a-1) is on h1');
+    const small: Snapshot = { ...snapshot, hosts: hosts.slice(0, 2) };
+    expect(planPartially(small, both, packing, context)).toMatchObject({ left: [{}, {}] });
+  });
+
+  it('joins what is apart already where most of it is', () => {
+    const together: Constraint = { kind: 'together', level: 'zone', serviceId, components: ['a'] };
+    const hosts = ['h1', 'h2', 'h3'].map((id, i) => host(id, 1_000, { zone: `z${i}` }));
+    const at = (n: number, hostId: string) => ({
+      id: `vee-a-${n}` as VeeId,
+      tenantId,
+      serviceId,
+      component: 'a',
+      hostId: hostId as HostId,
+    });
+    const split: Snapshot = { ...snapshotOf(hosts), vees: [at(0, 'h1'), at(1, 'h2'), at(2, 'h2')] };
+    expect(placed(split, { vees: [vee('a', 3)], constraints: [together] })).toEqual({ 'a/3': 'h2' });
+    const stray = { ...vee('a', 0), moving: { from: 'h1' as HostId, away: true } };
+    expect(placed(split, { vees: [stray], constraints: [together] })).toEqual({ 'a/0': 'h2' });
+  });
+
+  it('counts one that moves within its zone once', () => {
+    const hosts = [host('h1', 1_000, { zone: 'z1' }), host('h2', 1_000, { zone: 'z1' })];
+    const at = (n: number) => ({ id: `vee-a-${n}` as VeeId, tenantId, serviceId, component: 'a' });
+    const snapshot: Snapshot = {
+      ...snapshotOf(hosts),
+      vees: [0, 1].map((n) => ({ ...at(n), hostId: 'h1' as HostId })),
+    };
+    const away = { from: 'h1' as HostId, away: true };
+    const request = {
+      vees: [0, 1].map((n) => ({ ...vee('a', n), moving: away })),
+      constraints: [within('a', 2, 'zone')],
+    };
+    expect(placed(snapshot, request)).toEqual({ 'a/0': 'h2', 'a/1': 'h2' });
   });
 
   it('honours labels, allowed and denied hosts', () => {

@@ -18,11 +18,13 @@ import { SCENARIOS } from './scenarios';
 import { look, stateOf } from './subject-state';
 
 const WHENS = ['before', 'after'] as const;
-/** Tried again by itself, its effect is repeated; failed for good it waits for an operator, with its effect or without. */
+/**
+ * Either way it is made twice: tried again by itself, or failed for good after its effect, until an operator has it tried
+ * again. In CI each undo meets one of these, in turn.
+ */
 const UNDO_FAULTS = [
   { when: 'after', act: 'retry' },
   { when: 'after', act: 'fail' },
-  { when: 'before', act: 'fail' },
 ] as const;
 
 /** So many runs share a site, and one check of the invariants at their end. */
@@ -154,7 +156,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
       );
     }, 600_000);
 
-    it('makes each undo twice, or fails each until an operator has it tried again: what was undone stays undone', async () => {
+    it('makes each undo twice, by itself or by an operator: what was undone stays undone', async () => {
       const undo = await discoverUndo(site, scenario, steps);
       if (scenario.alone) await site.clean();
       // Only what soon has no way back has none, and its scenario says so.

@@ -87,7 +87,7 @@ describe('with a host that is not heard for a while', () => {
     const { body: plan } = await site.post('/v1/services?tenant=acme&dryRun=true', app(fresh(), 1));
     expect(plan).toMatchObject({
       feasible: false,
-      why: expect.stringContaining('There is room only on host-1'),
+      why: expect.stringContaining('It depends on host-1'),
     });
     const provision = (await site.apply(app(fresh(), 1))).body;
     await site.until('both plan', 5_000, async () => {

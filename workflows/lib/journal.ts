@@ -21,12 +21,13 @@ const RETRY_MILLIS = 1_000;
 export class Journal {
   private readonly operationId: OperationId;
   private readonly startedAt: number;
-  private readonly progress: () => OperationProgress;
+  private readonly progress: (final: boolean) => OperationProgress;
   private revision = 0;
   private dirty = false;
   private writing: Promise<void> | undefined;
 
-  constructor(operationId: OperationId, startedAt: number, progress: () => OperationProgress) {
+  /** @param progress as it is to be told now, or together with the end */
+  constructor(operationId: OperationId, startedAt: number, progress: (final: boolean) => OperationProgress) {
     this.operationId = operationId;
     this.startedAt = startedAt;
     this.progress = progress;
@@ -67,7 +68,7 @@ export class Journal {
     const report = {
       operationId: this.operationId,
       revision: this.revision,
-      progress: this.progress(),
+      progress: this.progress(endedAt !== undefined),
       startedAt: this.startedAt,
       ...(endedAt === undefined ? {} : { endedAt }),
     };

@@ -86,7 +86,7 @@ export class Operation implements Steps, Bookkeeper {
   constructor(input: OperationInput) {
     this.input = input;
     this.whole = new Saga(this);
-    this.journal = new Journal(input.operationId, now(), () => this.progress());
+    this.journal = new Journal(input.operationId, now(), (final) => this.progress(final));
     setHandler(defineQuery<OperationProgress>(PROGRESS_QUERY), () => this.progress());
     setHandler(defineUpdate<void, []>(CANCEL_UPDATE), () => this.requestCancel(), {
       validator: () => {
@@ -266,7 +266,7 @@ export class Operation implements Steps, Bookkeeper {
     return outcome;
   }
 
-  /** Told only together with its end: until then it would seem to wait for somebody. */
+  /** Told only together with its end (see `progress`): until then it would seem to wait for somebody. */
   private endAsKept(reason: StuckReason): void {
     this.stuck.push(reason);
     this.ended = 'stuck';
@@ -310,11 +310,13 @@ export class Operation implements Steps, Bookkeeper {
     return steps.reduce((sum, step) => sum + (this.weights.get(step) ?? 1), 0);
   }
 
-  private progress(): OperationProgress {
+  private progress(final = false): OperationProgress {
     const done = this.weighed(this.steps.filter((s) => s.state === 'done' || s.state === 'undone'));
-    const [stuck] = this.stuck;
+    // A report that was due before may be sent after the last step: it must not tell of an end that is not told yet.
+    const early = this.kept !== undefined && !final;
+    const [stuck] = early ? [] : this.stuck;
     return {
-      state: this.state,
+      state: early ? this.direction : this.state,
       steps: this.steps.map((s) => ({ ...s })),
       done,
       total: Math.max(this.expected, this.weighed(this.steps)),
