@@ -3,11 +3,6 @@ export function momentsOf<W>(step: number, moments: readonly W[]): readonly W[] 
   return process.env.SLUICE_EVERY_CASE ? moments : moments.slice(step % moments.length).slice(0, 1);
 }
 
-/** The same, where a third of them are worth their time. */
-export function thirdOf<W>(step: number, moments: readonly W[]): readonly W[] {
-  return process.env.SLUICE_EVERY_CASE ? moments : moments.filter((_, i) => (i + step) % 3 === 0);
-}
-
 /** Of cases where the step before and the step after are much the same every second one. */
 export const everySecond = <C>(cases: readonly C[]): readonly C[] =>
   process.env.SLUICE_EVERY_CASE ? cases : cases.filter((_, i) => i % 2 === 0);

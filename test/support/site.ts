@@ -153,6 +153,9 @@ export class TestSite {
   async ended(id: string, timeoutMillis = 40_000): Promise<Json> {
     return this.until(`operation ${id} ends`, timeoutMillis, async () => {
       const { body, status } = await this.get(`/v1/operations/${id}`).catch(() => ({ body: {}, status: 0 }));
+      // What can't be decided by anybody is an end, and is told as that or not yet.
+      if (body.state === 'stuck' && body.endedAt === undefined && body.stuck?.choices.length === 0)
+        throw new Error(`operation ${id} waits, and there is nothing to choose`);
       return status === 200 && (body.endedAt !== undefined || body.state === 'stuck') ? body : undefined;
     });
   }
