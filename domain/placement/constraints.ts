@@ -122,8 +122,8 @@ export function breaches(
 }
 
 /**
- * Does what is on this host bind others to its zone? Nothing on a lost host counts as running, and what was lost with a
- * whole zone is made anew host by host: it must not be bound to where none of it can be.
+ * Does what is on this host bind to its zone what is lost as well? Nothing on a lost host counts as running, and what was
+ * lost with a whole zone is made anew host by host: it must not be bound to where none of it can be.
  */
 export const bindsFrom = (c: Constraint, host: Pick<SnapshotHost, 'liveness'> | undefined): boolean =>
   !(c.kind === 'together' && c.level === 'zone' && host?.liveness === 'lost');

@@ -14,8 +14,9 @@ export class Neighbours {
   private readonly strict: boolean;
   /** One that moves within its place is there once. */
   private readonly byPlace = new Map<string, Map<VeeId, PlacedVee>>();
-  /** Those that others have to be with, by place. */
+  /** Those that others have to be with, by place; those on lost hosts apart, which bind only where there are no others. */
   private readonly binding = new Map<string, Map<VeeId, PlacedVee>>();
+  private readonly bindingFromLost = new Map<string, Map<VeeId, PlacedVee>>();
 
   /** @param strict what is apart already may not be joined anywhere */
   constructor(
@@ -34,8 +35,9 @@ export class Neighbours {
   add(vee: PlacedVee): void {
     if (!this.isAbout(vee)) return;
     this.enter(this.byPlace, vee);
-    if (!this.moving.has(vee.id) && bindsFrom(this.constraint, this.hosts.get(vee.hostId)))
-      this.enter(this.binding, vee);
+    if (this.moving.has(vee.id)) return;
+    const binds = bindsFrom(this.constraint, this.hosts.get(vee.hostId));
+    this.enter(binds ? this.binding : this.bindingFromLost, vee);
   }
 
   /** One that gets a place there, which those that are tied to it follow. */
@@ -59,23 +61,36 @@ export class Neighbours {
   }
 
   /**
-   * One in another place which `vee` must share one with. Those that are apart already, as when a host that was lost has
-   * come back, are joined where most of them are: so they come together again, and nothing is stuck. Not while one manifest
-   * gives way to another: where most of them are then changes from wave to wave.
+   * One in another place which `vee` must share one with. What is lost itself may go anywhere when all others are lost,
+   * too; anything else stays with them, as they may come back. Those that are apart already, as when a host that was lost
+   * has come back, are joined where most of them are: so they come together again, and nothing is stuck. Not while one
+   * manifest gives way to another: where most of them are then changes from wave to wave.
    */
   boundElsewhere(vee: RequestedVee, hostId: HostId): PlacedVee | undefined {
     if (this.constraint.kind !== 'together') return undefined;
     const to = this.placeOf(hostId);
+    const { any, other } = this.anchorOf(vee, this.binding, to);
+    if (any || (vee.moving && this.hosts.get(vee.moving.from)?.liveness === 'lost')) return other;
+    return this.anchorOf(vee, this.bindingFromLost, to).other;
+  }
+
+  /** @returns whether there are any that bind it, and one of them in another place if it may not be in this one */
+  private anchorOf(
+    vee: RequestedVee,
+    binding: ReadonlyMap<string, ReadonlyMap<VeeId, PlacedVee>>,
+    to: string,
+  ): { readonly any: boolean; readonly other?: PlacedVee } {
     let anchor: { place: string; count: number; other: PlacedVee } | undefined;
-    for (const [place, there] of this.binding) {
+    for (const [place, there] of binding) {
       const other = firstBut(there, vee.id);
       if (!other || !bound(this.constraint, vee, other)) continue;
-      if (this.strict && place !== to) return other;
+      if (this.strict && place !== to) return { any: true, other };
       const count = there.size - (there.has(vee.id) ? 1 : 0);
       if (!anchor || count > anchor.count || (count === anchor.count && place < anchor.place))
         anchor = { place, count, other };
     }
-    return anchor && anchor.place !== to ? anchor.other : undefined;
+    if (!anchor) return { any: false };
+    return anchor.place === to ? { any: true } : { any: true, other: anchor.other };
   }
 
   private isAbout({ serviceId, component }: PlacedVee): boolean {

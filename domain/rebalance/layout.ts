@@ -1,14 +1,6 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId, VeeId } from '../ids';
-import {
-  bindsFrom,
-  bound,
-  conflict,
-  hostRefusal,
-  isCounted,
-  mostTogether,
-  placeFor,
-} from '../placement/constraints';
+import { bound, conflict, hostRefusal, isCounted, mostTogether, placeFor } from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
@@ -137,7 +129,7 @@ export class Layout {
     return this.byService.get(vee.serviceId)?.find((other) => {
       if (vees.includes(other)) return false;
       if (this.zoneOf(other) === to.zone) return conflict(c, vee, other);
-      return bound(c, vee, other) && bindsFrom(c, this.hostNow(other));
+      return bound(c, vee, other);
     });
   }
 

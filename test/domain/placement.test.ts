@@ -210,6 +210,12 @@ describe('plan', () => {
     });
     const first = placed(there([at(0, 'h1'), at(1, 'h2')]), away(0, 'h1'))['a/0'] ?? '';
     expect(['h3', 'h4']).toContain(first);
+    // What runs waits for what is lost, rather than leave it: it may come back.
+    const runs = there([at(0, 'h1'), at(1, 'h3')]);
+    expect(plan(runs, away(1, 'h3'), packing, context).kind).toBe('infeasible');
+    const scaled = { vees: [vee('a', 7)], constraints: [together] };
+    expect(plan(there([at(0, 'h1')]), scaled, packing, context).kind).toBe('infeasible');
+    expect(placed(runs, scaled)).toEqual({ 'a/7': 'h3' });
     // Those that follow come to where the first is.
     expect(placed(there([at(0, first), at(1, 'h2')]), away(1, 'h2'))).toEqual({ 'a/1': first });
   });
