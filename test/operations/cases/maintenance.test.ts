@@ -90,7 +90,10 @@ describe('maintenance', () => {
     await site.done(await site.post(`/v1/vees/${left[0].id}/pause`));
     const away = (await site.get(`/v1/vees/${left[0].id}`)).body.hostId;
     const plan = await site.post('/v1/hosts/host-1/restore?dryRun=true');
-    expect(plan.body.steps).toContain(`leave ${left[0].id}: it is PAUSED: somebody stopped it meanwhile`);
+    const { component, index } = left[0];
+    expect(plan.body.steps).toContain(
+      `leave stopped/${component}/${index}: it is PAUSED: somebody stopped it meanwhile`,
+    );
     await site.done(await site.post('/v1/hosts/host-1/restore'));
     expect((await site.get(`/v1/vees/${left[0].id}`)).body).toMatchObject({ hostId: away, state: 'PAUSED' });
     expect((await runningOn('host-1')).sort()).toEqual(
