@@ -87,7 +87,7 @@ export class Operation implements Steps, Bookkeeper {
     this.input = input;
     this.whole = new Saga(this);
     this.journal = new Journal(input.operationId, now(), (final) => this.progress(final));
-    setHandler(defineQuery<OperationProgress>(PROGRESS_QUERY), () => this.progress());
+    setHandler(defineQuery<OperationProgress>(PROGRESS_QUERY), () => this.progress(this.ended !== undefined));
     setHandler(defineUpdate<void, []>(CANCEL_UPDATE), () => this.requestCancel(), {
       validator: () => {
         if (!this.cancellable)
