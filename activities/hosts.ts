@@ -6,6 +6,7 @@ import { planReturn, type Return } from '../domain/maintenance/plan';
 import type { SlaClass } from '../domain/manifest/sla-class';
 import { occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
+import { labelsOf } from '../store/labels';
 import { hostOf } from '../store/snapshot';
 import type { SiteDeps } from './deps';
 import { childId } from './operations';
@@ -124,19 +125,15 @@ export function createHostActivities(deps: SiteDeps) {
       const ids = host.maintenance?.left.map((d) => d.veeId) ?? [];
       const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
       const { back, staying } = planReturn(host, vees);
-      const services = await Promise.all(
-        [...new Set(vees.map((v) => v.serviceId))].map((id) => store.services.get(id)),
-      );
-      const names = Object.fromEntries(services.flatMap((s) => (s ? [[s.id, s.name]] : [])));
-      const about = (id: VeeId) => {
-        const vee = vees.find((v) => v.id === id);
-        const name = vee && names[vee.serviceId];
-        return name ? `${name}/${vee.component}/${vee.index}` : id;
-      };
+      const { services, labelOf } = await labelsOf(store, vees);
       return {
         back: [...back],
-        names,
-        staying: staying.map(({ departed: { veeId }, because }) => ({ veeId, about: about(veeId), because })),
+        names: Object.fromEntries([...services.values()].map((s) => [s.id, s.name])),
+        staying: staying.map(({ departed: { veeId }, because }) => ({
+          veeId,
+          about: labelOf(veeId),
+          because,
+        })),
       };
     },
 

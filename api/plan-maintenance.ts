@@ -2,7 +2,7 @@ import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { groupBy } from '../domain/group-by';
 import type { HostRecord } from '../domain/host';
-import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
+import { makeBlueprintId, type OperationId } from '../domain/ids';
 import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenance/plan';
 import { inClassOrder } from '../domain/maintenance/site-order';
 import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
@@ -15,6 +15,7 @@ import {
   together,
 } from '../domain/operation/plan-cost';
 import type { ServiceRecord } from '../domain/service/service';
+import { labelsOf } from '../store/labels';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
 import { planOf } from './dry-run';
@@ -156,21 +157,12 @@ export async function planRestore(
   const vees = (await Promise.all(ids.map((id) => store.vees.get(id)))).filter((v) => v !== undefined);
   const { back, staying } = planReturn(host, vees);
   const services = [...groupBy(back, (r) => r.serviceId)];
-  const known = await Promise.all(
-    [...new Set(vees.map((v) => v.serviceId))].map((id) => store.services.get(id)),
-  );
-  const labelOf = (id: VeeId): string => {
-    const vee = vees.find((v) => v.id === id);
-    const service = known.find((s) => s?.id === vee?.serviceId);
-    return vee && service ? `${service.name}/${vee.component}/${vee.index}` : id;
-  };
-  const asked = await Promise.all(
-    services.map(async ([id, of]): Promise<Asked | undefined> => {
-      const service = known.find((s) => s?.id === id);
-      const params = { veeIds: of.map((r) => r.veeId), toHostId: host.id, partial: true };
-      return service && { service, verb: 'migrate', params };
-    }),
-  );
+  const { services: known, labelOf } = await labelsOf(store, vees);
+  const asked = services.map(([id, of]): Asked | undefined => {
+    const service = known.get(id);
+    const params = { veeIds: of.map((r) => r.veeId), toHostId: host.id, partial: true };
+    return service && { service, verb: 'migrate', params };
+  });
   const moves = await decide(
     deps,
     operationId,
