@@ -1,23 +1,21 @@
-import { join } from 'node:path';
-import { readJson } from '../../drivers/lib/atomic-file';
-import type { SimulatorFault, SimulatorScript } from '../../drivers/simulator/script';
-import type { Json } from '../support/json';
+import type { SimulatorFault } from '../../drivers/simulator/script';
 import { momentsOf } from '../support/lanes';
 import { TestSite } from '../support/site';
+import { Lane } from './lies-lane';
 import type { Scenario } from './scenario';
 
-const VERBS = [
-  ...['define', 'start', 'pause', 'resume', 'suspend', 'restore', 'stop', 'destroy', 'resize'],
-  ...['prepareTarget', 'send', 'switchOver', 'finish', 'cancel'],
-];
 const ATTEMPT_MILLIS = 1_000;
 const GIVE_UP_MILLIS = 3_000;
 /** Cases run side by side, each on hosts of its own: most of their time is waiting for limits to pass. */
 const LANES = 6;
 const HOSTS_A_LANE = 3;
-/** A call that never comes: a fault for it makes the simulator count, and nothing else. */
-const NEVER = 1_000_000;
-
+/** Where each lane is a site, with processes of its own. */
+const LANES_OF_WHOLE_SITES = 2;
+const environment = {
+  SLUICE_ATTEMPT_MILLIS: String(ATTEMPT_MILLIS),
+  SLUICE_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
+  SLUICE_UNDO_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
+};
 /** How a driver may be untrue about one verb, and which ends of the operation are honest then. */
 interface Untruth {
   readonly name: string;
@@ -26,6 +24,8 @@ interface Untruth {
   readonly always?: true;
   /** Before anybody retries what is stuck. */
   readonly ends: readonly string[];
+  /** Of what asks others to do it: it may ask again, or leave what could not be done, with a note that says why. */
+  readonly endsOfWhole?: readonly string[];
 }
 
 const FORWARD: readonly Untruth[] = [
@@ -38,6 +38,7 @@ const FORWARD: readonly Untruth[] = [
     name: 'refuses for good what succeeded',
     fault: { when: 'after', do: 'fail', code: 'driver-refused' },
     ends: ['undone', 'stuck'],
+    endsOfWhole: ['completed', 'undone', 'stuck'],
   },
   {
     name: 'reports success of what it did not do, once',
@@ -49,6 +50,7 @@ const FORWARD: readonly Untruth[] = [
     fault: { when: 'before', do: 'lie' },
     always: true,
     ends: ['undone', 'stuck'],
+    endsOfWhole: ['noted', 'undone', 'stuck'],
   },
   {
     name: 'goes on with what has timed out',
@@ -92,45 +94,46 @@ interface Case {
  */
 export function liesOf(scenarios: readonly Scenario[]): void {
   describe('by a driver that lies', () => {
-    let site: TestSite;
+    const alone = scenarios.some((s) => s.alone);
+    let sites: TestSite[];
     let lanes: Lane[];
 
     beforeAll(async () => {
-      site = await TestSite.start({
-        hosts: LANES * HOSTS_A_LANE,
-        environment: {
-          SLUICE_ATTEMPT_MILLIS: String(ATTEMPT_MILLIS),
-          SLUICE_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
-          SLUICE_UNDO_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
-        },
-      });
-      lanes = Array.from({ length: LANES }, (_, i) => new Lane(site, i));
+      const hosts = alone ? HOSTS_A_LANE : LANES * HOSTS_A_LANE;
+      sites = await Promise.all(
+        Array.from({ length: alone ? LANES_OF_WHOLE_SITES : 1 }, () =>
+          TestSite.start({ hosts, environment }),
+        ),
+      );
+      lanes = alone
+        ? sites.map((site, i) => Lane.ofWhole(site, i))
+        : Array.from({ length: LANES }, (_, i) => Lane.ofPart(sites[0] as TestSite, i, HOSTS_A_LANE));
     }, 60_000);
-    afterAll(() => site?.stop());
+    afterAll(() => Promise.all((sites ?? []).map((site) => site.stop())));
 
     // Each operation begins with another untruth, so that each verb meets several in CI.
-    for (const [i, scenario] of scenarios.entries()) liesOfOne(scenario, i, () => ({ site, lanes }));
+    for (const [i, scenario] of scenarios.entries()) liesOfOne(scenario, i, () => lanes);
   });
 }
 
 function liesOfOne(
-  { name, prepare, start }: Scenario,
+  { name, prepare, start, alone }: Scenario,
   offset: number,
-  where: () => { readonly site: TestSite; readonly lanes: readonly Lane[] },
+  theLanes: () => readonly Lane[],
 ): void {
   describe(name, () => {
-    let site: TestSite;
     let lanes: readonly Lane[];
     let forward: string[];
     let backward: { verb: string; because: string }[] = [];
 
     beforeAll(async () => {
-      ({ site, lanes } = where());
+      lanes = theLanes();
       const [lane] = lanes as [Lane];
       forward = await lane.verbsOf(async () => {
         const subject = await prepare(lane.site, lane.freshName());
-        return async () => site.done(await start(lane.site, subject));
+        return async () => lane.site.done(await start(lane.site, subject));
       });
+      if (alone) await lane.clean();
       // The undo with the most to do follows the last verb before the point of no return.
       for (const because of [...forward].reverse()) {
         let state = '';
@@ -138,10 +141,10 @@ function liesOfOne(
           const subject = await prepare(lane.site, lane.freshName());
           await lane.script({ verb: because, call: 0, ...refusal });
           return async () => {
-            const operation = await site.ended((await start(lane.site, subject)).body.id);
+            const { operation, waiting } = await lane.ended((await start(lane.site, subject)).body.id);
             state = operation.state;
             await lane.script();
-            if (state === 'stuck') await settled(operation.id);
+            if (waiting.length > 0) await lane.settled(operation.id);
           };
         });
         await lane.clean();
@@ -168,15 +171,6 @@ function liesOfOne(
       expect(wrong).toEqual([]);
     }, 600_000);
 
-    /** The operation once an operator has had what is stuck tried again. */
-    async function settled(id: string): Promise<Json> {
-      await site.post(`/v1/operations/${id}/retry`);
-      return site.until(`operation ${id} goes on`, 20_000, async () => {
-        const { body } = await site.get(`/v1/operations/${id}`);
-        return body.endedAt === undefined ? undefined : body;
-      });
-    }
-
     /** @returns what was not as it should be */
     async function run(lane: Lane, { verb, untruth, because }: Case): Promise<unknown[]> {
       const at = `${verb}: the driver ${untruth.name}`;
@@ -188,21 +182,24 @@ function liesOfOne(
       );
       const { body, status } = await start(lane.site, subject);
       if (status !== 202) return [{ at, status, body }];
-      let operation = await site.ended(body.id);
+      let { operation, waiting } = await lane.ended(body.id);
+      const state = waiting.length > 0 ? 'stuck' : operation.state;
+      const ends = (alone && untruth.endsOfWhole) || untruth.ends;
+      const noted = state === 'completed' && operation.notes?.length > 0 && ends.includes('noted');
       // Whether it was stopped gently makes no difference to a VEE that is destroyed next.
       // And what a finish leaves on a source is superseded there: its agent ends it with the next heartbeat.
       const moot = (verb === 'stop' && forward.includes('destroy')) || verb === 'finish';
-      const madeGood = moot && operation.state === 'completed';
-      if (!untruth.ends.includes(operation.state) && !madeGood)
-        wrong.push({ at, state: operation.state, error: operation.error, stuck: operation.stuck });
+      const madeGood = moot && state === 'completed';
+      if (!ends.includes(state) && !madeGood && !noted)
+        wrong.push({ at, state, error: operation.error, stuck: operation.stuck });
       const twice = await lane.runningTwice();
       if (twice.length > 0) wrong.push({ at, twice });
       await lane.script();
-      if (operation.state === 'stuck') {
-        operation = await settled(operation.id);
+      if (waiting.length > 0) {
+        operation = await lane.settled(operation.id);
         if (!['completed', 'undone'].includes(operation.state)) wrong.push({ at, retried: operation.state });
       }
-      for (const found of [await site.violations(), await lane.disagreements()])
+      for (const found of [await lane.site.violations(), await lane.disagreements()])
         if (found.length > 0) wrong.push({ at, state: operation.state, found });
       await lane.clean();
       return wrong;
@@ -211,88 +208,3 @@ function liesOfOne(
 }
 
 const refusal = { when: 'after', do: 'fail', code: 'driver-refused' } as const;
-
-/** Some hosts of a site, and a view of the site through which every manifest keeps to those alone. */
-class Lane {
-  readonly site: TestSite;
-  private readonly hosts: readonly string[];
-  private readonly prefix: string;
-  private serial = 0;
-
-  constructor(site: TestSite, index: number) {
-    this.prefix = `l${index}`;
-    this.hosts = site.hostIds.slice(index * HOSTS_A_LANE, (index + 1) * HOSTS_A_LANE);
-    const allowHosts = this.hosts;
-    const confined = (manifest: Json): Json => {
-      const own = manifest.components.map((c: Json) => ({ component: c.name, allowHosts }));
-      const { assignment = [], ...placement } = manifest.placement ?? {};
-      return { ...manifest, placement: { ...placement, assignment: [...assignment, ...own] } };
-    };
-    this.site = Object.assign(Object.create(site) as TestSite, {
-      send: (method: string, path: string, options: Parameters<TestSite['send']>[2] = {}) => {
-        const body = options.body as Json;
-        return site.send(
-          method,
-          path,
-          body?.kind === 'Service' ? { ...options, body: confined(body) } : options,
-        );
-      },
-    });
-  }
-
-  freshName = () => `${this.prefix}-${this.serial++}`;
-
-  /** The same faults on each of its hosts; with none they behave again. */
-  async script(
-    ...faults: (Omit<SimulatorFault, 'call'> & { readonly call: number | 'next' })[]
-  ): Promise<void> {
-    for (const host of this.hosts) {
-      const numbered = await Promise.all(
-        faults.map(async (f) => ({
-          ...f,
-          call: f.call === 'next' ? await this.site.nextCall(host, f.verb) : f.call,
-        })),
-      );
-      await this.site.script(host, numbered.length > 0 ? { faults: numbered } : undefined);
-    }
-  }
-
-  /** Which verbs are called while `prepared` runs, in the order of `VERBS`. */
-  async verbsOf(prepare: () => Promise<() => Promise<unknown>>): Promise<string[]> {
-    const run = await prepare();
-    const before = await this.total();
-    const counting = VERBS.map((verb) => ({ verb, call: NEVER, when: 'before', do: 'fail' }) as const);
-    for (const host of this.hosts) {
-      const kept = await readJson<SimulatorScript>(join(this.site.hostFolder(host), 'script.json'));
-      await this.site.script(host, { faults: [...(kept?.faults ?? []), ...counting] });
-    }
-    await run();
-    await this.script();
-    const after = await this.total();
-    return VERBS.filter((v) => (after[v] ?? 0) > (before[v] ?? 0));
-  }
-
-  async runningTwice(): Promise<string[]> {
-    const running = (await this.held()).filter((v) => v.state === 'ACTIVE').map((v) => v.veeId);
-    return running.filter((v, i) => running.indexOf(v) !== i);
-  }
-
-  disagreements = () => this.site.disagreements((hostId) => this.hosts.includes(hostId));
-
-  async clean(): Promise<void> {
-    for (const service of await this.site.all('/v1/services'))
-      if (service.name.startsWith(`${this.prefix}-`) && service.phase !== 'decommissioned')
-        await this.site.done(await this.site.delete(`/v1/services/${service.id}`));
-    expect(await this.held()).toEqual([]);
-  }
-
-  private held = async () => (await this.site.onHosts()).filter((v) => this.hosts.includes(v.hostId));
-
-  private async total(): Promise<Record<string, number>> {
-    const total: Record<string, number> = {};
-    for (const host of this.hosts)
-      for (const [verb, n] of Object.entries(await this.site.calls(host)))
-        total[verb] = (total[verb] ?? 0) + n;
-    return total;
-  }
-}
