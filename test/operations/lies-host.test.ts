@@ -6,3 +6,5 @@ liesOf(
     scenarioNamed(name),
   ),
 );
+
+liesOf([scenarioNamed('host.recover')]);
