@@ -1,7 +1,7 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
-import { imbalanceOf, Layout } from '../domain/rebalance/layout';
+import { describeDistance, distanceOf, Layout } from '../domain/rebalance/layout';
 import {
   type BalanceMove,
   COOL_DOWN_MILLIS,
@@ -79,7 +79,8 @@ export function createRebalanceActivities(deps: SiteDeps) {
         (o) => o.kind.startsWith('site.') && o.state === 'queued' && o.behind?.includes(operationId),
       );
       if (waiting) return wave.map((index) => ({ index, because: `${waiting.id} (${waiting.kind}) waits` }));
-      const { moves } = await recordOf(operationId);
+      const { goal, moves, waves } = await recordOf(operationId);
+      const toCome = waves.slice(waves.findIndex((w) => wave.some((i) => w.includes(i)))).flat();
       const asked = wave.flatMap((index) => {
         const move = moves[index];
         return move ? [{ index, move }] : [];
@@ -87,21 +88,18 @@ export function createRebalanceActivities(deps: SiteDeps) {
       const verdicts = confirmMoves(
         await question(asked.length, 'confirming'),
         asked.map((a) => a.move),
+        { ...(goal ? { goal } : {}), moves: toCome.flatMap((i) => moves[i] ?? []) },
       );
       return verdicts.flatMap((v, n) => (v.go ? [] : [{ index: asked[n]?.index ?? 0, because: v.because }]));
     },
 
     /** What has become of it, in a sentence. */
     async measureRebalanced({ operationId }: { operationId: OperationId }): Promise<string> {
-      const { before, moves, because } = await recordOf(operationId);
+      const { goal = 'even', before, moves, because } = await recordOf(operationId);
       if (moves.length === 0) return `nothing is moved: ${because ?? ''}`;
-      const now = imbalanceOf(new Layout(await question(0, 'confirming')));
+      const now = distanceOf(new Layout(await question(0, 'confirming')), goal);
       const made = (await store.operations.childrenOf([operationId])).filter((o) => o.state === 'completed');
-      const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-      return (
-        `${made.length} of ${moves.length} moves were made: loads differed by ${percent(before)} of a host, and ` +
-        `differ by ${percent(now)} now`
-      );
+      return `${made.length} of ${moves.length} moves were made: ${describeDistance(goal, before, now)}`;
     },
 
     async tellRebalanced({

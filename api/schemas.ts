@@ -257,8 +257,16 @@ export const planSchema = z
       .object({ before: z.number(), after: z.number() })
       .optional()
       .describe(
-        'Of a rebalance: the root mean square of how far loads are from the site’s, as a share of a host',
+        'Of a rebalance that evens out: the root mean square of how far loads are from the site’s, as a share of a host',
       ),
+    hostsInUse: z
+      .object({ before: z.int(), after: z.int() })
+      .optional()
+      .describe('Of a rebalance that frees hosts: of those that are open'),
+    optimality: z
+      .object({ cost: z.number(), bound: z.number() })
+      .optional()
+      .describe('Of an answer of a search, in moves of a VEE: what it costs, and what none costs less than'),
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     blueprint: z.unknown().optional(),
     actions: z

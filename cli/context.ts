@@ -36,9 +36,7 @@ export async function conclude(
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
           ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
-          ...(answer.imbalance && answer.steps.length > 0
-            ? [`  ${describeImbalance(answer.imbalance)}`]
-            : []),
+          ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
         ].join('\n'),
       );
@@ -132,11 +130,34 @@ interface Plan {
   readonly why?: string;
   readonly estimatedMillis?: number;
   readonly cost?: PlanCost;
-  readonly imbalance?: { readonly before: number; readonly after: number };
+  readonly imbalance?: BeforeAfter;
+  readonly hostsInUse?: BeforeAfter;
+  readonly optimality?: { readonly cost: number; readonly bound: number };
+}
+
+interface BeforeAfter {
+  readonly before: number;
+  readonly after: number;
+}
+
+/** What a rebalance would gain, in lines of their own. */
+function describeGain({ imbalance, hostsInUse, optimality }: Plan): string[] {
+  const gap = optimality && optimality.cost > 0 ? 1 - optimality.bound / optimality.cost : undefined;
+  return [
+    ...(imbalance ? [describeImbalance(imbalance)] : []),
+    ...(hostsInUse ? [`${hostsInUse.before} hosts are in use, and ${hostsInUse.after} afterwards`] : []),
+    ...(gap === undefined || gap < 0
+      ? []
+      : [
+          gap < 0.0005
+            ? 'no plan would be better'
+            : `no plan would be better by more than ${(gap * 100).toFixed(1)} %`,
+        ]),
+  ];
 }
 
 /** How far loads are from even, in hundredths of a host. */
-const describeImbalance = ({ before, after }: { before: number; after: number }): string =>
+const describeImbalance = ({ before, after }: BeforeAfter): string =>
   `loads differ by ${(before * 100).toFixed(1)} % of a host, and by ${(after * 100).toFixed(1)} % afterwards`;
 
 /** What it takes, in a line. */

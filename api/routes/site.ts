@@ -110,7 +110,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
       method: 'post',
       path: '/v1/site/rebalance',
       tag: 'site',
-      summary: 'Move VEEs so that hosts are loaded more evenly, where that is worth it',
+      summary: 'Move VEEs so that hosts are loaded more evenly, or fewer are in use, as the policy wants it',
       roles: ['operator'],
       query: dryRunQuery,
       body: json(rebalanceSchema),
@@ -122,7 +122,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
         if (context.dryRun) {
           const limits = { policy: await deps.placementPolicy(), budget: deps.migrationBudget, mostMoves };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
-          const { before, after, moves, waves, estimatedMillis, interrupted, because } =
+          const { goal, before, after, optimality, moves, waves, estimatedMillis, interrupted, because } =
             await deps.planner.planRebalance(question);
           const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
           return planOf(
@@ -134,7 +134,11 @@ export function siteRoutes(deps: ApiDeps): Route[] {
               }),
             ),
             costOfChanging(vees, interrupted),
-            { imbalance: { before, after }, estimatedMillis, ...(because ? { why: because } : {}) },
+            {
+              ...{ [goal === 'few-hosts' ? 'hostsInUse' : 'imbalance']: { before, after }, estimatedMillis },
+              ...(optimality ? { optimality } : {}),
+              ...(because ? { why: because } : {}),
+            },
           );
         }
         return requestOperation(deps, context, { kind: 'site.rebalance', params: { mostMoves } });

@@ -168,7 +168,7 @@ export interface Blueprint {
   readonly createdAt: number;
   readonly policy: Policy;
   readonly seed: string;
-  readonly algorithm: 'greedy' | 'exact';
+  readonly algorithm: 'greedy' | 'exact' | 'search';
   readonly assignments: readonly Assignment[];
   /** Of a plan that may leave some where they are: those, and why. */
   readonly left?: readonly { readonly veeId: VeeId; readonly because: string }[];

@@ -1,6 +1,7 @@
 import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { add, fits, subtract, sum } from '../units';
+import { solveBySearch } from './by-search';
 import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
@@ -20,8 +21,8 @@ import { stableHash } from './stable-hash';
 
 /**
  * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
- * blueprint. Greedy by decreasing size under the policy's score; when that finds no room and the problem
- * is small, an exact search decides whether there is any (RESERVOIR's policy engine with its pluggable
+ * blueprint. Greedy by decreasing size under the policy's score; when that finds no room, an exact search looks for some if
+ * the problem is small, and one that may miss it if it is not (RESERVOIR's policy engine with its pluggable
  * optimizer, seed 002 §2.2.6-2.2.7).
  */
 export function plan(
@@ -34,21 +35,37 @@ export function plan(
   const greedy = placeByZone(snapshot, request, units, policy, context.seed);
   if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context);
 
-  const exact = solveExactly(snapshot, request, units);
-  if (exact.kind === 'placed') {
-    const assignments = explainExact(snapshot, request, units, exact.hostOfUnit, policy, context.seed);
+  const proven = greedy.unplaced.some((u) => u.proven);
+  for (const [algorithm, solve] of proven ? [] : SOLVERS) {
+    const answer = solve(snapshot, request, units, context.seed);
+    if (answer.kind !== 'placed') continue;
+    const assignments = explained(
+      algorithm,
+      snapshot,
+      request,
+      units,
+      answer.hostOfUnit,
+      policy,
+      context.seed,
+    );
     if (assignments && isLegal(snapshot, request, assignments))
-      return blueprint('exact', assignments, policy, context);
+      return blueprint(algorithm, assignments, policy, context);
   }
   return {
     kind: 'infeasible',
     // That the solver found none is no proof: it has been seen to be wrong about that (docs/adr/0006).
-    proven: greedy.unplaced.some(({ proven }) => proven),
+    proven,
     unplaced: greedy.unplaced.flatMap(({ unit, verdicts }) =>
       unit.vees.map((v) => ({ veeId: v.id, component: v.component, index: v.index, hosts: verdicts })),
     ),
   };
 }
+
+/** What is asked in turn where the greedy way leaves something without a place. */
+const SOLVERS = [
+  ['exact', solveExactly],
+  ['search', solveBySearch],
+] as const;
 
 /** The hosts that an answer takes. */
 export const hostsIn = (answer: Blueprint | Infeasible): HostId[] =>
@@ -181,7 +198,8 @@ function assign(unit: Unit, hostId: HostId, verdicts: readonly HostVerdict[], po
   }));
 }
 
-function explainExact(
+function explained(
+  algorithm: 'exact' | 'search',
   snapshot: Snapshot,
   request: PlacementRequest,
   units: readonly Unit[],
@@ -190,6 +208,7 @@ function explainExact(
   seed: string,
 ): Assignment[] | undefined {
   const board = new Board(snapshot, request);
+  const by = algorithm === 'exact' ? 'the exact search' : 'a search';
   const assignments: Assignment[] = [];
   for (const [i, unit] of units.entries()) {
     const hostId = hostOfUnit[i];
@@ -200,8 +219,8 @@ function explainExact(
     const greedy = choose(verdicts, seed);
     const because =
       hostId === greedy
-        ? 'chosen by the exact search'
-        : `chosen by the exact search: ${greedy} alone scores better, but leaves no room for another VEE`;
+        ? `chosen by ${by}`
+        : `chosen by ${by}: ${greedy} alone scores better, but leaves no room for another VEE`;
     assignments.push(...assign(unit, hostId, verdicts, policy).map((a) => ({ ...a, because })));
     board.put(unit, hostId);
   }

@@ -4,7 +4,7 @@ import { bound, conflict, hostRefusal, isCounted, mostTogether, placeFor } from 
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
-import type { BalancedVee, BalanceQuestion } from './model';
+import type { BalancedVee, BalanceQuestion, Goal } from './model';
 
 /** What moves as one: a VEE, or those that affinity ties together. */
 export interface BalanceUnit {
@@ -171,7 +171,17 @@ export class Layout {
     return place ? loadOf(place, dimension) : 0;
   }
 
-  private constraintsOf(serviceId: ServiceId): readonly Constraint[] {
+  /** Is nothing there, and nothing reserved? */
+  isEmpty(hostId: HostId): boolean {
+    return this.places.get(hostId)?.used.every((u) => u <= 0) ?? true;
+  }
+
+  /** What is in use of a host, by dimension, in the order of `DIMENSIONS`. */
+  usedOf(hostId: HostId): readonly number[] {
+    return this.places.get(hostId)?.used ?? [];
+  }
+
+  constraintsOf(serviceId: ServiceId): readonly Constraint[] {
     return this.constraints.get(serviceId) ?? [];
   }
 
@@ -200,6 +210,18 @@ export class Layout {
     return fall;
   }
 }
+
+/** How far from its goal a site is: less is better. `imbalanceOf`, or how many hosts have something on them. */
+export const distanceOf = (layout: Layout, goal: Goal): number =>
+  goal === 'even' ? imbalanceOf(layout) : layout.hosts.filter((h) => !layout.isEmpty(h.id)).length;
+
+/** The same in words. */
+export const describeDistance = (goal: Goal, before: number, now: number): string => {
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  return goal === 'even'
+    ? `loads differed by ${percent(before)} of a host, and differ by ${percent(now)} now`
+    : `${before} of the hosts that are open were in use, and ${now} are now`;
+};
 
 /**
  * How unevenly hosts are loaded: the root mean square of what separates the load of each, in each dimension, from the

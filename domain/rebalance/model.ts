@@ -32,12 +32,32 @@ export interface BalanceMove {
   readonly fromHostId: HostId;
   readonly toHostId: HostId;
   readonly because: string;
+  /** Set when it is made for nothing but that the host which it leaves is free at last. */
+  readonly frees?: true;
+  /** Set when it is made for nothing but the room that it leaves to another. */
+  readonly makesRoom?: true;
+}
+
+/** What a site is bettered in, by its policy: how evenly hosts are loaded, or how few of them are in use. */
+export type Goal = 'even' | 'few-hosts';
+
+export const goalOf = ({ name }: Policy): Goal => (name === 'packing' ? 'few-hosts' : 'even');
+
+/** How good an answer of a search is known to be. Costs are in moves of a VEE. */
+export interface Optimality {
+  readonly cost: number;
+  /** No answer costs less. */
+  readonly bound: number;
 }
 
 export interface BalancePlan {
-  /** How uneven the hosts are loaded, before and after: see `imbalanceOf`. */
+  /** Absent in plans of a release that knew one goal only, `even`. */
+  readonly goal?: Goal;
+  /** How far from its goal the site is, before and after: see `distanceOf`. */
   readonly before: number;
   readonly after: number;
+  /** Where it was looked for by a search that is bounded. */
+  readonly optimality?: Optimality;
   readonly moves: readonly BalanceMove[];
   /** Indices of `moves`: those of a wave side by side, a later wave after it. */
   readonly waves: readonly (readonly number[])[];

@@ -1,50 +1,46 @@
 import { groupBy } from '../group-by';
-import type { HostId } from '../ids';
-import { estimateMigration, usualMode } from '../migration/estimate';
+import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
-import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
-import { type BalanceUnit, imbalanceOf, Layout } from './layout';
-import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
-
-/** What a move has to be worth, in terms of `unevenness`: for itself, and for each minute that it takes or stands still. */
-const PRICE = { move: 0.005, minute: 0.001, stillMinute: 0.01 } as const;
-
-interface Candidate {
-  readonly to: HostId;
-  readonly worth: number;
-  /** Something has changed since: it is worth this at most. */
-  readonly stale?: true;
-}
-
-interface Step {
-  readonly unit: BalanceUnit;
-  readonly from: HostId;
-  readonly to: HostId;
-  readonly because: string;
-}
+import { sum } from '../units';
+import { type Consolidated, consolidate } from './consolidate';
+import { evenOut } from './even-out';
+import { type BalanceUnit, distanceOf, Layout } from './layout';
+import {
+  type BalanceMove,
+  type BalancePlan,
+  type BalanceQuestion,
+  type Goal,
+  goalOf,
+  LEAST_GAIN,
+} from './model';
+import type { Step } from './step';
 
 /**
- * Which VEEs to send where so that hosts are loaded more evenly (RESERVOIR's load balancing policy, seed 002 §2.2.6): each
- * time the move that is worth the most beyond its price, tried on the layout that those before it leave. So their order is
- * one in which no step breaks a capacity or a constraint. Nothing at all when the whole would gain too little.
+ * Which VEEs to send where so that the site is nearer to what its policy wants: hosts that are loaded evenly, or few of them
+ * in use (RESERVOIR's policies of load balancing and of power saving, seed 002 §2.2.6). Moves are in an order in which no
+ * step breaks a capacity or a constraint. None at all when the whole would gain too little.
  */
 export function planRebalance(question: BalanceQuestion): BalancePlan {
   const layout = new Layout(question);
-  const before = imbalanceOf(layout);
+  const goal = goalOf(question.policy);
+  const before = distanceOf(layout, goal);
   const uneven = layout.unevenness();
-  const steps = question.policy.name === 'packing' ? [] : search(layout, question);
-  const after = imbalanceOf(layout);
-  if (uneven - layout.unevenness() < LEAST_GAIN)
-    return {
-      ...{ before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
-      because: whyNothing(question, layout, before, after),
-    };
+  const found: Consolidated =
+    goal === 'few-hosts' ? consolidate(layout, question) : { steps: evenOut(layout, question), blocked: 0 };
+  const { steps, optimality } = found;
+  const after = distanceOf(layout, goal);
+  const told = { goal, before, ...(optimality ? { optimality } : {}) };
+  const enough = goal === 'few-hosts' ? after < before : uneven - layout.unevenness() >= LEAST_GAIN;
+  if (!enough) {
+    const nothing = { after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 };
+    return { ...told, ...nothing, because: whyNothing(layout, goal, before, after, found) };
+  }
   const { waves, totalMillis: estimatedMillis } = inWaves(steps, question);
-  const staying = fixedBy(layout);
+  const staying = stayingOf(layout, found);
   return {
-    before,
+    ...told,
     after,
-    moves: steps.map(told),
+    moves: steps.map(asMove),
     waves,
     estimatedMillis,
     interrupted: steps
@@ -57,99 +53,53 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
 /**
  * Of moves that were planned a while ago, and none of which has begun: which may still be made, in this order, and better
  * the site as it is now.
+ * @param plan what they are part of: its goal, and those of its moves that are not over yet
  */
 export function confirmMoves(
   question: Omit<BalanceQuestion, 'mostMoves'>,
   moves: readonly BalanceMove[],
+  plan: Pick<BalancePlan, 'goal' | 'moves'> = { moves },
 ): ({ readonly go: true } | { readonly go: false; readonly because: string })[] {
+  const goal = goalOf(question.policy);
+  // It may have been set since.
+  if (goal !== (plan.goal ?? 'even'))
+    return moves.map(() => ({ go: false, because: `the placement policy is ${question.policy.name} now` }));
   const layout = new Layout(question);
   const byVee = new Map(layout.units.flatMap((unit) => unit.vees.map((v) => [v.id, unit] as const)));
-  // It may have been set since.
-  if (question.policy.name === 'packing') return moves.map(() => ({ go: false, because: PACKING }));
   return moves.map((move) => {
     const unit = byVee.get(move.veeIds[0] ?? ('' as never));
-    const because = unit ? unfit(layout, unit, move) : 'it is gone';
+    const because = unit ? unfit(layout, unit, move, plan.moves) : 'it is gone';
     if (!unit || because) return { go: false, because: because ?? 'it is gone' };
     layout.move(unit, move.toHostId);
     return { go: true };
   });
 }
 
-function unfit(layout: Layout, unit: BalanceUnit, move: BalanceMove): string | undefined {
+function unfit(
+  layout: Layout,
+  unit: BalanceUnit,
+  move: BalanceMove,
+  toCome: readonly BalanceMove[],
+): string | undefined {
   if (unit.vees.length !== move.veeIds.length || !unit.vees.every((v) => move.veeIds.includes(v.id)))
     return 'it is tied to others than it was';
   if (layout.hostOf(unit) !== move.fromHostId) return `it is on ${layout.hostOf(unit)} now`;
   const refusal = layout.refusal(unit, move.toHostId);
   if (refusal) return refusal;
-  return layout.gain(unit, move.toHostId) > 0 ? undefined : 'it would better nothing any more';
+  if (move.frees && !comesFree(layout, move, toCome)) return `${move.fromHostId} would not be free any more`;
+  const worthIt = move.frees || move.makesRoom || layout.gain(unit, move.toHostId) > 0;
+  return worthIt ? undefined : 'it would better nothing any more';
 }
 
-function search(layout: Layout, question: BalanceQuestion): Step[] {
-  const movable = layout.units.filter((u) => !u.fixed && layout.hosts.some((h) => h.id === layout.hostOf(u)));
-  const drivers = new Map(question.hosts.map((h) => [h.id, h.capabilities.migration]));
-  const prices = new Map(movable.map((u) => [u, priceOf(u, drivers.get(layout.hostOf(u)), question)]));
-  const best = new Map<BalanceUnit, Candidate | undefined>();
-  const consider = (unit: BalanceUnit, to: readonly HostId[], known?: Candidate) => {
-    let found = known;
-    for (const hostId of to) {
-      const worth = layout.gain(unit, hostId) - (prices.get(unit) ?? 0);
-      if (worth <= (found?.worth ?? 0) || hostId === layout.hostOf(unit)) continue;
-      if (layout.refusal(unit, hostId) === undefined) found = { to: hostId, worth };
-    }
-    best.set(unit, found);
-  };
-  const all = layout.hosts.map((h) => h.id);
-  for (const unit of movable) consider(unit, all);
-
-  const steps: Step[] = [];
-  // A host that is left becomes better for all, one that is gone to better to leave; whatever else was found before is
-  // worth no more than it was, and is looked at again only when it would be the next. That saves most of the work.
-  for (let left = question.mostMoves; ; ) {
-    const chosen = worthiest(best, left);
-    if (!chosen) return steps;
-    const [unit, { to, stale }] = chosen;
-    // By a constraint on zones also a move to another host may stand against it.
-    if (stale || layout.refusal(unit, to) !== undefined) {
-      consider(unit, all);
-      continue;
-    }
-    const from = layout.hostOf(unit);
-    const because = reason(layout, from, to);
-    layout.move(unit, to);
-    steps.push({ unit, from, to, because });
-    left -= unit.vees.length;
-    // It has moved: once is enough.
-    best.delete(unit);
-    for (const [other, known] of best) {
-      const at = layout.hostOf(other);
-      if (at === to) consider(other, all);
-      else if (known && (known.to === to || at === from)) consider(other, [from], { ...known, stale: true });
-      else consider(other, [from], known);
-    }
-  }
-}
-
-function worthiest(
-  best: ReadonlyMap<BalanceUnit, Candidate | undefined>,
-  most: number,
-): [BalanceUnit, Candidate] | undefined {
-  let chosen: [BalanceUnit, Candidate] | undefined;
-  for (const [unit, candidate] of best)
-    if (candidate && unit.vees.length <= most && candidate.worth > (chosen?.[1].worth ?? 0))
-      chosen = [unit, candidate];
-  return chosen;
-}
-
-function priceOf(
-  { vees }: BalanceUnit,
-  migration: 'live' | 'cold' | 'none' = 'cold',
-  { budget }: BalanceQuestion,
-): number {
-  return vees.reduce((price, { need, stopGraceMillis }) => {
-    const mode = usualMode(migration);
-    const { totalMillis, stillMillis } = estimateMigration(need, mode, budget.streamKbps, stopGraceMillis);
-    return price + PRICE.move + (totalMillis * PRICE.minute + stillMillis * PRICE.stillMinute) / 60_000;
-  }, 0);
+/** Is a host free once all that is still to leave it has? */
+function comesFree(layout: Layout, { fromHostId }: BalanceMove, toCome: readonly BalanceMove[]): boolean {
+  const leaving = new Set(toCome.flatMap((m) => (m.fromHostId === fromHostId ? m.veeIds : [])));
+  const units = layout.units.filter(
+    (u) => layout.hostOf(u) === fromHostId && u.vees.every((v) => leaving.has(v.id)),
+  );
+  return layout
+    .usedOf(fromHostId)
+    .every((used, d) => used - units.reduce((n, u) => n + (u.needs[d] ?? 0), 0) <= 0);
 }
 
 /**
@@ -188,7 +138,7 @@ function asOne({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts
   };
 }
 
-function told({ unit, from, to, because }: Step): BalanceMove {
+function asMove({ unit, from, to, because, frees, makesRoom }: Step): BalanceMove {
   const [first] = unit.vees;
   return {
     serviceId: first?.serviceId ?? ('' as never),
@@ -197,24 +147,25 @@ function told({ unit, from, to, because }: Step): BalanceMove {
     fromHostId: from,
     toHostId: to,
     because,
+    ...(frees ? { frees } : {}),
+    ...(makesRoom ? { makesRoom } : {}),
   };
 }
 
-const PACKING = 'By the placement policy, packing, hosts are meant to be loaded unevenly.';
-
-const percent = (share: number) => `${Math.round(share * 100)} %`;
-
-function reason(layout: Layout, from: HostId, to: HostId): string {
-  const { dimension, load } = layout.peak(from);
-  const what = DIMENSION_NAMES[DIMENSIONS[dimension] ?? 'cpuMillis'];
-  return `${from} has ${percent(load)} of its ${what} in use, ${to} ${percent(layout.loadIn(to, dimension))}`;
-}
-
-function whyNothing({ policy }: BalanceQuestion, layout: Layout, before: number, after: number): string {
-  if (policy.name === 'packing') return PACKING;
+function whyNothing(
+  layout: Layout,
+  goal: Goal,
+  before: number,
+  after: number,
+  found: Pick<Consolidated, 'blocked'>,
+): string {
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
-  const staying = fixedBy(layout);
+  const staying = stayingOf(layout, found);
   if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();
+  if (goal === 'few-hosts') {
+    const inUse = `${before} of the ${layout.hosts.length} hosts that are open are in use`;
+    return `${inUse}, and no moves that are allowed now would free one for what they cost. ${staying}`.trim();
+  }
   const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;
   const why =
     after < before
@@ -223,10 +174,11 @@ function whyNothing({ policy }: BalanceQuestion, layout: Layout, before: number,
   return `${why} ${staying}`.trim();
 }
 
-/** How many may not move, by reason, the most frequent first. */
-function fixedBy({ units }: Pick<Layout, 'units'>): string {
+/** How many stay, by reason, the most frequent first. */
+function stayingOf({ units }: Pick<Layout, 'units'>, { blocked }: Pick<Consolidated, 'blocked'>): string {
   const fixed = units.flatMap((u) => (u.fixed ? u.vees.map(() => u.fixed ?? '') : []));
-  if (fixed.length === 0) return '';
   const reasons = [...groupBy(fixed, (reason) => reason)].sort(([, a], [, b]) => b.length - a.length);
-  return `Of the VEEs ${reasons.map(([reason, of]) => `${of.length} stay: ${reason}`).join('; ')}.`;
+  const told = reasons.map(([reason, of]) => `${of.length} stay: ${reason}`);
+  if (blocked > 0) told.push(`${blocked} stay: they could only change places with others`);
+  return told.length === 0 ? '' : `Of the VEEs ${told.join('; ')}.`;
 }

@@ -86,7 +86,7 @@ describe('what people ask of placement', () => {
     expect((await run('apply', '-f', manifest, '--tenant', 'acme')).code).toBe(0);
     expect(await hosts()).toBe(1);
     expect((await run('explain', 'shop/app/0')).out).toContain('(policy packing, greedy)');
-    expect((await run('rebalance', '--dry-run')).out).toContain('By the placement policy, packing');
+    expect((await run('rebalance', '--dry-run')).out).toContain('1 of the 3 hosts that are open are in use');
 
     // To set what is set already is no event.
     for (const name of ['striping', 'striping']) await run('policy', 'set', name);
@@ -100,6 +100,18 @@ describe('what people ask of placement', () => {
       placement: { name: 'striping', since: expect.any(Number) },
       initial: { name: 'striping' },
     });
+
+    // What was spread is brought together, by the same command that evens out under the other policy.
+    await run('policy', 'set', 'packing');
+    const dry = await run('rebalance', '--dry-run');
+    expect(dry.out).toMatch(/move shop\/\w+\/\d to host-\d: host-\d is free then, and host-\d has room/);
+    expect(dry.out).toContain('3 hosts are in use, and 1 afterwards\n  no plan would be better\n');
+    expect(await run('rebalance')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/moves were made: 3 of the hosts that are open were in use, and 1 are now/),
+    });
+    expect(await hosts()).toBe(1);
+    expect((await run('check')).code).toBe(0);
     expect((await run('policy', 'set', 'hope')).code).toBe(2);
     const { status, body } = await site.send('PUT', '/v1/policies/placement', { body: { name: 'hope' } });
     expect([status, body.code, body.pointer]).toEqual([400, 'request-invalid', '/name']);

@@ -1,0 +1,348 @@
+import { Draft } from './draft';
+import { NOWHERE, type Placement, type Problem } from './problem';
+import { randomFrom } from './random';
+
+/** How long a search goes on. */
+export interface Effort {
+  /** So many times something is torn out and put back. */
+  readonly steps: number;
+  /** No answer costs less: with one that costs no more it is over. */
+  readonly bound?: number;
+  /** How much of it is over, from 0 to 1, where that is not told by steps: a search under a deadline. */
+  readonly progress?: () => number;
+}
+
+export interface Found {
+  /** The best that was found; absent when some item never had a host. */
+  readonly placement?: Placement;
+  readonly cost: number;
+  /** How many steps were taken. */
+  readonly steps: number;
+  /** Which better answers were found when: the cost, and the step. */
+  readonly trail: readonly { readonly step: number; readonly cost: number; readonly progress: number }[];
+}
+
+/** Asked for so seldom that asking costs nothing. */
+const STEPS_BETWEEN_LOOKS = 64;
+/** What an item without a host costs, so that nothing is worth leaving one out. */
+const LEFT_OUT = 1e6;
+/** How much is made of leaving little room, and of chance, where places cost the same: in terms of a usual cost. */
+const TIGHTNESS = 0.1;
+const NOISINESS = 0.15;
+/** A power of two. */
+const NOISE = 4_096;
+/** How much worse a step may leave it at first, in terms of a usual cost. */
+const TOLERANCE = 1.5;
+
+/**
+ * Large-neighbourhood search (ruin and recreate, Schrimpf et al. 2000): tears some items out of a placement, puts them
+ * back where that costs least, and keeps the result if it is better, or not much worse, ever less so. Items that have no
+ * room push others out, which are put back in turn. The same problem, seed and steps give the same answer.
+ */
+export function search(problem: Problem, seed: string, effort: Effort, from?: Placement): Found {
+  return new Search(problem, seed, effort, from).run();
+}
+
+class Search {
+  private readonly problem: Problem;
+  private readonly random: () => number;
+  private readonly effort: Effort;
+  private readonly draft: Draft;
+  /** What to undo when a step is not kept: pairs of an item and the host that it was on. */
+  private readonly log: number[] = [];
+  private readonly size: Float64Array;
+  private readonly queue: number[] = [];
+  /** The step in which an item was last pushed out: twice in one step would go on for ever. */
+  private readonly pushed: Int32Array;
+  private readonly closing: Int32Array;
+  /** One by what is free of a host at first. */
+  private readonly perFree: Float64Array;
+  private step = 0;
+  private readonly scale: number;
+  private readonly key: Float64Array;
+  private readonly byKey = (a: number, b: number) => (this.key[b] as number) - (this.key[a] as number);
+  /** So many numbers that are asked for in every place that is looked at. */
+  private readonly noise: Float64Array;
+  private nextNoise = 0;
+
+  constructor(problem: Problem, seed: string, effort: Effort, from?: Placement) {
+    this.problem = problem;
+    this.random = randomFrom(seed);
+    this.effort = effort;
+    this.draft = new Draft(problem);
+    this.pushed = new Int32Array(problem.items).fill(-1);
+    this.closing = new Int32Array(problem.hosts).fill(-1);
+    this.perFree = problem.free.map((f) => (f > 0 ? 1 / f : 0));
+    this.size = sizesOf(problem);
+    this.key = new Float64Array(problem.items);
+    this.noise = Float64Array.from({ length: NOISE }, this.random);
+    const costs = [...problem.openCost, ...problem.moveCost].filter((c) => c > 0);
+    this.scale = costs.length === 0 ? 1 : costs.reduce((a, b) => a + b, 0) / costs.length;
+    if (from) this.adopt(from);
+    this.repair();
+  }
+
+  run(): Found {
+    const { draft } = this;
+    const trail: Found['trail'][number][] = [];
+    let best: Placement | undefined;
+    let bestCost = Infinity;
+    let progress = 0;
+    const keep = () => {
+      if (draft.unplaced > 0 || draft.moves > this.problem.mostMoves || draft.cost >= bestCost - 1e-9) return;
+      best = draft.placement();
+      bestCost = draft.cost;
+      trail.push({ step: this.step, cost: bestCost, progress });
+    };
+    keep();
+    let value = this.value();
+    const enough = (this.effort.bound ?? -Infinity) + 1e-9;
+    for (this.step = 1; this.step <= this.effort.steps && bestCost > enough; this.step++) {
+      if (this.step % STEPS_BETWEEN_LOOKS === 0) {
+        progress = this.effort.progress ? this.effort.progress() : this.step / this.effort.steps;
+        if (progress >= 1) break;
+      }
+      this.log.length = 0;
+      this.queue.length = 0;
+      const without = draft.unplaced;
+      this.ruin();
+      if (without > 0) this.callUp();
+      const complete = this.recreate(without > 0);
+      const now = complete ? this.value() : Infinity;
+      // A threshold that falls to nothing, as in threshold accepting (Dueck and Scheuer 1990).
+      const tolerance = this.scale * TOLERANCE * (1 - progress) ** 2 * this.random();
+      if (now <= value + tolerance) {
+        value = now;
+        keep();
+      } else this.rollBack();
+    }
+    return { ...(best ? { placement: best } : {}), cost: bestCost, steps: this.step - 1, trail };
+  }
+
+  /** Lower is better: the cost, and what makes it no answer. */
+  private value(): number {
+    const { draft, problem } = this;
+    const over = Math.max(0, draft.moves - problem.mostMoves);
+    return draft.cost + LEFT_OUT * draft.unplaced + LEFT_OUT * over;
+  }
+
+  private adopt(from: Placement): void {
+    for (const [item, host] of from.entries()) {
+      if (host === this.draft.hostOf[item] || host === NOWHERE) continue;
+      if (this.draft.hostOf[item] !== NOWHERE) this.draft.take(item);
+      this.draft.put(item, host);
+    }
+  }
+
+  /** What is where it may not be gets another host, and what has none gets one. */
+  private repair(): void {
+    const { draft, problem } = this;
+    for (let item = 0; item < problem.items; item++) {
+      const host = draft.hostOf[item] as number;
+      if (host === NOWHERE) {
+        this.queue.push(item);
+        continue;
+      }
+      draft.take(item);
+      if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) draft.put(item, host);
+      else this.queue.push(item);
+    }
+    this.recreate(true);
+  }
+
+  /** What has no host is put somewhere whenever something is. */
+  private callUp(): void {
+    const torn = new Set(this.queue);
+    for (const [item, host] of this.draft.hostOf.entries())
+      if (host === NOWHERE && !torn.has(item)) this.queue.push(item);
+  }
+
+  private ruin(): void {
+    const { draft, problem } = this;
+    const dice = this.random();
+    if (dice < 0.35) this.empty(this.anOpenHost());
+    else if (dice < 0.55) {
+      this.empty(this.anOpenHost());
+      this.empty(this.anOpenHost());
+    } else if (dice < 0.8) {
+      const moved = this.movedItem();
+      if (moved === undefined) {
+        this.tearOut(this.pick(problem.items));
+        return;
+      }
+      this.tearOut(moved);
+      // Its old host makes room.
+      const home = problem.start[moved] as number;
+      if (home !== NOWHERE)
+        for (const item of (draft.itemsOn[home] ?? []).slice()) if (this.random() < 0.5) this.tearOut(item);
+    } else {
+      const few = 1 + this.pick(8);
+      for (let i = 0; i < few; i++) this.tearOut(this.pick(problem.items));
+    }
+  }
+
+  private empty(host: number): void {
+    if (host === NOWHERE) return;
+    this.closing[host] = this.step;
+    for (const item of (this.draft.itemsOn[host] ?? []).slice()) this.tearOut(item);
+  }
+
+  /** The less a host has the likelier. */
+  private anOpenHost(): number {
+    const { count } = this.draft;
+    let best = NOWHERE;
+    let least = Infinity;
+    for (let i = 0; i < 3; i++) {
+      const host = this.pick(this.problem.hosts);
+      const n = count[host] as number;
+      if (n > 0 && n < least) {
+        least = n;
+        best = host;
+      }
+    }
+    return best;
+  }
+
+  private movedItem(): number | undefined {
+    for (let i = 0; i < 10; i++) {
+      const item = this.pick(this.problem.items);
+      if (this.draft.hostOf[item] !== this.problem.start[item]) return item;
+    }
+    return undefined;
+  }
+
+  private tearOut(item: number): void {
+    const host = this.draft.hostOf[item] as number;
+    if (host === NOWHERE) return;
+    this.log.push(item, host);
+    this.draft.take(item);
+    this.queue.push(item);
+  }
+
+  /**
+   * @param some whether it is worth going on when one can't be placed
+   * @returns whether each has a host again, or as many as can
+   */
+  private recreate(some: boolean): boolean {
+    const { queue, size, draft } = this;
+    // The largest first, more or less.
+    const noise = this.random() < 0.5 ? 0 : 0.5;
+    for (const item of queue) this.key[item] = (size[item] as number) * (1 + noise * (this.random() - 0.5));
+    queue.sort(this.byKey);
+    let pushes = 6 + queue.length;
+    for (let next = 0; next < queue.length; next++) {
+      const item = queue[next] as number;
+      const host = this.cheapest(item);
+      if (host !== NOWHERE) {
+        this.log.push(item, NOWHERE);
+        draft.put(item, host);
+        continue;
+      }
+      if (pushes > 0) pushes -= this.pushIn(item);
+      if (draft.hostOf[item] === NOWHERE && !some) return false;
+    }
+    return true;
+  }
+
+  /** Where it costs least, and among those where it leaves least room that fits nothing else. */
+  private cheapest(item: number): number {
+    const { draft, problem } = this;
+    const { hosts, dimensions } = problem;
+    const start = problem.start[item] as number;
+    const away = problem.moveCost[item] as number;
+    const tightness = (this.scale * TIGHTNESS) / dimensions;
+    const noise = this.scale * NOISINESS;
+    let at = this.nextNoise;
+    let best = NOWHERE;
+    let bestScore = Infinity;
+    for (let host = 0; host < hosts; host++) {
+      at = (at + 1) & (NOISE - 1);
+      let score = noise * (this.noise[at] as number);
+      if (start !== host) score += away;
+      if ((draft.count[host] as number) === 0)
+        score += (problem.openCost[host] as number) * (this.closing[host] === this.step ? 1.5 : 1);
+      if (score >= bestScore || !draft.hasRoom(item, host)) continue;
+      const cell = host * dimensions;
+      for (let d = 0; d < dimensions; d++)
+        score += tightness * (draft.left[cell + d] as number) * (this.perFree[cell + d] as number);
+      if (score < bestScore && draft.isAllowed(item, host)) {
+        bestScore = score;
+        best = host;
+      }
+    }
+    this.nextNoise = (at + this.step) & (NOISE - 1);
+    return best;
+  }
+
+  /** Makes room on some host by pushing others out of it. @returns how many */
+  private pushIn(item: number): number {
+    const { draft, problem } = this;
+    this.pushed[item] = this.step;
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const host = this.pick(problem.hosts);
+      if ((draft.count[host] as number) === 0 || this.closing[host] === this.step) continue;
+      if (problem.allowed[item * problem.hosts + host] !== 1) continue;
+      const out: number[] = [];
+      for (const other of this.shuffled(draft.itemsOn[host] ?? [])) {
+        if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) break;
+        if (
+          this.pushed[other] === this.step ||
+          (this.size[other] as number) > 1.2 * (this.size[item] as number)
+        )
+          continue;
+        this.log.push(other, host);
+        draft.take(other);
+        out.push(other);
+      }
+      if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) {
+        for (const other of out) this.pushed[other] = this.step;
+        this.queue.push(...out);
+        this.log.push(item, NOWHERE);
+        draft.put(item, host);
+        return out.length;
+      }
+      for (const other of out) {
+        this.log.push(other, NOWHERE);
+        draft.put(other, host);
+      }
+    }
+    return 1;
+  }
+
+  private shuffled(items: readonly number[]): number[] {
+    const shuffled = items.slice();
+    for (let i = shuffled.length - 1; i > 0; i--) {
+      const j = this.pick(i + 1);
+      [shuffled[i], shuffled[j]] = [shuffled[j] as number, shuffled[i] as number];
+    }
+    return shuffled;
+  }
+
+  private rollBack(): void {
+    const { draft, log } = this;
+    for (let n = log.length - 2; n >= 0; n -= 2) {
+      const item = log[n] as number;
+      const was = log[n + 1] as number;
+      if (was === NOWHERE) draft.take(item);
+      else draft.put(item, was);
+    }
+  }
+
+  private pick = (n: number): number => Math.floor(this.random() * n);
+}
+
+/** The largest share of a usual host in any dimension. */
+function sizesOf({ items, hosts, dimensions, need, free }: Problem): Float64Array {
+  const mean = new Float64Array(dimensions);
+  for (let host = 0; host < hosts; host++)
+    for (let d = 0; d < dimensions; d++)
+      mean[d] = (mean[d] as number) + (free[host * dimensions + d] as number) / hosts;
+  const sizes = new Float64Array(items);
+  for (let item = 0; item < items; item++)
+    for (let d = 0; d < dimensions; d++) {
+      const of = mean[d] as number;
+      const share = of > 0 ? (need[item * dimensions + d] as number) / of : 0;
+      sizes[item] = Math.max(sizes[item] as number, share);
+    }
+  return sizes;
+}

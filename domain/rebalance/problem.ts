@@ -1,0 +1,97 @@
+import { hostRefusal } from '../placement/constraints';
+import type { SnapshotHost } from '../placement/model';
+import type { Problem } from '../placement/optimize/problem';
+import { rulesOf } from '../placement/optimize/rules';
+import { DIMENSIONS } from '../units';
+import type { BalanceUnit, Layout } from './layout';
+import type { BalanceQuestion } from './model';
+import { costOfMoving } from './step';
+
+/** Whether a host is in use is worth so many moves of a VEE. */
+const HOST_WORTH = 25;
+
+export interface Consolidation {
+  readonly problem: Problem;
+  /** The items of the problem, and its hosts, in its order. */
+  readonly units: readonly BalanceUnit[];
+  readonly hosts: readonly SnapshotHost[];
+}
+
+/**
+ * Fewest hosts in use, by moves that are worth it, in numbers. What may not move is no item: it takes room, keeps its host in
+ * use, and counts for rules.
+ * @param left units that stay where they are although they might move
+ */
+export function consolidationOf(
+  layout: Layout,
+  question: BalanceQuestion,
+  left: ReadonlySet<BalanceUnit>,
+): Consolidation {
+  const { hosts } = layout;
+  const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
+  const units = layout.units.filter((u) => !u.fixed && !left.has(u) && indexOf.has(layout.hostOf(u)));
+  const moving = new Set(units.flatMap((u) => u.vees.map((v) => v.id)));
+  const dimensions = DIMENSIONS.length;
+  const need = new Float64Array(units.length * dimensions);
+  const free = new Float64Array(hosts.length * dimensions);
+  const staying = hosts.map((h) => [...layout.usedOf(h.id)]);
+  for (const [i, unit] of units.entries())
+    for (const [d, n] of unit.needs.entries()) {
+      need[i * dimensions + d] = n;
+      const used = staying[indexOf.get(layout.hostOf(unit)) ?? -1];
+      if (used) used[d] = (used[d] ?? 0) - n;
+    }
+  for (const [h, host] of hosts.entries())
+    for (const [d, name] of DIMENSIONS.entries())
+      free[h * dimensions + d] = host.capacity[name] - (staying[h]?.[d] ?? 0);
+  return {
+    units,
+    hosts,
+    problem: {
+      items: units.length,
+      hosts: hosts.length,
+      dimensions,
+      need,
+      free,
+      start: Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1),
+      moves: Int32Array.from(units, (u) => u.vees.length),
+      moveCost: Float64Array.from(units, (u) =>
+        costOfMoving(u, hosts[indexOf.get(layout.hostOf(u)) ?? -1]?.capabilities.migration, question),
+      ),
+      openCost: Float64Array.from(staying, (used) => (used.every((n) => n <= 0) ? HOST_WORTH : 0)),
+      allowed: allowedOf(units, hosts, layout),
+      rules: rulesOf({
+        constraints: question.constraints,
+        items: units.map((u) => u.vees),
+        staying: question.vees.filter((v) => !moving.has(v.id)),
+        hosts,
+        allHosts: question.hosts,
+      }),
+      mostMoves: question.mostMoves,
+    },
+  };
+}
+
+function allowedOf(
+  units: readonly BalanceUnit[],
+  hosts: readonly SnapshotHost[],
+  layout: Layout,
+): Uint8Array {
+  const allowed = new Uint8Array(units.length * hosts.length);
+  for (const [i, unit] of units.entries()) {
+    const at = layout.hostOf(unit);
+    const driver = hosts.find((h) => h.id === at)?.driver;
+    for (const [h, host] of hosts.entries()) {
+      const refused =
+        host.driver !== driver ||
+        unit.vees.some(
+          (v) =>
+            !host.images.includes(v.image) ||
+            layout.constraintsOf(v.serviceId).some((c) => hostRefusal(c, v, host) !== undefined),
+        );
+      // Where it is it may stay, whatever has been decided since.
+      if (!refused || host.id === at) allowed[i * hosts.length + h] = 1;
+    }
+  }
+  return allowed;
+}

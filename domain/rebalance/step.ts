@@ -1,0 +1,32 @@
+import type { HostId } from '../ids';
+import { estimateMigration, usualMode } from '../migration/estimate';
+import type { BalanceUnit } from './layout';
+import type { BalanceQuestion } from './model';
+
+/** One move of a plan, in the order in which they are made. */
+export interface Step {
+  readonly unit: BalanceUnit;
+  readonly from: HostId;
+  readonly to: HostId;
+  readonly because: string;
+  /** See `BalanceMove`. */
+  readonly frees?: true;
+  readonly makesRoom?: true;
+}
+
+/** What moving a VEE costs, in moves of one that takes no time: each minute that it takes, or stands still. */
+const MINUTE = 0.2;
+const STILL_MINUTE = 2;
+
+/** What it costs to move a unit, in moves of one VEE that takes no time. */
+export function costOfMoving(
+  { vees }: BalanceUnit,
+  migration: 'live' | 'cold' | 'none' = 'cold',
+  { budget }: Pick<BalanceQuestion, 'budget'>,
+): number {
+  return vees.reduce((cost, { need, stopGraceMillis }) => {
+    const mode = usualMode(migration);
+    const { totalMillis, stillMillis } = estimateMigration(need, mode, budget.streamKbps, stopGraceMillis);
+    return cost + 1 + (totalMillis * MINUTE + stillMillis * STILL_MINUTE) / 60_000;
+  }, 0);
+}

@@ -1,0 +1,64 @@
+import loadHighs from 'highs';
+import { decode, encode, valuesOf } from '../../domain/placement/optimize/encode';
+import type { Placement, Problem } from '../../domain/placement/optimize/problem';
+
+export interface ExactAnswer {
+  /** The best that was found, not verified yet. */
+  readonly placement?: Placement;
+  /** No placement costs less. */
+  readonly bound: number;
+  /** It was proven that there is none. */
+  readonly infeasible: boolean;
+}
+
+/** Above so many pairs of an item and a host it makes no progress within a minute, and takes half a gigabyte. */
+export const MOST_PAIRS = 40_000;
+
+/** Solves a problem exactly, or as far as it comes, by HiGHS (WebAssembly). Blocks the thread that it runs in. */
+export async function solveByHighs(
+  problem: Problem,
+  limitMillis: number,
+  from?: Placement,
+): Promise<ExactAnswer> {
+  const highs = await loadHighs();
+  const { program, columns } = encode(problem);
+  const finite = (v: number) => (v === Infinity ? highs.infinity : v === -Infinity ? -highs.infinity : v);
+  return highs.withModel(
+    {
+      numCols: program.columns,
+      numRows: program.rows,
+      colCost: program.cost,
+      colLower: new Float64Array(program.columns),
+      colUpper: new Float64Array(program.columns).fill(1),
+      rowLower: program.low.map(finite),
+      rowUpper: program.high.map(finite),
+      matrix: {
+        format: 'csc',
+        numRows: program.rows,
+        numCols: program.columns,
+        starts: program.start,
+        indices: program.row,
+        values: program.value,
+      },
+      integrality: Array.from({ length: program.columns }, () => highs.constants.variableType.integer),
+    },
+    (model): ExactAnswer => {
+      model.options.set({
+        output_flag: false,
+        time_limit: limitMillis / 1_000,
+        mip_rel_gap: 0,
+        random_seed: 0,
+      });
+      if (from) model.setSolution(valuesOf(problem, columns, from));
+      model.run();
+      const status = model.getModelStatus();
+      const found = model.info.get('primal_solution_status') === 2;
+      const bound = Number(model.info.get('mip_dual_bound'));
+      return {
+        ...(found ? { placement: decode(problem, columns, model.getSolution().colValue) } : {}),
+        bound: Number.isFinite(bound) ? bound : -Infinity,
+        infeasible: status === highs.constants.modelStatus.infeasible,
+      };
+    },
+  );
+}
