@@ -23,7 +23,7 @@ export interface RebalanceOutline {
 const goesFirst = ({ kind }: OperationRecord) =>
   kind.startsWith('host.') || (kind.startsWith('site.') && kind !== 'site.reconcile');
 
-/** Activities that even out how hosts are loaded. */
+/** Activities that bring a site nearer to what its placement policy wants. */
 export function createRebalanceActivities(deps: SiteDeps) {
   const { store, migrationBudget: budget } = deps;
 

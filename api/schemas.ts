@@ -266,7 +266,9 @@ export const planSchema = z
     optimality: z
       .object({ cost: z.number(), bound: z.number() })
       .optional()
-      .describe('Of an answer of a search, in moves of a VEE: what it costs, and what none costs less than'),
+      .describe(
+        'Of an answer of a search, in hosts in use, of which moves cost parts: what it costs, and what none costs less than',
+      ),
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     blueprint: z.unknown().optional(),
     actions: z

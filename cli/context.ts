@@ -142,18 +142,18 @@ interface BeforeAfter {
 
 /** What a rebalance would gain, in lines of their own. */
 function describeGain({ imbalance, hostsInUse, optimality }: Plan): string[] {
-  const gap = optimality && optimality.cost > 0 ? 1 - optimality.bound / optimality.cost : undefined;
   return [
     ...(imbalance ? [describeImbalance(imbalance)] : []),
     ...(hostsInUse ? [`${hostsInUse.before} hosts are in use, and ${hostsInUse.after} afterwards`] : []),
-    ...(gap === undefined || gap < 0
-      ? []
-      : [
-          gap < 0.0005
-            ? 'no plan would be better'
-            : `no plan would be better by more than ${(gap * 100).toFixed(1)} %`,
-        ]),
+    ...(optimality ? [describeOptimality(optimality)] : []),
   ];
+}
+
+function describeOptimality({ cost, bound }: { readonly cost: number; readonly bound: number }): string {
+  const gap = Math.max(0, cost - bound);
+  return gap < 0.005
+    ? 'no plan would be better'
+    : `no plan would be better by more than ${gap.toFixed(2)} of a host, moves counted in`;
 }
 
 /** How far loads are from even, in hundredths of a host. */

@@ -12,7 +12,7 @@ const MOST_WAITING = 8;
 
 /** Answers that take long, given so that nobody is kept waiting who has other things to do in this process. */
 export interface Planner {
-  /** Decides how to even a site out. */
+  /** Decides how to even a site out, or which hosts to free. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;

@@ -49,7 +49,7 @@ function beyondPlans({ rebalances }: SystemState, moves: readonly Move[]): strin
   const worse = rebalances.flatMap(({ id, before, after, mostMoves, moves: planned }) => {
     const vees = planned.reduce((n, m) => n + m.veeIds.length, 0);
     return [
-      ...(vees > 0 && after >= before ? [`${id} was to bring an imbalance of ${before} to ${after}`] : []),
+      ...(vees > 0 && after >= before ? [`${id} was to bring the site from ${before} to ${after}`] : []),
       ...(vees > mostMoves ? [`${id} was to move ${vees} VEEs, and might move ${mostMoves}`] : []),
     ];
   });

@@ -6,8 +6,9 @@ import { lowerBound } from './optimize/bound';
 import { NOWHERE, type Problem } from './optimize/problem';
 import { rulesOf } from './optimize/rules';
 import { search } from './optimize/search';
+import { faultsOf } from './optimize/verify';
 
-/** A step looks at each host some ten times. Where there is no room all of it is for nothing, and plans are asked often. */
+/** Where there is no room all of it is for nothing, and plans are asked often: some hundredths of a second. */
 const MOST_LOOKS = 2_000_000;
 const STEPS_A_UNIT = 40;
 /** So many pairs of a unit and a host are judged one by one before it begins. */
@@ -29,36 +30,40 @@ export function solveBySearch(
   const board = new Board(snapshot, request);
   const dimensions = DIMENSIONS.length;
   const moving = new Set(request.vees.map((v) => v.id));
+  // What stands against a unit alone stands against it whatever becomes of the others.
+  const allowed = Uint8Array.from(
+    units.flatMap((u) => hosts.map((h) => (board.refusals(u, h).length === 0 ? 1 : 0))),
+  );
+  const mayTake = (h: number) => units.some((_, u) => allowed[u * hosts.length + h] === 1);
+  if (units.some((_, u) => !hosts.some((__, h) => allowed[u * hosts.length + h] === 1)))
+    return { kind: 'unknown' };
   const problem: Problem = {
     items: units.length,
     hosts: hosts.length,
     dimensions,
     need: Float64Array.from(units.flatMap((u) => DIMENSIONS.map((d) => u.need[d]))),
-    free: Float64Array.from(hosts.flatMap((h) => DIMENSIONS.map((d) => board.freeOn(h)[d]))),
+    free: Float64Array.from(
+      hosts.flatMap((host, h) => DIMENSIONS.map((d) => (mayTake(h) ? board.freeOn(host)[d] : 0))),
+    ),
     start: new Int32Array(units.length).fill(NOWHERE),
     moves: new Int32Array(units.length),
     moveCost: new Float64Array(units.length),
     openCost: new Float64Array(hosts.length),
-    // What stands against a unit alone stands against it whatever becomes of the others.
-    allowed: Uint8Array.from(
-      units.flatMap((u) => hosts.map((h) => (board.refusals(u, h).length === 0 ? 1 : 0))),
-    ),
+    allowed,
     rules: rulesOf({
       constraints: request.constraints,
       items: units.map((u) => u.vees),
       staying: snapshot.vees.filter((v) => !moving.has(v.id)),
       hosts,
       allHosts: hosts,
+      handover: request.handover,
     }),
     mostMoves: Infinity,
   };
   if (lowerBound(problem) === Infinity) return { kind: 'unknown' };
-  const steps = Math.min(
-    STEPS_A_UNIT * units.length,
-    Math.floor(MOST_LOOKS / Math.max(1, 10 * hosts.length)),
-  );
-  const { placement } = search(problem, seed, { steps, bound: 0 });
-  if (!placement) return { kind: 'unknown' };
+  const effort = { steps: STEPS_A_UNIT * units.length, looks: MOST_LOOKS, bound: 0 };
+  const { placement } = search(problem, seed, effort);
+  if (!placement || faultsOf(problem, placement).length > 0) return { kind: 'unknown' };
   const hostOfUnit = Array.from(placement, (h) => hosts[h]?.id);
   return hostOfUnit.every((id) => id !== undefined) ? { kind: 'placed', hostOfUnit } : { kind: 'unknown' };
 }

@@ -54,8 +54,8 @@ export interface RequestedVee {
 export type Level = 'host' | 'zone';
 
 /**
- * A constraint is a declaration, a checker that knows no solver (`constraints.ts`), and an encoding (`exact.ts`). All
- * of these are *continuous*: they hold at every step of a plan, not only at its end. `at(a)` is the host of a, or its
+ * A constraint is a declaration, a checker that knows no solver (`constraints.ts`), and an encoding for each kind of search
+ * (`exact.ts`, `optimize/rules.ts`). All of these are *continuous*: they hold at every step of a plan, not only at its end. `at(a)` is the host of a, or its
  * zone, by the constraint's level.
  */
 export type Constraint =

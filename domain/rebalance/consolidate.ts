@@ -5,12 +5,12 @@ import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalanceQuestion, Optimality } from './model';
-import { type Consolidation, consolidationOf } from './problem';
+import { type Consolidation, consolidationOf, HOST_WORTH, misplacedIn } from './problem';
 import type { Step } from './step';
 
-/** A step of the search looks at each host some ten times; so many looks take some seconds. */
+/** Looks at a host, over all rounds: some seconds. */
 const MOST_LOOKS = 400_000_000;
-const STEPS_AN_ITEM = 1_000;
+const STEPS_AN_ITEM = 300;
 /** What can't be made in any order is left where it is, and the rest planned anew; so often. */
 const MOST_ROUNDS = 4;
 
@@ -18,7 +18,7 @@ export interface Consolidated {
   /** In an order in which each can be made when those before it have been. */
   readonly steps: readonly Step[];
   readonly optimality?: Optimality;
-  /** Might have moved, but only while others were out of the way that wanted its place. */
+  /** How many VEEs might have moved, but only once others had that wait for them. */
   readonly blocked: number;
 }
 
@@ -27,43 +27,74 @@ export interface Consolidated {
  * §2.2.6). Leaves the layout as it is when all is done.
  */
 export function consolidate(layout: Layout, question: BalanceQuestion): Consolidated {
-  const left = new Set<BalanceUnit>();
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    const { problem, units, hosts } = consolidationOf(layout, question, left);
-    const looks = Math.max(1, 10 * problem.hosts);
-    const steps = Math.min(STEPS_AN_ITEM * problem.items, Math.floor(MOST_LOOKS / looks));
-    const bound = lowerBound(problem);
-    const { placement } = search(problem, 'consolidate', { steps, bound });
-    const now = costOf(problem, problem.start);
-    // A site where something is where it may not be is no place to begin from: that is mended first.
-    if (!placement || faultsOf(problem, placement).length > 0) return { steps: [], blocked: left.size };
-    const cost = costOf(problem, placement);
-    if (cost >= now) return { steps: [], optimality: { cost: now, bound }, blocked: left.size };
-    const wanted = new Map<BalanceUnit, HostId>();
-    for (const [i, unit] of units.entries()) {
-      const to = hosts[placement[i] ?? -1]?.id;
-      if (to !== undefined && to !== layout.hostOf(unit)) wanted.set(unit, to);
-    }
-    const { order, blocked } = executable(layout, wanted);
-    if (blocked.length === 0)
+  const whole = soundPart(layout, question);
+  const bound = lowerBound(whole.problem);
+  const left = new Set(layout.units.filter((u) => !whole.units.includes(u)));
+  let [looks, blocked] = [MOST_LOOKS, 0];
+  for (let round = 0; round < MOST_ROUNDS && looks > 0; round++) {
+    const part = round === 0 ? whole : consolidationOf(layout, question, left);
+    const { problem } = part;
+    const effort = { steps: STEPS_AN_ITEM * problem.items, looks, bound: lowerBound(problem) };
+    const found = search(problem, 'consolidate', effort);
+    looks -= found.looks;
+    const { placement, cost } = found;
+    const worse = !placement || cost >= costOf(problem, problem.start) - 1e-9;
+    if (worse || faultsOf(problem, placement).length > 0) break;
+    const { order, waiting } = executable(layout, wantedMoves(layout, part, placement));
+    if (waiting.length === 0)
       return {
-        steps: explained(layout, order, { problem, units, hosts }),
-        optimality: { cost, bound },
-        blocked: left.size,
+        steps: explained(layout, order, part),
+        optimality: optimalityOf(layout, whole, bound),
+        blocked,
       };
     for (const { unit, from } of [...order].reverse()) layout.move(unit, from);
-    for (const unit of blocked) left.add(unit);
+    for (const unit of waiting) left.add(unit);
+    blocked += waiting.reduce((n, u) => n + u.vees.length, 0);
   }
-  return { steps: [], blocked: left.size };
+  return { steps: [], optimality: optimalityOf(layout, whole, bound), blocked };
+}
+
+/** What is not as it should be stays where it is, and nothing else is kept from moving by that. */
+function soundPart(layout: Layout, question: BalanceQuestion): Consolidation {
+  const left = new Set<BalanceUnit>();
+  for (;;) {
+    const part = consolidationOf(layout, question, left);
+    const misplaced = misplacedIn(part.problem);
+    if (misplaced.length === 0) return part;
+    for (const item of misplaced) {
+      const unit = part.units[item];
+      if (unit) left.add(unit);
+    }
+  }
+}
+
+/** What the layout costs as it is now, in hosts, and what none that all its units may come to costs less than. */
+function optimalityOf(layout: Layout, { problem, units, hosts }: Consolidation, bound: number): Optimality {
+  const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
+  const placement = Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1);
+  return { cost: costOf(problem, placement) / HOST_WORTH, bound: bound / HOST_WORTH };
+}
+
+function wantedMoves(
+  layout: Layout,
+  { units, hosts }: Consolidation,
+  placement: Int32Array,
+): Map<BalanceUnit, HostId> {
+  const wanted = new Map<BalanceUnit, HostId>();
+  for (const [i, unit] of units.entries()) {
+    const to = hosts[placement[i] ?? -1]?.id;
+    if (to !== undefined && to !== layout.hostOf(unit)) wanted.set(unit, to);
+  }
+  return wanted;
 }
 
 type Way = Pick<Step, 'unit' | 'from' | 'to'>;
 
-/** Makes one move after the other that can be made by then. Those that are blocked wait for each other. */
+/** Makes one move after the other that can be made by then. Those that are left wait for each other. */
 function executable(
   layout: Layout,
   wanted: ReadonlyMap<BalanceUnit, HostId>,
-): { readonly order: Way[]; readonly blocked: BalanceUnit[] } {
+): { readonly order: Way[]; readonly waiting: BalanceUnit[] } {
   const order: Way[] = [];
   let waiting = [...wanted];
   for (;;) {
@@ -76,22 +107,25 @@ function executable(
       order.push({ unit, from: layout.hostOf(unit), to });
       layout.move(unit, to);
     }
-    if (still.length === waiting.length) return { order, blocked: still.map(([unit]) => unit) };
+    if (still.length === waiting.length) return { order, waiting: still.map(([unit]) => unit) };
     waiting = still;
   }
 }
 
 function explained(layout: Layout, order: readonly Way[], { hosts }: Consolidation): Step[] {
   const freed = new Set(hosts.filter((h) => layout.isEmpty(h.id)).map((h) => h.id));
-  return order.map(({ unit, from, to }) => {
-    if (freed.has(from))
-      return { unit, from, to, because: `${from} is free then, and ${to} has room`, frees: true };
-    return {
-      unit,
-      from,
-      to,
-      because: `${from} has room then for what leaves a host that is to be free`,
-      makesRoom: true,
-    };
+  const opened = (hostId: HostId) =>
+    layout
+      .usedOf(hostId)
+      .every(
+        (used, d) => order.reduce((n, w) => (w.to === hostId ? n - (w.unit.needs[d] ?? 0) : n), used) <= 0,
+      );
+  const opens = new Set(hosts.filter((h) => !freed.has(h.id) && opened(h.id)).map((h) => h.id));
+  return order.map((way): Step => {
+    const { from, to } = way;
+    const told = { ...way, ...(opens.has(to) ? { opens: true as const } : {}) };
+    if (freed.has(from)) return { ...told, because: `${from} is free then, and ${to} has room`, frees: true };
+    const because = `${from} has room then for what leaves a host that is to be free`;
+    return { ...told, because, makesRoom: true };
   });
 }

@@ -36,6 +36,8 @@ export interface BalanceMove {
   readonly frees?: true;
   /** Set when it is made for nothing but the room that it leaves to another. */
   readonly makesRoom?: true;
+  /** Set when nothing else is to be on the host that it goes to but what is moved there. */
+  readonly opens?: true;
 }
 
 /** What a site is bettered in, by its policy: how evenly hosts are loaded, or how few of them are in use. */
@@ -43,7 +45,7 @@ export type Goal = 'even' | 'few-hosts';
 
 export const goalOf = ({ name }: Policy): Goal => (name === 'packing' ? 'few-hosts' : 'even');
 
-/** How good an answer of a search is known to be. Costs are in moves of a VEE. */
+/** How good an answer of a search is known to be. Costs are in hosts in use; moves cost parts of one. */
 export interface Optimality {
   readonly cost: number;
   /** No answer costs less. */
@@ -68,7 +70,7 @@ export interface BalancePlan {
   readonly because?: string;
 }
 
-/** What an operation does to even a site out, as it was decided. */
+/** What an operation does to better a site, as it was decided. */
 export interface RebalanceRecord extends BalancePlan {
   readonly id: OperationId;
   readonly createdAt: number;

@@ -2,6 +2,8 @@ import { groupBy } from '../group-by';
 import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
 import { sum } from '../units';
+import { changedSince } from './confirm';
+import { pointless } from './confirm-freeing';
 import { type Consolidated, consolidate } from './consolidate';
 import { evenOut } from './even-out';
 import { type BalanceUnit, distanceOf, Layout } from './layout';
@@ -13,6 +15,7 @@ import {
   goalOf,
   LEAST_GAIN,
 } from './model';
+import { HOST_WORTH } from './problem';
 import type { Step } from './step';
 
 /**
@@ -33,7 +36,11 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const enough = goal === 'few-hosts' ? after < before : uneven - layout.unevenness() >= LEAST_GAIN;
   if (!enough) {
     const nothing = { after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 };
-    return { ...told, ...nothing, because: whyNothing(layout, goal, before, after, found) };
+    return {
+      ...told,
+      ...nothing,
+      because: whyNothing(layout, goal, before, after, found, question.mostMoves),
+    };
   }
   const { waves, totalMillis: estimatedMillis } = inWaves(steps, question);
   const staying = stayingOf(layout, found);
@@ -64,42 +71,28 @@ export function confirmMoves(
   // It may have been set since.
   if (goal !== (plan.goal ?? 'even'))
     return moves.map(() => ({ go: false, because: `the placement policy is ${question.policy.name} now` }));
+  if (goal === 'few-hosts') {
+    const dropped = pointless(question, moves, plan.moves);
+    return moves.map((move) => {
+      const because = dropped.get(move);
+      return because === undefined ? { go: true } : { go: false, because };
+    });
+  }
   const layout = new Layout(question);
   const byVee = new Map(layout.units.flatMap((unit) => unit.vees.map((v) => [v.id, unit] as const)));
   return moves.map((move) => {
     const unit = byVee.get(move.veeIds[0] ?? ('' as never));
-    const because = unit ? unfit(layout, unit, move, plan.moves) : 'it is gone';
+    const because = unit ? unfit(layout, unit, move) : 'it is gone';
     if (!unit || because) return { go: false, because: because ?? 'it is gone' };
     layout.move(unit, move.toHostId);
     return { go: true };
   });
 }
 
-function unfit(
-  layout: Layout,
-  unit: BalanceUnit,
-  move: BalanceMove,
-  toCome: readonly BalanceMove[],
-): string | undefined {
-  if (unit.vees.length !== move.veeIds.length || !unit.vees.every((v) => move.veeIds.includes(v.id)))
-    return 'it is tied to others than it was';
-  if (layout.hostOf(unit) !== move.fromHostId) return `it is on ${layout.hostOf(unit)} now`;
-  const refusal = layout.refusal(unit, move.toHostId);
-  if (refusal) return refusal;
-  if (move.frees && !comesFree(layout, move, toCome)) return `${move.fromHostId} would not be free any more`;
-  const worthIt = move.frees || move.makesRoom || layout.gain(unit, move.toHostId) > 0;
-  return worthIt ? undefined : 'it would better nothing any more';
-}
-
-/** Is a host free once all that is still to leave it has? */
-function comesFree(layout: Layout, { fromHostId }: BalanceMove, toCome: readonly BalanceMove[]): boolean {
-  const leaving = new Set(toCome.flatMap((m) => (m.fromHostId === fromHostId ? m.veeIds : [])));
-  const units = layout.units.filter(
-    (u) => layout.hostOf(u) === fromHostId && u.vees.every((v) => leaving.has(v.id)),
-  );
-  return layout
-    .usedOf(fromHostId)
-    .every((used, d) => used - units.reduce((n, u) => n + (u.needs[d] ?? 0), 0) <= 0);
+function unfit(layout: Layout, unit: BalanceUnit, move: BalanceMove): string | undefined {
+  const changed = changedSince(layout, unit, move) ?? layout.refusal(unit, move.toHostId);
+  if (changed) return changed;
+  return layout.gain(unit, move.toHostId) > 0 ? undefined : 'it would better nothing any more';
 }
 
 /**
@@ -138,7 +131,7 @@ function asOne({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts
   };
 }
 
-function asMove({ unit, from, to, because, frees, makesRoom }: Step): BalanceMove {
+function asMove({ unit, from, to, because, frees, makesRoom, opens }: Step): BalanceMove {
   const [first] = unit.vees;
   return {
     serviceId: first?.serviceId ?? ('' as never),
@@ -149,6 +142,7 @@ function asMove({ unit, from, to, because, frees, makesRoom }: Step): BalanceMov
     because,
     ...(frees ? { frees } : {}),
     ...(makesRoom ? { makesRoom } : {}),
+    ...(opens ? { opens } : {}),
   };
 }
 
@@ -158,13 +152,15 @@ function whyNothing(
   before: number,
   after: number,
   found: Pick<Consolidated, 'blocked'>,
+  mostMoves: number,
 ): string {
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
   const staying = stayingOf(layout, found);
   if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();
   if (goal === 'few-hosts') {
     const inUse = `${before} of the ${layout.hosts.length} hosts that are open are in use`;
-    return `${inUse}, and no moves that are allowed now would free one for what they cost. ${staying}`.trim();
+    const worth = `a free host is worth ${HOST_WORTH} moves, and ${mostMoves} may be made`;
+    return `${inUse}, and nothing that may be moved now would free one for what that costs: ${worth}. ${staying}`.trim();
   }
   const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;
   const why =
@@ -179,6 +175,6 @@ function stayingOf({ units }: Pick<Layout, 'units'>, { blocked }: Pick<Consolida
   const fixed = units.flatMap((u) => (u.fixed ? u.vees.map(() => u.fixed ?? '') : []));
   const reasons = [...groupBy(fixed, (reason) => reason)].sort(([, a], [, b]) => b.length - a.length);
   const told = reasons.map(([reason, of]) => `${of.length} stay: ${reason}`);
-  if (blocked > 0) told.push(`${blocked} stay: they could only change places with others`);
+  if (blocked > 0) told.push(`${blocked} stay: each could go only once another had`);
   return told.length === 0 ? '' : `Of the VEEs ${told.join('; ')}.`;
 }

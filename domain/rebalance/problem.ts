@@ -1,14 +1,15 @@
-import { hostRefusal } from '../placement/constraints';
-import type { SnapshotHost } from '../placement/model';
+import { concerns, hostRefusal } from '../placement/constraints';
+import type { Constraint, SnapshotHost } from '../placement/model';
+import { Draft } from '../placement/optimize/draft';
 import type { Problem } from '../placement/optimize/problem';
 import { rulesOf } from '../placement/optimize/rules';
 import { DIMENSIONS } from '../units';
 import type { BalanceUnit, Layout } from './layout';
-import type { BalanceQuestion } from './model';
+import type { BalancedVee, BalanceQuestion } from './model';
 import { costOfMoving } from './step';
 
 /** Whether a host is in use is worth so many moves of a VEE. */
-const HOST_WORTH = 25;
+export const HOST_WORTH = 25;
 
 export interface Consolidation {
   readonly problem: Problem;
@@ -61,7 +62,8 @@ export function consolidationOf(
       openCost: Float64Array.from(staying, (used) => (used.every((n) => n <= 0) ? HOST_WORTH : 0)),
       allowed: allowedOf(units, hosts, layout),
       rules: rulesOf({
-        constraints: question.constraints,
+        // What is tied to a zone stays in it, see below.
+        constraints: question.constraints.filter((c) => c.kind !== 'together'),
         items: units.map((u) => u.vees),
         staying: question.vees.filter((v) => !moving.has(v.id)),
         hosts,
@@ -78,12 +80,15 @@ function allowedOf(
   layout: Layout,
 ): Uint8Array {
   const allowed = new Uint8Array(units.length * hosts.length);
+  const byId = new Map(hosts.map((h) => [h.id, h]));
   for (const [i, unit] of units.entries()) {
     const at = layout.hostOf(unit);
-    const driver = hosts.find((h) => h.id === at)?.driver;
+    const here = byId.get(at);
+    const tied = unit.vees.some((v) => isTiedToZone(v, layout.constraintsOf(v.serviceId)));
     for (const [h, host] of hosts.entries()) {
       const refused =
-        host.driver !== driver ||
+        host.driver !== here?.driver ||
+        (tied && host.zone !== here.zone) ||
         unit.vees.some(
           (v) =>
             !host.images.includes(v.image) ||
@@ -94,4 +99,19 @@ function allowedOf(
     }
   }
   return allowed;
+}
+
+/** Moves are made one by one, so what is to be together in a zone never leaves it. */
+const isTiedToZone = ({ component }: BalancedVee, constraints: readonly Constraint[]): boolean =>
+  constraints.some((c) => c.kind === 'together' && c.level === 'zone' && concerns(c, component));
+
+/** Items that are where they may not be, or have no room there: rules that were broken while hosts were lost, say. */
+export function misplacedIn(problem: Problem): number[] {
+  const draft = new Draft(problem);
+  return [...problem.start.entries()].flatMap(([item, host]) => {
+    draft.take(item);
+    const fine = draft.isAllowed(item, host) && draft.hasRoom(item, host);
+    draft.put(item, host);
+    return fine ? [] : [item];
+  });
 }

@@ -12,6 +12,7 @@ export interface Step {
   /** See `BalanceMove`. */
   readonly frees?: true;
   readonly makesRoom?: true;
+  readonly opens?: true;
 }
 
 /** What moving a VEE costs, in moves of one that takes no time: each minute that it takes, or stands still. */

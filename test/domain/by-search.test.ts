@@ -61,7 +61,7 @@ describe('a plan for a site that is nearly full', () => {
     const found = Array.from({ length: 25 }, (_, n) => {
       const { snapshot, request } = planted(`${n}`, 12, 0.85);
       const [first, second] = request.vees.map((v) => v.id);
-      // Every host has one already that no "db" may meet, in one of two zones that "web" is tied to.
+      // A db runs already: no other may be on its host, and all of db and web are to be in its zone.
       const vees = request.vees.map((v) => ({
         ...v,
         component: v.id === first ? 'db' : v.id === second ? 'web' : v.component,

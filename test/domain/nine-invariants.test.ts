@@ -198,7 +198,7 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
     8,
     'a rebalance that was to make it worse',
     () => ({ rebalances: [{ ...REBALANCE, moves: [MOVE_OF_A], before: 0.1, after: 0.2 }] }),
-    /^op-root was to bring an imbalance of 0\.1 to 0\.2$/,
+    /^op-root was to bring the site from 0\.1 to 0\.2$/,
   ],
   [
     8,

@@ -38,7 +38,7 @@ const FORWARD: readonly Untruth[] = [
     name: 'refuses for good what succeeded',
     fault: { when: 'after', do: 'fail', code: 'driver-refused' },
     ends: ['undone', 'stuck'],
-    endsOfWhole: ['completed', 'undone', 'stuck'],
+    endsOfWhole: ['completed', 'noted', 'undone', 'stuck'],
   },
   {
     name: 'reports success of what it did not do, once',
@@ -62,6 +62,7 @@ const FORWARD: readonly Untruth[] = [
     fault: { when: 'before', do: 'delay', millis: GIVE_UP_MILLIS + ATTEMPT_MILLIS },
     // A verb that may take a VEE's grace time on top is not given up so soon.
     ends: ['undone', 'stuck', 'completed'],
+    endsOfWhole: ['completed', 'noted', 'undone', 'stuck'],
   },
 ];
 
@@ -192,13 +193,14 @@ function liesOfOne(
       let { operation, waiting } = await lane.ended(body.id);
       const state = waiting.length > 0 ? 'stuck' : operation.state;
       const ends = (alone && untruth.endsOfWhole) || untruth.ends;
-      const noted = state === 'completed' && operation.notes?.length > 0 && ends.includes('noted');
+      // To have left something where it was, and said so, is no completion.
+      const end = state === 'completed' && operation.notes?.length > 0 ? 'noted' : state;
       // Whether it was stopped gently makes no difference to a VEE that is destroyed next.
       // And what a finish leaves on a source is superseded there: its agent ends it with the next heartbeat.
       const moot = (verb === 'stop' && forward.includes('destroy')) || verb === 'finish';
       const madeGood = moot && state === 'completed';
-      if (!ends.includes(state) && !madeGood && !noted)
-        wrong.push({ at, state, error: operation.error, stuck: operation.stuck });
+      if (!ends.includes(end) && !madeGood)
+        wrong.push({ at, end, notes: operation.notes, error: operation.error, stuck: operation.stuck });
       // A host that is only said to be down goes on with what it has until it hears otherwise.
       const twice = putRight ? [] : await lane.runningTwice();
       if (twice.length > 0) wrong.push({ at, twice });

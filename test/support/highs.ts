@@ -1,6 +1,6 @@
 import loadHighs from 'highs';
-import { decode, encode, valuesOf } from '../../domain/placement/optimize/encode';
 import type { Placement, Problem } from '../../domain/placement/optimize/problem';
+import { decode, encode, valuesOf } from './program';
 
 export interface ExactAnswer {
   /** The best that was found, not verified yet. */
@@ -10,9 +10,6 @@ export interface ExactAnswer {
   /** It was proven that there is none. */
   readonly infeasible: boolean;
 }
-
-/** Above so many pairs of an item and a host it makes no progress within a minute, and takes half a gigabyte. */
-export const MOST_PAIRS = 40_000;
 
 /** Solves a problem exactly, or as far as it comes, by HiGHS (WebAssembly). Blocks the thread that it runs in. */
 export async function solveByHighs(

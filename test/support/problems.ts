@@ -16,6 +16,8 @@ interface Sketch {
   readonly needs: readonly number[];
   readonly start: readonly number[];
   readonly moveCost: readonly number[];
+  /** How many VEEs an item is. */
+  readonly moves: readonly number[];
   readonly openCost: readonly number[];
   readonly closed: readonly (readonly [number, number])[];
   readonly rules: readonly {
@@ -41,6 +43,7 @@ export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> =
       needs: of(fc.integer({ min: 0, max: 6 }), items * DIMENSIONS),
       start: of(fc.oneof(host, fc.constant(NOWHERE)), items),
       moveCost: of(fc.integer({ min: 0, max: 3 }), items),
+      moves: of(fc.constantFrom(1, 1, 1, 2), items),
       openCost: of(fc.constantFrom(0, 5, 10), hosts),
       closed: fc.array(fc.tuple(item, host), { maxLength: 3 }),
       rules: fc.array(
@@ -69,7 +72,7 @@ function drawn(sketch: Sketch, items: number, hosts: number): Problem {
     moveCost: Float64Array.from(sketch.moveCost),
     openCost: Float64Array.from(sketch.openCost),
     mostMoves: sketch.mostMoves ?? Infinity,
-    moves: new Int32Array(items).fill(1),
+    moves: Int32Array.from(sketch.moves),
     rules: sketch.rules.map((rule): Rule => {
       const placeOf = rule.byZone ? sketch.zones : Array.from({ length: hosts }, (_, h) => h);
       const places = rule.byZone ? 2 : hosts;
@@ -77,7 +80,7 @@ function drawn(sketch: Sketch, items: number, hosts: number): Problem {
       return {
         ...{ kind: rule.kind, most: rule.most, places, colourCount },
         items: Int32Array.from(rule.items),
-        counts: new Int32Array(rule.items.length).fill(1),
+        counts: Int32Array.from(rule.items, (item) => sketch.moves[item] ?? 1),
         colours: Int32Array.from(rule.items, (item) => item % colourCount),
         placeOf: Int32Array.from(placeOf),
         resident: Int32Array.from(rule.resident.slice(0, colourCount * places)),

@@ -6,10 +6,10 @@ import { inParallel } from '../lib/parallel';
 type Plan = Awaited<ReturnType<ReturnType<typeof siteWait>['planRebalance']>>;
 
 /**
- * Evens the load of hosts out. Each move is an operation on its service, which chooses anew under that service's lock, so
+ * Evens the load of hosts out, or frees some, as the policy wants it. Each move is an operation on its service, which chooses anew under that service's lock, so
  * what was planned a while ago breaks no constraint. Before each wave it is asked again which of its moves are still right:
  * one that is not is left out and noted, and so is one that fails or gets stuck. Undone, no further move begins, and those
- * under way go back where they still can; what was moved stays, since each move betters the site by itself.
+ * under way go back where they still can; what was moved stays, since no move makes the site worse.
  */
 export function rebalanceSite(input: OperationInput): Promise<OperationOutcome> {
   const { operationId } = input;

@@ -14,13 +14,17 @@ interface Room {
 export function lowerBound(problem: Problem): number {
   const { items, hosts, dimensions, openCost, moveCost, start, allowed, need, free } = problem;
   const leaving = new Float64Array(hosts);
+  const leavers = new Float64Array(hosts);
   /** Of what moves whatever is decided. */
   let certain = 0;
   for (let item = 0; item < items; item++) {
     const host = start[item] ?? NOWHERE;
     const price = moveCost[item] ?? 0;
     if (host === NOWHERE || allowed[item * hosts + host] !== 1) certain += price;
-    else leaving[host] = (leaving[host] ?? 0) + price;
+    else {
+      leaving[host] = (leaving[host] ?? 0) + price;
+      leavers[host] = (leavers[host] ?? 0) + (problem.moves[item] ?? 0);
+    }
   }
   const allClosed = leaving.reduce((a, b) => a + b, 0);
   let opened = -Infinity;
@@ -33,7 +37,28 @@ export function lowerBound(problem: Problem): number {
     }));
     opened = Math.max(opened, leastByRoom(rooms, total), leastByNumber(rooms, total));
   }
-  return certain + allClosed + (opened === -Infinity ? 0 : opened);
+  const byRoom = allClosed + (opened === -Infinity ? 0 : opened);
+  return certain + Math.max(byRoom, leastByMoves(problem, leaving, leavers));
+}
+
+/** What the hosts in use cost, less what closing some of them saves within the moves that may be made. */
+function leastByMoves(
+  { hosts, openCost, mostMoves }: Problem,
+  leaving: Float64Array,
+  leavers: Float64Array,
+): number {
+  const used = Array.from({ length: hosts }, (_, host) => ({
+    open: openCost[host] ?? 0,
+    saved: (openCost[host] ?? 0) - (leaving[host] ?? 0),
+    moves: leavers[host] ?? 0,
+  })).filter((h) => h.moves > 0);
+  let [left, saved] = [mostMoves, 0];
+  for (const host of used.filter((h) => h.saved > 0).sort((a, b) => b.saved / b.moves - a.saved / a.moves)) {
+    saved += host.saved * Math.min(1, left / host.moves);
+    left -= host.moves;
+    if (left <= 0) break;
+  }
+  return used.reduce((sum, h) => sum + h.open, 0) - saved;
 }
 
 /** The least extra of hosts, the last of them in part, whose rooms are at least this much (a fractional knapsack). */

@@ -1,5 +1,8 @@
 import { NOWHERE, type Placement, type Problem } from './problem';
 
+/** Of rules that treat all alike. */
+const NONE = new Int32Array(0);
+
 /**
  * A placement that is being changed, with what each host and each rule has counted so far, so that one more question is
  * cheap. Mutable, private to one search; what comes out of it is verified apart from it.
@@ -22,7 +25,7 @@ export class Draft {
   private readonly firstRule: Int32Array;
   private readonly ruleOf: Int32Array;
   private readonly positionOf: Int32Array;
-  /** By rule: how many at a place, by colour, and of all colours. */
+  /** By rule: how many at a place, by colour where that matters, and of all colours. */
   private readonly byColour: readonly Int32Array[];
   private readonly total: readonly Int32Array[];
   /** By rule: how many anywhere. */
@@ -37,7 +40,7 @@ export class Draft {
     this.count = new Int32Array(hosts);
     this.itemsOn = Array.from({ length: hosts }, () => []);
     this.position = new Int32Array(items);
-    this.byColour = rules.map((r) => r.resident.slice());
+    this.byColour = rules.map((r) => (r.kind === 'one-colour' ? r.resident.slice() : NONE));
     this.total = rules.map((r) => {
       const total = new Int32Array(r.places);
       for (const [cell, n] of r.resident.entries())
@@ -168,10 +171,12 @@ export class Draft {
       const by = sign * (rule.counts[position] as number);
       const place = rule.placeOf[host] as number;
       const total = this.total[n] as Int32Array;
-      const byColour = this.byColour[n] as Int32Array;
-      const cell = (rule.colours[position] as number) * rule.places + place;
       total[place] = (total[place] as number) + by;
-      byColour[cell] = (byColour[cell] as number) + by;
+      if (rule.kind === 'one-colour') {
+        const byColour = this.byColour[n] as Int32Array;
+        const cell = (rule.colours[position] as number) * rule.places + place;
+        byColour[cell] = (byColour[cell] as number) + by;
+      }
       this.all[n] = (this.all[n] as number) + by;
     }
   }

@@ -4,8 +4,10 @@ import { randomFrom } from './random';
 
 /** How long a search goes on. */
 export interface Effort {
-  /** So many times something is torn out and put back. */
+  /** So many times something is torn out and put back, at most. */
   readonly steps: number;
+  /** So many times a host is looked at for an item, at most: what steps cost differs a hundredfold. */
+  readonly looks?: number;
   /** No answer costs less: with one that costs no more it is over. */
   readonly bound?: number;
   /** How much of it is over, from 0 to 1, where that is not told by steps: a search under a deadline. */
@@ -16,8 +18,9 @@ export interface Found {
   /** The best that was found; absent when some item never had a host. */
   readonly placement?: Placement;
   readonly cost: number;
-  /** How many steps were taken. */
+  /** How many steps were taken, and how often a host was looked at. */
   readonly steps: number;
+  readonly looks: number;
   /** Which better answers were found when: the cost, and the step. */
   readonly trail: readonly { readonly step: number; readonly cost: number; readonly progress: number }[];
 }
@@ -39,8 +42,8 @@ const TOLERANCE = 1.5;
  * back where that costs least, and keeps the result if it is better, or not much worse, ever less so. Items that have no
  * room push others out, which are put back in turn. The same problem, seed and steps give the same answer.
  */
-export function search(problem: Problem, seed: string, effort: Effort, from?: Placement): Found {
-  return new Search(problem, seed, effort, from).run();
+export function search(problem: Problem, seed: string, effort: Effort): Found {
+  return new Search(problem, seed, effort).run();
 }
 
 class Search {
@@ -58,6 +61,7 @@ class Search {
   /** One by what is free of a host at first. */
   private readonly perFree: Float64Array;
   private step = 0;
+  private looks = 0;
   private readonly scale: number;
   private readonly key: Float64Array;
   private readonly byKey = (a: number, b: number) => (this.key[b] as number) - (this.key[a] as number);
@@ -65,7 +69,7 @@ class Search {
   private readonly noise: Float64Array;
   private nextNoise = 0;
 
-  constructor(problem: Problem, seed: string, effort: Effort, from?: Placement) {
+  constructor(problem: Problem, seed: string, effort: Effort) {
     this.problem = problem;
     this.random = randomFrom(seed);
     this.effort = effort;
@@ -78,7 +82,6 @@ class Search {
     this.noise = Float64Array.from({ length: NOISE }, this.random);
     const costs = [...problem.openCost, ...problem.moveCost].filter((c) => c > 0);
     this.scale = costs.length === 0 ? 1 : costs.reduce((a, b) => a + b, 0) / costs.length;
-    if (from) this.adopt(from);
     this.repair();
   }
 
@@ -97,9 +100,10 @@ class Search {
     keep();
     let value = this.value();
     const enough = (this.effort.bound ?? -Infinity) + 1e-9;
-    for (this.step = 1; this.step <= this.effort.steps && bestCost > enough; this.step++) {
+    const { steps, looks: mostLooks = Infinity } = this.effort;
+    for (this.step = 1; this.step <= steps && this.looks <= mostLooks && bestCost > enough; this.step++) {
       if (this.step % STEPS_BETWEEN_LOOKS === 0) {
-        progress = this.effort.progress ? this.effort.progress() : this.step / this.effort.steps;
+        progress = this.effort.progress?.() ?? Math.max(this.step / steps, this.looks / mostLooks);
         if (progress >= 1) break;
       }
       this.log.length = 0;
@@ -116,7 +120,8 @@ class Search {
         keep();
       } else this.rollBack();
     }
-    return { ...(best ? { placement: best } : {}), cost: bestCost, steps: this.step - 1, trail };
+    const spent = { steps: this.step - 1, looks: this.looks };
+    return { ...(best ? { placement: best } : {}), cost: bestCost, ...spent, trail };
   }
 
   /** Lower is better: the cost, and what makes it no answer. */
@@ -124,14 +129,6 @@ class Search {
     const { draft, problem } = this;
     const over = Math.max(0, draft.moves - problem.mostMoves);
     return draft.cost + LEFT_OUT * draft.unplaced + LEFT_OUT * over;
-  }
-
-  private adopt(from: Placement): void {
-    for (const [item, host] of from.entries()) {
-      if (host === this.draft.hostOf[item] || host === NOWHERE) continue;
-      if (this.draft.hostOf[item] !== NOWHERE) this.draft.take(item);
-      this.draft.put(item, host);
-    }
   }
 
   /** What is where it may not be gets another host, and what has none gets one. */
@@ -239,6 +236,7 @@ class Search {
         continue;
       }
       if (pushes > 0) pushes -= this.pushIn(item);
+      if (this.looks > (this.effort.looks ?? Infinity)) return some;
       if (draft.hostOf[item] === NOWHERE && !some) return false;
     }
     return true;
@@ -248,6 +246,7 @@ class Search {
   private cheapest(item: number): number {
     const { draft, problem } = this;
     const { hosts, dimensions } = problem;
+    this.looks += hosts;
     const start = problem.start[item] as number;
     const away = problem.moveCost[item] as number;
     const tightness = (this.scale * TIGHTNESS) / dimensions;
@@ -278,6 +277,7 @@ class Search {
   private pushIn(item: number): number {
     const { draft, problem } = this;
     this.pushed[item] = this.step;
+    this.looks += 4;
     for (let attempt = 0; attempt < 4; attempt++) {
       const host = this.pick(problem.hosts);
       if ((draft.count[host] as number) === 0 || this.closing[host] === this.step) continue;

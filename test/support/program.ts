@@ -1,4 +1,4 @@
-import { NOWHERE, type Placement, type Problem, type Rule } from './problem';
+import { NOWHERE, type Placement, type Problem, type Rule } from '../../domain/placement/optimize/problem';
 
 /** A 0/1 program, columns by column: minimise `cost · x` with `low ≤ A x ≤ high`. */
 export interface Program {
@@ -11,8 +11,6 @@ export interface Program {
   readonly start: Int32Array;
   readonly row: Int32Array;
   readonly value: Float64Array;
-  /** Added to the cost of every answer. */
-  readonly offset: number;
 }
 
 /** Which column says that an item is on a host. */
@@ -113,7 +111,6 @@ export function encode(problem: Problem): { readonly program: Program; readonly 
       start: starts,
       row: Int32Array.from(flat, (e) => e.row),
       value: Float64Array.from(flat, (e) => e.value),
-      offset: 0,
     },
     columns: { ofPair, ofHost, hostOf, itemOf },
   };

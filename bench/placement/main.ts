@@ -1,0 +1,166 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { table } from '../../cli/output';
+import { lowerBound } from '../../domain/placement/optimize/bound';
+import { costOf, type Placement, type Problem } from '../../domain/placement/optimize/problem';
+import { type Found, search } from '../../domain/placement/optimize/search';
+import { faultsOf } from '../../domain/placement/optimize/verify';
+import { planRebalance } from '../../domain/rebalance/plan';
+import { solveByHighs } from '../../test/support/highs';
+import { consolidation } from './generator';
+import { type Curve, qualityOverTime } from './plot';
+import { afterwards, siteOf } from './site';
+
+const EXACT_SIZES = [
+  [10, 5],
+  [20, 10],
+  [40, 20],
+  [80, 30],
+  [200, 40],
+] as const;
+const LARGE_SIZES = [
+  [400, 80, 0.03],
+  [800, 160, 0.05],
+] as const;
+const RIVAL_MILLIS = 10_000;
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+
+/** What a search found within a time, verified; and how long its processor worked for it. */
+function ours(
+  problem: Problem,
+  seed: string,
+  millis: number,
+): { found: Found; cost: number; cpuMillis: number } {
+  const [began, before] = [performance.now(), process.cpuUsage()];
+  const bound = lowerBound(problem);
+  const found = search(problem, seed, {
+    steps: Number.POSITIVE_INFINITY,
+    bound,
+    progress: () => (performance.now() - began) / millis,
+  });
+  const { user, system } = process.cpuUsage(before);
+  return { found, cost: verified(problem, found.placement), cpuMillis: (user + system) / 1_000 };
+}
+
+function verified(problem: Problem, placement: Placement | undefined): number {
+  if (!placement) return Number.POSITIVE_INFINITY;
+  const faults = faultsOf(problem, placement);
+  if (faults.length > 0) throw new Error(`no placement at all: ${faults[0]}`);
+  return costOf(problem, placement);
+}
+
+const shown = (cost: number) => (Number.isFinite(cost) ? String(Math.round(cost * 10) / 10) : '–');
+
+async function exactSizes(seeds: readonly string[], curves: Curve[]): Promise<string[][]> {
+  const rows: string[][] = [];
+  for (const [items, hosts] of EXACT_SIZES)
+    for (const seed of seeds) {
+      const problem = consolidation(items, hosts, seed);
+      const { found, cost, cpuMillis } = ours(problem, seed, 1_000);
+      const before = process.cpuUsage();
+      const rival = await solveByHighs(problem, RIVAL_MILLIS);
+      const { user, system } = process.cpuUsage(before);
+      const rivalCost = verified(problem, rival.placement);
+      const bound = Math.max(rival.bound, lowerBound(problem));
+      if (seed === seeds[0]) curves.push(curveOf(`${items} VEEs, ${hosts} hosts`, found, bound, 1_000));
+      rows.push([
+        `${items} × ${hosts}, seed ${seed}`,
+        `${shown(cost)} in ${Math.round(cpuMillis)} ms`,
+        `${shown(rivalCost)} in ${Math.round((user + system) / 1_000)} ms`,
+        shown(bound),
+        percent(cost / bound - 1),
+        cost <= rivalCost ? 'met' : 'NOT MET',
+      ]);
+    }
+  return rows;
+}
+
+function largeSizes(seeds: readonly string[], curves: Curve[]): string[][] {
+  return LARGE_SIZES.flatMap(([items, hosts, goal]) =>
+    seeds.map((seed) => {
+      const problem = consolidation(items, hosts, seed);
+      const { found, cost, cpuMillis } = ours(problem, seed, RIVAL_MILLIS);
+      const bound = lowerBound(problem);
+      if (seed === seeds[0])
+        curves.push(curveOf(`${items} VEEs, ${hosts} hosts`, found, bound, RIVAL_MILLIS));
+      const gap = cost / bound - 1;
+      return [
+        `${items} × ${hosts}, seed ${seed}`,
+        `${shown(cost)} in ${Math.round(cpuMillis)} ms`,
+        shown(bound),
+        `${percent(gap)} of ${percent(goal)}`,
+        gap <= goal ? 'met' : 'NOT MET',
+      ];
+    }),
+  );
+}
+
+function rebalances(seeds: readonly string[]): string[][] {
+  const rows: string[][] = [];
+  for (const [hosts, vees, limitMillis] of [
+    [40, 320, 1_000],
+    [500, 5_000, 10_000],
+  ] as const)
+    for (const policy of ['striping', 'packing'] as const)
+      for (const seed of seeds) {
+        let question = { ...siteOf(hosts, vees, seed), policy: { name: policy } };
+        const before = process.cpuUsage();
+        const plan = planRebalance(question);
+        const { user, system } = process.cpuUsage(before);
+        const cpuMillis = (user + system) / 1_000;
+        question = afterwards(
+          question,
+          new Map(plan.moves.flatMap((m) => m.veeIds.map((id) => [id, m.toHostId]))),
+        );
+        const told = policy === 'packing' ? (n: number) => `${n} hosts` : percent;
+        rows.push([
+          `${policy}, ${vees} × ${hosts}, seed ${seed}`,
+          `${told(plan.before)} → ${told(plan.after)}`,
+          String(plan.moves.length),
+          `${Math.round(cpuMillis)} ms`,
+          cpuMillis <= limitMillis ? 'met' : 'NOT MET',
+        ]);
+      }
+  return rows;
+}
+
+function curveOf(name: string, found: Found, bound: number, millis: number): Curve {
+  return {
+    name,
+    points: found.trail.map((t) => ({ millis: Math.max(1, t.progress * millis), gap: t.cost / bound - 1 })),
+    untilMillis: millis,
+  };
+}
+
+async function main(options: { readonly seeds: string; readonly plot?: string }): Promise<void> {
+  const seeds = options.seeds.split(',');
+  const curves: Curve[] = [];
+  console.log('Fewest hosts, ten for each, one for each move; ours for 1 s, HiGHS (WebAssembly) for 10 s:\n');
+  console.log(
+    table(
+      ['problem', 'ours, CPU', 'HiGHS, CPU', 'best bound', 'ours above it', 'no worse'],
+      await exactSizes(seeds, curves),
+    ),
+  );
+  console.log('\nThe same for 10 s, where HiGHS makes no progress:\n');
+  console.log(table(['problem', 'ours, CPU', 'bound', 'above it', 'goal'], largeSizes(seeds, curves)));
+  console.log('\nA rebalance of a site, of 100 moves at most:\n');
+  console.log(table(['site', 'before → after', 'moves', 'CPU', '≤ 1 s, ≤ 10 s'], rebalances(seeds)));
+  if (options.plot) {
+    await writeFile(options.plot, qualityOverTime(curves));
+    console.log(`\nQuality over time: ${options.plot}`);
+  }
+}
+
+new Command('npm run bench:placement --')
+  .description('How good placements are, and how soon, against an exact solver and against what is proven.')
+  .option('--seeds <list>', 'of the generated problems', '1,2,3')
+  .option('--plot <file>', 'draws quality over time, as SVG', join('docs', 'placement-quality.svg'))
+  .action(main)
+  .parseAsync()
+  .catch((error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  });

@@ -1,0 +1,73 @@
+import type { HostId } from '../ids';
+import { changedSince } from './confirm';
+import { type BalanceUnit, Layout } from './layout';
+import type { BalanceMove, BalanceQuestion } from './model';
+
+/**
+ * Which of the moves that are to free hosts are not to be made any more, and why: a host on which one stays does not come
+ * free, so the others need not leave it, and nobody has to make room for them.
+ * @param next the moves of this wave, whose targets are known
+ * @param toCome these, and those of later waves
+ */
+export function pointless(
+  question: Omit<BalanceQuestion, 'mostMoves'>,
+  next: readonly BalanceMove[],
+  toCome: readonly BalanceMove[],
+): Map<BalanceMove, string> {
+  const dropped = new Map<BalanceMove, string>();
+  // Each round drops one at least, or is the last.
+  for (let before = -1; before < dropped.size; ) {
+    before = dropped.size;
+    dropOnce(new Layout(question), next, toCome, dropped);
+  }
+  return dropped;
+}
+
+function dropOnce(
+  layout: Layout,
+  next: readonly BalanceMove[],
+  toCome: readonly BalanceMove[],
+  dropped: Map<BalanceMove, string>,
+): void {
+  const unitOf = new Map(layout.units.flatMap((u) => u.vees.map((v) => [v.id, u] as const)));
+  const going = new Map<BalanceMove, BalanceUnit>();
+  for (const move of toCome) {
+    if (dropped.has(move)) continue;
+    const unit = unitOf.get(move.veeIds[0] ?? ('' as never));
+    const because = unit ? changedSince(layout, unit, move) : 'it is gone';
+    if (unit && because === undefined) going.set(move, unit);
+    else dropped.set(move, because ?? 'it is gone');
+  }
+  const leftOn = (hostId: HostId) =>
+    layout
+      .usedOf(hostId)
+      .map((used, d) =>
+        [...going].reduce((n, [m, unit]) => (m.fromHostId === hostId ? n - (unit.needs[d] ?? 0) : n), used),
+      );
+  const comesFree = (hostId: HostId) => leftOn(hostId).every((n) => n <= 0);
+  for (const move of [...going.keys()]) {
+    const because = whyPointless(move, [...going.keys()], comesFree);
+    if (because === undefined) continue;
+    dropped.set(move, because);
+    going.delete(move);
+  }
+  for (const move of next) {
+    const unit = going.get(move);
+    if (!unit) continue;
+    const refusal = layout.refusal(unit, move.toHostId);
+    if (refusal) dropped.set(move, refusal);
+    else layout.move(unit, move.toHostId);
+  }
+}
+
+function whyPointless(
+  move: BalanceMove,
+  going: readonly BalanceMove[],
+  comesFree: (hostId: HostId) => boolean,
+): string | undefined {
+  if (move.frees && !comesFree(move.fromHostId)) return `${move.fromHostId} would not be free any more`;
+  if (move.makesRoom && !going.some((m) => m.toHostId === move.fromHostId))
+    return `nothing goes to ${move.fromHostId} any more`;
+  if (!move.opens && comesFree(move.toHostId)) return `nothing else is on ${move.toHostId} any more`;
+  return undefined;
+}
