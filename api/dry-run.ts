@@ -185,9 +185,11 @@ async function decide(
     );
   const awaited = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
-  const why =
-    identity.role === 'operator'
-      ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
-      : { why: refusalCounts(result) };
-  return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], ...why } };
+  const isOperator = identity.role === 'operator';
+  const why = isOperator
+    ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
+    : { why: refusalCounts(result) };
+  const enough = await deps.planner.remediesFor({ snapshot, request, policy, context });
+  const remedies = enough.filter((r) => isOperator || r.by === 'anybody').map((r) => r.if);
+  return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], ...why, remedies } };
 }

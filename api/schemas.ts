@@ -270,6 +270,10 @@ export const planSchema = z
         'Of an answer of a search, in hosts in use, of which moves cost parts: what it costs, and what none costs less than',
       ),
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
+    remedies: z
+      .array(z.string())
+      .optional()
+      .describe('What would be enough, each by itself, for it to fit: "it would fit …"'),
     blueprint: z.unknown().optional(),
     actions: z
       .array(

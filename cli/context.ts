@@ -38,6 +38,7 @@ export async function conclude(
           ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
           ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
+          ...(answer.remedies ?? []).map((remedy) => `  it would fit ${remedy}`),
         ].join('\n'),
       );
     if (!answer.feasible) throw new CliError('Nothing fits.', EXIT.infeasible);
@@ -132,6 +133,7 @@ interface Plan {
   readonly cost?: PlanCost;
   readonly imbalance?: BeforeAfter;
   readonly hostsInUse?: BeforeAfter;
+  readonly remedies?: readonly string[];
   readonly optimality?: { readonly cost: number; readonly bound: number };
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
 import type { Failover, FailoverQuestion } from '../domain/maintenance/failover';
+import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 
@@ -16,6 +17,8 @@ export interface Planner {
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
+  /** What would be enough for a request that found no room? */
+  readonly remediesFor: (question: RemedyQuestion) => Promise<Remedy[]>;
   /** What would be left without a place if hosts were lost? */
   readonly failover: (question: FailoverQuestion) => Promise<Failover>;
 }
@@ -52,6 +55,7 @@ export function plannerInThread(): Planner {
     planRebalance: (question) => ask('planRebalance', question, 'for fewer moves') as Promise<BalancePlan>,
     roomForService: (question) =>
       ask('roomForService', question, 'for a smaller service') as Promise<ServiceRoom>,
+    remediesFor: (question) => ask('remediesFor', question, 'of a smaller service') as Promise<Remedy[]>,
     failover: (question) => ask('failover', question, 'of a smaller site') as Promise<Failover>,
   };
 }

@@ -1,0 +1,176 @@
+import type { HostId } from '../ids';
+import { ZERO } from '../units';
+import { constraintName } from './constraints';
+import { dominantShare } from './feasibility';
+import type { PlacementRequest, PlanContext, Policy, Snapshot, SnapshotHost } from './model';
+import { plan } from './plan';
+
+export interface RemedyQuestion {
+  readonly snapshot: Snapshot;
+  readonly request: PlacementRequest;
+  readonly policy: Policy;
+  readonly context: PlanContext;
+}
+
+/** One change that is enough for what had no place. */
+export interface Remedy {
+  /** What could be done about hosts is the operator's affair; about what is asked for, the asking party's. */
+  readonly by: 'operator' | 'anybody';
+  /** Goes on after "it would fit". */
+  readonly if: string;
+}
+
+/** Of a kind of change so many are tried, the likeliest first; a host that is judged for a VEE is a unit of work. */
+const MOST_OF_A_KIND = 8;
+const MOST_WORK = 3_000_000;
+const MOST_NEW_HOSTS = 3;
+
+/**
+ * What would be enough, each by itself, for a request to have room: the same plan is made on a site, or of a request, with
+ * that one difference. What takes the least comes first. None when no single one is enough, or when to try would take
+ * too long.
+ */
+export function remediesFor(question: RemedyQuestion): Remedy[] {
+  const { snapshot, request } = question;
+  let work = MOST_WORK;
+  const fits = (changed: Partial<Pick<RemedyQuestion, 'snapshot' | 'request'>>): boolean => {
+    const { snapshot: s, request: r, policy, context } = { ...question, ...changed };
+    work -= r.vees.length * s.hosts.length;
+    return work > 0 && plan(s, r, policy, context).kind === 'blueprint';
+  };
+  return [
+    ...openings(snapshot, fits),
+    ...images(snapshot, request, fits),
+    ...returns(snapshot, fits),
+    ...fewer(request, fits),
+    ...rules(request, fits),
+    ...newHosts(snapshot, request, fits),
+  ];
+}
+
+type Fits = (changed: Partial<Pick<RemedyQuestion, 'snapshot' | 'request'>>) => boolean;
+
+const operator = (text: string): Remedy => ({ by: 'operator', if: text });
+const anybody = (text: string): Remedy => ({ by: 'anybody', if: text });
+
+function withHosts(
+  snapshot: Snapshot,
+  which: (host: SnapshotHost) => boolean,
+  change: (host: SnapshotHost) => Partial<SnapshotHost>,
+): Snapshot {
+  return { ...snapshot, hosts: snapshot.hosts.map((h) => (which(h) ? { ...h, ...change(h) } : h)) };
+}
+
+/** The emptiest first. */
+const byRoom = (hosts: readonly SnapshotHost[]): SnapshotHost[] =>
+  [...hosts]
+    .sort((a, b) => dominantShare(a.reserved, a.capacity) - dominantShare(b.reserved, b.capacity))
+    .slice(0, MOST_OF_A_KIND);
+
+function openings(snapshot: Snapshot, fits: Fits): Remedy[] {
+  const cordoned = byRoom(snapshot.hosts.filter((h) => h.cordoned && h.liveness === 'up'));
+  return cordoned
+    .filter(({ id }) =>
+      fits({
+        snapshot: withHosts(
+          snapshot,
+          (h) => h.id === id,
+          () => ({ cordoned: false }),
+        ),
+      }),
+    )
+    .map(({ id }) => operator(`if ${id} were uncordoned`));
+}
+
+function images(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Remedy[] {
+  const wanted = [...new Set(vees.map((v) => v.image))];
+  const missing = wanted.filter((image) => snapshot.hosts.some((h) => !h.images.includes(image)));
+  return missing
+    .slice(0, MOST_OF_A_KIND)
+    .filter((image) =>
+      fits({
+        snapshot: withHosts(
+          snapshot,
+          (h) => !h.images.includes(image),
+          (h) => ({ images: [...h.images, image] }),
+        ),
+      }),
+    )
+    .map((image) => operator(`if the image ${image} were on ${lacking(snapshot, image)}`));
+}
+
+function lacking({ hosts }: Snapshot, image: string): string {
+  const without = hosts.filter((h) => !h.images.includes(image)).map((h) => h.id);
+  return without.length === hosts.length ? 'the hosts' : `those that lack it (${named(without)})`;
+}
+
+const named = (ids: readonly HostId[]): string =>
+  ids.length > 3 ? `${ids.slice(0, 3).join(', ')} and ${ids.length - 3} more` : ids.join(', ');
+
+function returns(snapshot: Snapshot, fits: Fits): Remedy[] {
+  const away = byRoom(snapshot.hosts.filter((h) => h.liveness !== 'up'));
+  return away
+    .filter(({ id }) =>
+      fits({
+        snapshot: withHosts(
+          snapshot,
+          (h) => h.id === id,
+          () => ({ liveness: 'up' }),
+        ),
+      }),
+    )
+    .map(({ id, liveness }) => operator(`if ${id}, which is ${liveness}, were up`));
+}
+
+/** Of one component, the most that have room; what lives already stays what it is. */
+function fewer(request: PlacementRequest, fits: Fits): Remedy[] {
+  const components = [...new Set(request.vees.filter((v) => !v.moving).map((v) => v.component))];
+  return components.slice(0, MOST_OF_A_KIND).flatMap((component) => {
+    const members = request.vees.filter((v) => v.component === component);
+    const without = (n: number) => {
+      const kept = new Set(members.slice(0, n).map((v) => v.id));
+      return { ...request, vees: request.vees.filter((v) => v.component !== component || kept.has(v.id)) };
+    };
+    // No more than one for each host or two is what is asked for where rules bind: halves find the most.
+    let [room, tooMany] = [0, members.length];
+    while (tooMany - room > 1) {
+      const middle = Math.floor((room + tooMany) / 2);
+      if (fits({ request: without(middle) })) room = middle;
+      else tooMany = middle;
+    }
+    return room === 0 ? [] : [anybody(`with only ${room} of the ${members.length} new VEEs of ${component}`)];
+  });
+}
+
+function rules(request: PlacementRequest, fits: Fits): Remedy[] {
+  return request.constraints
+    .slice(0, MOST_OF_A_KIND)
+    .filter((given) =>
+      fits({ request: { ...request, constraints: request.constraints.filter((c) => c !== given) } }),
+    )
+    .map((given) => anybody(`without the rule ${constraintName(given)}`));
+}
+
+/** Empty ones, like the one that has the most. */
+function newHosts(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Remedy[] {
+  const [like] = [...snapshot.hosts].sort(
+    (a, b) => dominantShare(b.capacity, a.capacity) - dominantShare(a.capacity, b.capacity),
+  );
+  if (!like) return [];
+  const images = [...new Set(vees.map((v) => v.image))];
+  const empty = (n: number): SnapshotHost => ({
+    ...like,
+    ...{ id: `new-host-${n}` as HostId, zone: `new-zone-${n}`, liveness: 'up', cordoned: false, images },
+    reserved: ZERO,
+  });
+  for (let n = 1; n <= MOST_NEW_HOSTS; n++) {
+    const added = Array.from({ length: n }, (_, i) => empty(i + 1));
+    if (fits({ snapshot: { ...snapshot, hosts: [...snapshot.hosts, ...added] } }))
+      return [
+        operator(
+          `with ${n === 1 ? 'one more host' : `${n} more hosts`} like ${like.id}, in use for nothing else`,
+        ),
+      ];
+  }
+  return [];
+}
