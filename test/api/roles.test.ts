@@ -186,6 +186,19 @@ describe('every route under every role', () => {
     expect([status, body.code]).toEqual([403, 'forbidden']);
   });
 
+  it('tells a tenant what it could ask for instead, and nothing of hosts', async () => {
+    const capacity = { cpuMillis: 9_000, memoryMiB: 1 };
+    const instances = { initial: 3, max: 3 };
+    const components = [{ name: 'x', image: 'busybox', capacity, instances }];
+    for (const token of [tokens.tenant, tokens.operator]) {
+      const { body } = await site.send('POST', `/v1/services?tenant=rival&dryRun=true`, {
+        ...{ token, body: manifestOf('many', { components, topology: {} }) },
+      });
+      expect(body.remedies).toContain('with only 1 of the 3 new VEEs of x');
+      expect(JSON.stringify(body).includes('host-1')).toBe(token === tokens.operator);
+    }
+  });
+
   it('gives an agent no say over hosts that are not its own', async () => {
     const { body } = await site.send('POST', '/v1/agents/heartbeat', {
       token: tokens.agent,

@@ -100,7 +100,27 @@ describe('writes', () => {
     expect(none.body).toMatchObject({
       feasible: false,
       why: expect.stringContaining('cpuMillis 17000 needed'),
+      // No host here is as large, and nobody but the asking party can make it smaller.
+      remedies: [],
     });
+    await site.post('/v1/hosts/host-1/cordon');
+    const many = manifestOf('many', {
+      components: [
+        {
+          ...{ name: 'x', image: 'busybox' },
+          capacity: { cpuMillis: 9_000, memoryMiB: 1 },
+          instances: { initial: 3, max: 3 },
+        },
+      ],
+      topology: {},
+    });
+    const closed = await site.send('POST', '/v1/services?tenant=acme&dryRun=true', { body: many });
+    await site.post('/v1/hosts/host-1/uncordon');
+    expect(closed.body.remedies).toEqual([
+      'if host-1 were uncordoned',
+      'with only 2 of the 3 new VEEs of x',
+      expect.stringMatching(/^with one more host like host-\d, in use for nothing else$/),
+    ]);
   });
 
   it('ends undone, with the reasons, when nothing fits', async () => {
