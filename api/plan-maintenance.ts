@@ -7,13 +7,7 @@ import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenan
 import { inClassOrder } from '../domain/maintenance/site-order';
 import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
-import {
-  costOfChanging,
-  costOfMoving,
-  NO_COST,
-  type PlanCost,
-  together,
-} from '../domain/operation/plan-cost';
+import { costOfChanging, costOfMoving, type PlanCost, together } from '../domain/operation/plan-cost';
 import type { ServiceRecord } from '../domain/service/service';
 import { labelsOf } from '../store/labels';
 import { takeSnapshot } from '../store/snapshot';
@@ -52,13 +46,22 @@ async function question(
   };
 }
 
+interface Decided {
+  readonly steps: readonly string[];
+  /** What can't be migrated, and what can't be made anew elsewhere. */
+  readonly blocked: readonly BlockedVee[];
+  readonly stranded: readonly BlockedVee[];
+  readonly totalMillis: number;
+  readonly cost: PlanCost;
+}
+
 async function decide(
   deps: ApiDeps,
   operationId: OperationId,
   asked: readonly Asked[],
   /** A host that the operation opens before anything moves. */
   opened?: HostRecord['id'],
-): Promise<{ steps: string[]; blocked: BlockedVee[]; totalMillis: number; cost: PlanCost }> {
+): Promise<Decided> {
   const open = <H extends { readonly id: HostRecord['id']; readonly cordoned: boolean }>(host: H): H =>
     host.id === opened ? { ...host, cordoned: false } : host;
   const hosts = (await deps.store.hosts.all()).map(open);
@@ -66,13 +69,16 @@ async function decide(
   const questions = await Promise.all(asked.map((a) => question(deps, operationId, a, hosts)));
   const names = new Map(asked.map((a) => [a.service.id, a.service.name]));
   const decided = decideInTurn(questions, { ...snapshot, hosts: snapshot.hosts.map(open) });
+  const left = (verb: MoveQuestion['verb']) =>
+    decided.flatMap(({ serviceId, left: vees }, i) =>
+      asked[i]?.verb === verb ? vees.map((l) => ({ ...l, service: names.get(serviceId) ?? serviceId })) : [],
+    );
   return {
     steps: decided.flatMap((d, i) =>
       lines(d, names.get(d.serviceId) ?? d.serviceId, asked[i]?.verb ?? 'migrate'),
     ),
-    blocked: decided.flatMap(({ serviceId, left }) =>
-      left.map((l) => ({ ...l, service: names.get(serviceId) ?? serviceId })),
-    ),
+    blocked: left('migrate'),
+    stranded: left('relocate'),
     totalMillis: decided.reduce((most, d) => Math.max(most, d.totalMillis), 0),
     cost: together(
       decided.map(({ moves }, i) =>
@@ -115,21 +121,24 @@ export async function planDrain(
   operationId: OperationId,
   immovable: 'ask' | 'restart' | 'ignore',
 ): Promise<{ answer: Answer; blocked: readonly BlockedVee[] }> {
-  const params = { fromHostId: host.id, partial: true };
   const services = await occupantsOf(deps, host);
-  const moves = await decide(
-    deps,
-    operationId,
-    services.map((service) => ({ service, verb: 'migrate', params })),
-  );
+  const asked = services.map((service): Asked => {
+    return { service, verb: 'migrate', params: { fromHostId: host.id, partial: true } };
+  });
+  const migrated = await decide(deps, operationId, asked);
+  // What an operation is at work on is waited for, and moved then.
+  const busy = migrated.blocked.filter((b) => b.error.code === 'operation-in-progress');
+  const immovables = migrated.blocked.filter((b) => !busy.includes(b));
+  const restarts = immovable === 'restart' && immovables.length > 0;
+  const moves = restarts
+    ? await decide(deps, operationId, [...asked, ...restartsOf(services, host, immovables)])
+    : migrated;
+  const blocked = restarts ? moves.stranded : immovables;
   const then = {
     ask: (b: BlockedVee) => `can't move ${blockedLine(b)} (say --force-restart or --ignore)`,
-    restart: (b: BlockedVee) => `restart elsewhere ${blockedLine(b)}`,
+    restart: (b: BlockedVee) => `can't restart elsewhere ${blockedLine(b)} (say --ignore, or make room)`,
     ignore: (b: BlockedVee) => `leave ${blockedLine(b)}`,
   }[immovable];
-  // What an operation is at work on is waited for, and moved then.
-  const busy = moves.blocked.filter((b) => b.error.code === 'operation-in-progress');
-  const blocked = moves.blocked.filter((b) => !busy.includes(b));
   const steps = [
     `close ${host.id}`,
     ...moves.steps,
@@ -137,15 +146,30 @@ export async function planDrain(
     ...blocked.map(then),
     'verify that it runs nothing',
   ];
-  const restarts = immovable === 'restart' ? costOfChanging(blocked.length, blocked.length) : NO_COST;
+  const refused = immovable !== 'ignore' && blocked.length > 0;
   return {
-    answer: planOf('host.drain', steps, together([moves.cost, restarts]), {
+    answer: planOf('host.drain', steps, moves.cost, {
       blocked,
       estimatedMillis: moves.totalMillis,
+      ...(refused
+        ? { feasible: false, why: `${blocked.length} VEEs can't leave ${host.id}: the drain is refused.` }
+        : {}),
     }),
     blocked,
   };
 }
+
+/** What can't be moved as it is, to be ended there and made anew: by the operations that the drain asks for then. */
+const restartsOf = (
+  services: readonly ServiceRecord[],
+  host: HostRecord,
+  immovables: readonly BlockedVee[],
+): Asked[] =>
+  services.flatMap((service): Asked[] => {
+    const veeIds = immovables.flatMap((b) => (b.service === service.name ? [b.veeId] : []));
+    const params = { fromHostId: host.id, veeIds, partial: true, cause: 'forced' as const };
+    return veeIds.length > 0 ? [{ service, verb: 'relocate', params }] : [];
+  });
 
 export async function planRestore(
   deps: ApiDeps,

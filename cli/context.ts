@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { isErrorCode } from '../domain/errors';
 import type { PlanCost } from '../domain/operation/plan-cost';
+import { HOST_WORTH } from '../domain/rebalance/problem';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT, exitCodeOf } from './exit-codes';
 import { namerFor } from './names';
@@ -41,7 +42,7 @@ export async function conclude(
           ...(answer.remedies ?? []).map((remedy) => `  it would fit ${remedy}`),
         ].join('\n'),
       );
-    if (!answer.feasible) throw new CliError('Nothing fits.', EXIT.infeasible);
+    if (!answer.feasible) throw new CliError('', EXIT.infeasible);
     return;
   }
   const started = answer as OperationView;
@@ -152,10 +153,10 @@ function describeGain({ imbalance, hostsInUse, optimality }: Plan): string[] {
 }
 
 function describeOptimality({ cost, bound }: { readonly cost: number; readonly bound: number }): string {
-  const gap = Math.max(0, cost - bound);
-  return gap < 0.005
+  const moves = Math.floor(Math.max(0, cost - bound) * HOST_WORTH);
+  return moves === 0
     ? 'no plan would be better'
-    : `no plan would be better by more than ${gap.toFixed(2)} of a host, moves counted in`;
+    : `no plan would be better by more than ${moves} moves, of which a free host is worth ${HOST_WORTH}`;
 }
 
 /** How far loads are from even, in hundredths of a host. */

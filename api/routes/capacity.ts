@@ -67,6 +67,7 @@ const failoverSchema = z
       .describe(
         'Losses that are not survived, of hosts and then of zones, with the first of what has no place',
       ),
+    counted: z.int().describe('How many VEEs have to find a place'),
     moreLosses: z.int().describe('So many more are not survived, and not named'),
   })
   .meta({ id: 'Failover' });

@@ -94,7 +94,7 @@ export function hostRoutes(deps: ApiDeps): Route[] {
             .enum(['ask', 'restart', 'ignore'])
             .default('ask')
             .describe(
-              'What becomes of VEEs that can’t be moved: refuse to begin, restart them elsewhere, or leave them',
+              'What becomes of VEEs that can’t be moved: refuse to begin, restart them elsewhere (and refuse to begin if that can’t be done either), or leave them',
             ),
         }),
       ),
@@ -108,7 +108,7 @@ export function hostRoutes(deps: ApiDeps): Route[] {
         const plan = await planDrain(deps, host, context.operationId, immovable);
         if (context.dryRun) return plan.answer;
         // Better refused now than half-way: the operator says what is to become of those.
-        if (immovable === 'ask' && plan.blocked.length > 0) throw blockedOf(host, plan.blocked);
+        if (immovable !== 'ignore' && plan.blocked.length > 0) throw blockedOf(host, plan.blocked);
         return requestOperation(deps, context, {
           kind: 'host.drain',
           hostId: host.id,

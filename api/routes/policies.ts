@@ -10,7 +10,7 @@ const policySchema = z.strictObject({
 const policiesSchema = z
   .object({
     placement: policySchema.extend({
-      since: z.int().optional().describe('When it was set; absent for the one that the site began with'),
+      since: z.int().optional().describe('When it was set; absent for the one in the settings'),
       setBy: z.string().optional(),
     }),
     initial: policySchema.describe('The one in the settings: in force where none is set'),
@@ -22,8 +22,10 @@ const answers = { 200: { description: 'Policies', schema: policiesSchema } };
 /** By what the site decides. What is set counts from the next decision on, in every process. */
 export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[] {
   function told(setting: PolicySetting | undefined): Answer {
-    const { policy = initialPolicy, since, setBy } = setting ?? {};
-    const placement = { ...policy, ...(since === undefined ? {} : { since, setBy }) };
+    // Once it was given back to the settings it is as if nobody had ever set it.
+    const placement = setting?.policy
+      ? { ...setting.policy, since: setting.since, setBy: setting.setBy }
+      : initialPolicy;
     return { status: 200, body: { placement, initial: initialPolicy } };
   }
 

@@ -105,12 +105,12 @@ function rebalances(seeds: readonly string[]): string[][] {
   ] as const)
     for (const policy of ['striping', 'packing'] as const)
       for (const seed of seeds) {
-        let question = { ...siteOf(hosts, vees, seed), policy: { name: policy } };
+        const question = { ...siteOf(hosts, vees, seed), policy: { name: policy } };
         const before = process.cpuUsage();
         const plan = planRebalance(question);
         const { user, system } = process.cpuUsage(before);
         const cpuMillis = (user + system) / 1_000;
-        question = afterwards(
+        const next = afterwards(
           question,
           new Map(plan.moves.flatMap((m) => m.veeIds.map((id) => [id, m.toHostId]))),
         );
@@ -119,6 +119,7 @@ function rebalances(seeds: readonly string[]): string[][] {
           `${policy}, ${vees} × ${hosts}, seed ${seed}`,
           `${told(plan.before)} → ${told(plan.after)}`,
           String(plan.moves.length),
+          String(planRebalance(next).moves.length),
           `${Math.round(cpuMillis)} ms`,
           cpuMillis <= limitMillis ? 'met' : 'NOT MET',
         ]);
@@ -146,8 +147,10 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
   );
   console.log('\nThe same for 10 s, where HiGHS makes no progress:\n');
   console.log(table(['problem', 'ours, CPU', 'bound', 'above it', 'goal'], largeSizes(seeds, curves)));
-  console.log('\nA rebalance of a site, of 100 moves at most:\n');
-  console.log(table(['site', 'before → after', 'moves', 'CPU', '≤ 1 s, ≤ 10 s'], rebalances(seeds)));
+  console.log('\nA rebalance of a site, of 100 moves at most, and the next run within the hour:\n');
+  console.log(
+    table(['site', 'before → after', 'moves', 'next run', 'CPU', '≤ 1 s, ≤ 10 s'], rebalances(seeds)),
+  );
   if (options.plot) {
     await writeFile(options.plot, qualityOverTime(curves));
     console.log(`\nQuality over time: ${options.plot}`);

@@ -69,9 +69,13 @@ function someHost(random: () => number, hosts: number, may: (host: number) => bo
   throw new Error('the site is full: try another seed');
 }
 
-/** The site once a plan has been carried out, for the next run. */
+/** The site once a plan has been carried out, for the next run within the hour, which leaves alone what has moved. */
 export function afterwards(question: BalanceQuestion, to: ReadonlyMap<VeeId, HostId>): BalanceQuestion {
-  const vees = question.vees.map((v) => ({ ...v, hostId: to.get(v.id) ?? v.hostId }));
+  const vees = question.vees.map((v) => ({
+    ...v,
+    hostId: to.get(v.id) ?? v.hostId,
+    ...(to.has(v.id) ? { fixed: 'a rebalance has moved it within the hour, or tried to' } : {}),
+  }));
   const reserved = new Map<HostId, Capacity>();
   for (const v of vees) reserved.set(v.hostId, add(reserved.get(v.hostId) ?? ZERO, v.need));
   return {

@@ -23,17 +23,20 @@ export function registerFailoverCommand(program: Command): void {
       const client = await clientOf(command);
       const answer = await client.get<Failover>(`/v1/capacity/failover?class=${options.class}`);
       if (globals(command).json) printJson(answer);
-      else console.log(describeFailover(answer));
+      else console.log(describeFailover(answer, options.class));
       if (answer.hosts.survived < answer.hosts.of) throw new CliError('', EXIT.infeasible);
     });
 }
 
-function describeFailover({ lost, hosts, zones, pairs, losses, moreLosses }: Failover): string {
+function describeFailover(answer: Failover, least: string): string {
+  const { lost, counted, hosts, zones, pairs, losses, moreLosses } = answer;
+  if (counted === 0) return `Nothing here is of class ${least} or better: no loss would strand any.`;
+  const what = least === SLA_CLASSES.at(-1) ? 'all' : `all of class ${least} or better`;
   const rate = (what: string, { survived, of }: Survival, more = '') =>
     `  ${what}: ${survived} of ${of}${of > 0 ? ` (${((survived / of) * 100).toFixed(0)} %)` : ''}${more}`;
   return [
     ...(lost.length > 0 ? [`Lost already: ${lost.join(', ')}; what was there is to find a place too.`] : []),
-    'Losses after which all has a place:',
+    `Losses after which ${what} (${counted} VEEs) has a place:`,
     rate('one host', hosts),
     rate('one zone', zones),
     rate('two hosts at once', pairs, pairs.sampled ? ', of those that were tried' : ''),

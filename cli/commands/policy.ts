@@ -14,7 +14,7 @@ export function registerPolicyCommands(program: Command): void {
   const show = (command: Command, policies: Policies) => {
     if (globals(command).json) return printJson(policies);
     const { name, since, setBy } = policies.placement;
-    const set = since === undefined ? 'as the site began' : `set ${ago(since)} ago by ${setBy}`;
+    const set = since === undefined ? 'from the settings' : `set ${ago(since)} ago by ${setBy}`;
     console.log(`placement: ${name} (${set})`);
   };
   policy

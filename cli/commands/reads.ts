@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { HostVerdict } from '../../domain/placement/model';
+import { describeRefusal } from '../../domain/placement/refusal-summary';
 import { clientOf, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { namerFor } from '../names';
@@ -65,7 +67,7 @@ export function registerReadCommands(program: Command): void {
     .description('why a VEE is where it is, and why not elsewhere')
     .action(async (target: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      type Verdict = { hostId: string; score?: number; refusals: { reason: string; [k: string]: unknown }[] };
+      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'refusals'>;
       const answer = await client.get<{
         hostId: string;
         algorithm: string;
@@ -82,14 +84,7 @@ export function registerReadCommands(program: Command): void {
       console.log(
         'Score: the share of the host in use with it (striping), or left free (packing); lower is better.',
       );
-      const why = (v: Verdict) =>
-        v.refusals
-          .map((r) =>
-            Object.entries(r)
-              .map(([k, x]) => (k === 'reason' ? String(x) : `${k} ${x}`))
-              .join(' '),
-          )
-          .join('; ');
+      const why = (v: Verdict) => v.refusals.map(describeRefusal).join('; ');
       console.log(
         table(
           ['host', 'score', 'refused because'],

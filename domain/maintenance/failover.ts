@@ -60,11 +60,16 @@ export interface Survival {
 export interface Failover {
   /** Hosts that are lost already: what is on them is to find a place as well. */
   readonly lost: readonly HostId[];
+  /** How many VEEs have to find a place, wherever they are lost. */
+  readonly counted: number;
   readonly hosts: Survival;
   readonly zones: Survival;
   /** Of two hosts at once. In a large site some are tried, the same ones for the same site. */
   readonly pairs: Survival & { readonly sampled: boolean };
-  /** Losses of a host that are not survived, and then those of a zone, in each those first that strand most. */
+  /**
+   * Losses of a host that are not survived, and then those of a zone, in each those first that strand most. Of pairs some
+   * are told when each host alone may be lost.
+   */
   readonly losses: readonly Loss[];
   /** So many more are not survived, and not named. */
   readonly moreLosses: number;
@@ -74,6 +79,7 @@ const MOST_PAIRS = 200;
 const MOST_DRAWS = 100_000;
 const MOST_LOSSES = 50;
 const MOST_STRANDED = 20;
+const MOST_EXAMPLES = 3;
 
 /**
  * What would be left without a place if a host were lost, or a zone, or two hosts at once? Each loss is played through by
@@ -102,14 +108,25 @@ export function failover(question: FailoverQuestion): Failover {
   );
   const doubles = pairs.map((pair) => lose(pair.join(' and '), pair));
   const named = [...worst(singles).slice(0, MOST_LOSSES), ...worst(zones).slice(0, MOST_LOSSES)];
+  const examples = worst(singles).length === 0 ? worst(doubles).slice(0, MOST_EXAMPLES) : [];
   return {
     lost,
+    counted: countedOf(question),
     hosts: survivalOf(singles),
     zones: survivalOf(zones),
     pairs: { ...survivalOf(doubles), sampled },
-    losses: named,
+    losses: [...named, ...examples],
     moreLosses: worst(singles).length + worst(zones).length - named.length,
   };
+}
+
+function countedOf({ vees, services, least }: FailoverQuestion): number {
+  const counting = new Set(
+    services
+      .filter((s) => SLA_CLASSES.indexOf(s.slaClass) <= SLA_CLASSES.indexOf(least))
+      .map((s) => s.service.id),
+  );
+  return vees.filter((v) => occupiesHost(v.state) && counting.has(v.serviceId)).length;
 }
 
 const survivalOf = (losses: readonly Loss[]): Survival => ({

@@ -1,4 +1,4 @@
-import type { HostId } from '../ids';
+import type { HostId, VeeId } from '../ids';
 import { type Capacity, shortages, subtract, sum } from '../units';
 import {
   bound,
@@ -10,7 +10,15 @@ import {
   isCounted,
   mostTogether,
 } from './constraints';
-import type { Constraint, PlacementRequest, Refusal, RequestedVee, Snapshot, SnapshotHost } from './model';
+import type {
+  Constraint,
+  PlacedVee,
+  PlacementRequest,
+  Refusal,
+  RequestedVee,
+  Snapshot,
+  SnapshotHost,
+} from './model';
 import { Neighbours } from './neighbours';
 
 /**
@@ -41,6 +49,7 @@ export function unitsOf(request: Pick<PlacementRequest, 'vees' | 'constraints'>)
 export class Board {
   readonly hosts: readonly SnapshotHost[];
   private readonly request: PlacementRequest;
+  private readonly arriving: ReadonlySet<VeeId>;
   private readonly pins: ReadonlyMap<Constraint, string>;
   private readonly free: Map<HostId, Capacity>;
   /** What is placed so far, by the constraint that it may matter to. */
@@ -60,6 +69,7 @@ export class Board {
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
     const strict = request.handover !== undefined;
+    this.arriving = new Set(request.vees.filter((v) => !v.moving).map((v) => v.id));
     this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
       for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
@@ -117,6 +127,11 @@ export class Board {
     return found;
   }
 
+  /** What is not there yet has an id that nobody has seen. */
+  private named({ id, component }: PlacedVee): string {
+    return this.arriving.has(id) ? `another of this request, ${component},` : `${component} (${id})`;
+  }
+
   private breach(c: Constraint, unit: Unit, host: SnapshotHost): string | undefined {
     if (c.kind === 'assignment') return undefined;
     const twins = this.twinsOf(c, unit);
@@ -134,9 +149,9 @@ export class Board {
     }
     for (const v of unit.vees) {
       const there = near?.inConflict(v, host.id);
-      if (there) return `${there.component} (${there.id}) is there`;
+      if (there) return `${this.named(there)} is there`;
       const elsewhere = near?.boundElsewhere(v, host.id);
-      if (elsewhere) return `${elsewhere.component} (${elsewhere.id}) is on ${elsewhere.hostId}`;
+      if (elsewhere) return `${this.named(elsewhere)} is on ${elsewhere.hostId}`;
     }
     return undefined;
   }

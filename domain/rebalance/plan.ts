@@ -159,8 +159,8 @@ function whyNothing(
   if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();
   if (goal === 'few-hosts') {
     const inUse = `${before} of the ${layout.hosts.length} hosts that are open are in use`;
-    const worth = `a free host is worth ${HOST_WORTH} moves, and ${mostMoves} may be made`;
-    return `${inUse}, and nothing that may be moved now would free one for what that costs: ${worth}. ${staying}`.trim();
+    const worth = `${mostMoves} moves, of which a free host is worth ${HOST_WORTH}`;
+    return `${inUse}. ${staying ? `${staying} ` : ''}What may move now frees none within the room, the rules and ${worth}.`;
   }
   const loads = `Loads differ by ${(before * 100).toFixed(1)} % of a host`;
   const why =

@@ -76,7 +76,7 @@ describe('what people ask of placement', () => {
     const hosts = async () =>
       new Set((await site.all('/v1/vees')).filter((v) => v.state === 'ACTIVE').map((v) => v.hostId)).size;
     const plan = async () => (await run('plan', '-f', manifest, '--tenant', 'acme')).out;
-    expect((await run('policy', 'get')).out).toBe('placement: striping (as the site began)\n');
+    expect((await run('policy', 'get')).out).toBe('placement: striping (from the settings)\n');
     expect(await plan()).toContain('the emptiest of the 3 hosts');
     expect(await run('policy', 'set', 'packing')).toMatchObject({
       code: 0,

@@ -29,8 +29,8 @@ describe('a rebalance by the policy packing', () => {
       before: 2,
       after: 2,
       because:
-        '2 of the 2 hosts that are open are in use, and nothing that may be moved now would free one for what that ' +
-        'costs: a free host is worth 25 moves, and 20 may be made.',
+        '2 of the 2 hosts that are open are in use. What may move now frees none within the room, the rules and 20 ' +
+        'moves, of which a free host is worth 25.',
     });
   });
 

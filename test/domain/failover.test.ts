@@ -63,14 +63,20 @@ describe('fail-over', () => {
   it('counts the losses after which everything has a place', () => {
     const answer = failover(site(three(), [{ name: 'shop', at: ['app/0@h1', 'app/1@h2', 'app/2@h3'] }]));
     // Two of 400 fit on a host of 1,000, three do not.
-    expect(answer).toEqual({
+    expect(answer).toMatchObject({
       lost: [],
+      counted: 3,
       hosts: { survived: 3, of: 3 },
       zones: { survived: 3, of: 3 },
       pairs: { survived: 0, of: 3, sampled: false },
-      losses: [],
       moreLosses: 0,
     });
+    // Where each host alone may be lost, it is told what two would strand.
+    expect(answer.losses.map((l) => [l.what, l.strandedVees])).toEqual([
+      ['h1 and h2', 1],
+      ['h1 and h3', 1],
+      ['h2 and h3', 1],
+    ]);
   });
 
   it('names what has no place, and why', () => {
@@ -184,7 +190,7 @@ describe('fail-over', () => {
 
   it('of a site with nothing on it is whole', () => {
     expect(failover(site(three(), []))).toEqual({
-      lost: [],
+      ...{ lost: [], counted: 0 },
       hosts: { survived: 3, of: 3 },
       zones: { survived: 3, of: 3 },
       pairs: { survived: 0, of: 0, sampled: false },

@@ -89,6 +89,15 @@ describe('hosts in maintenance', () => {
     expect(refused).toMatchObject({ status: 409, body: { code: 'drain-incomplete' } });
     expect(refused.body.blocked).toEqual([expect.objectContaining({ veeId: vee.id, service: 'held' })]);
 
+    // To restart it elsewhere takes room elsewhere: that is seen before it begins, too.
+    for (const other of ['host-2', 'host-3']) await site.post(`/v1/hosts/${other}/cordon`);
+    const nowhere = await site.post('/v1/hosts/host-1/drain', { immovable: 'restart' });
+    expect(nowhere).toMatchObject({ status: 409, body: { code: 'drain-incomplete' } });
+    const dry = await site.post('/v1/hosts/host-1/drain?dryRun=true', { immovable: 'restart' });
+    expect(dry.body).toMatchObject({ feasible: false, why: expect.stringMatching(/can't leave host-1/) });
+    expect(dry.body.steps).toContainEqual(expect.stringMatching(/^can't restart elsewhere held\//));
+    for (const other of ['host-2', 'host-3']) await site.post(`/v1/hosts/${other}/uncordon`);
+
     const ignored = await site.done(await site.post('/v1/hosts/host-1/drain', { immovable: 'ignore' }));
     expect(ignored.notes).toEqual([expect.objectContaining({ veeId: vee.id })]);
     await site.done(await site.post('/v1/hosts/host-1/restore'));
