@@ -30,8 +30,10 @@ export function registerFailoverCommand(program: Command): void {
 
 function describeFailover(answer: Failover, least: string): string {
   const { lost, counted, hosts, zones, pairs, losses, moreLosses } = answer;
-  if (counted === 0) return `Nothing here is of class ${least} or better: no loss would strand any.`;
-  const what = least === SLA_CLASSES.at(-1) ? 'all' : `all of class ${least} or better`;
+  const every = least === SLA_CLASSES.at(-1);
+  if (counted === 0 && !every)
+    return `Nothing here is of class ${least} or better: no loss would strand any.`;
+  const what = every ? 'all' : `all of class ${least} or better`;
   const rate = (what: string, { survived, of }: Survival, more = '') =>
     `  ${what}: ${survived} of ${of}${of > 0 ? ` (${((survived / of) * 100).toFixed(0)} %)` : ''}${more}`;
   return [

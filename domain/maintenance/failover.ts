@@ -68,7 +68,7 @@ export interface Failover {
   readonly pairs: Survival & { readonly sampled: boolean };
   /**
    * Losses of a host that are not survived, and then those of a zone, in each those first that strand most. Of pairs some
-   * are told when each host alone may be lost.
+   * are told when each host and zone alone may be lost.
    */
   readonly losses: readonly Loss[];
   /** So many more are not survived, and not named. */
@@ -108,7 +108,7 @@ export function failover(question: FailoverQuestion): Failover {
   );
   const doubles = pairs.map((pair) => lose(pair.join(' and '), pair));
   const named = [...worst(singles).slice(0, MOST_LOSSES), ...worst(zones).slice(0, MOST_LOSSES)];
-  const examples = worst(singles).length === 0 ? worst(doubles).slice(0, MOST_EXAMPLES) : [];
+  const examples = named.length === 0 ? worst(doubles).slice(0, MOST_EXAMPLES) : [];
   return {
     lost,
     counted: countedOf(question),
