@@ -10,7 +10,7 @@ import type { Step } from './step';
 
 /** Looks at a host, over all rounds: some seconds. */
 const MOST_LOOKS = 400_000_000;
-const STEPS_AN_ITEM = 300;
+const STEPS_AN_ITEM = 250;
 /** What can't be made in any order is left where it is, and the rest planned anew; so often. */
 const MOST_ROUNDS = 4;
 

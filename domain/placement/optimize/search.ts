@@ -31,7 +31,7 @@ const STEPS_BETWEEN_LOOKS = 64;
 const LEFT_OUT = 1e6;
 /** How much is made of leaving little room, and of chance, where places cost the same: in terms of a usual cost. */
 const TIGHTNESS = 0.1;
-const NOISINESS = 0.15;
+const NOISINESS = 0.05;
 /** A power of two. */
 const NOISE = 4_096;
 /** How much worse a step may leave it at first, in terms of a usual cost. */
@@ -157,8 +157,8 @@ class Search {
   private ruin(): void {
     const { draft, problem } = this;
     const dice = this.random();
-    if (dice < 0.35) this.empty(this.anOpenHost());
-    else if (dice < 0.55) {
+    if (dice < 0.15) this.empty(this.anOpenHost());
+    else if (dice < 0.3) {
       this.empty(this.anOpenHost());
       this.empty(this.anOpenHost());
     } else if (dice < 0.8) {
@@ -171,7 +171,7 @@ class Search {
       // Its old host makes room.
       const home = problem.start[moved] as number;
       if (home !== NOWHERE)
-        for (const item of (draft.itemsOn[home] ?? []).slice()) if (this.random() < 0.5) this.tearOut(item);
+        for (const item of (draft.itemsOn[home] ?? []).slice()) if (this.random() < 0.7) this.tearOut(item);
     } else {
       const few = 1 + this.pick(8);
       for (let i = 0; i < few; i++) this.tearOut(this.pick(problem.items));
