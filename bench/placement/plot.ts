@@ -21,6 +21,7 @@ export function qualityOverTime(curves: readonly Curve[]): string {
   const y = (gap: number) => BOTTOM - (Math.min(gap, MOST_GAP) / MOST_GAP) * (BOTTOM - TOP);
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    '<title>How far above the best bound the best placement is, over time</title>',
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
     `<text x="${LEFT}" y="22" font-size="14">How far above the best bound the best placement is, over time</text>`,
   ];
