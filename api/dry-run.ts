@@ -1,4 +1,5 @@
 import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
@@ -189,7 +190,17 @@ async function decide(
   const why = isOperator
     ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
     : { why: refusalCounts(result) };
-  const enough = await deps.planner.remediesFor({ snapshot, request, policy, context });
-  const remedies = enough.filter((r) => isOperator || r.by === 'anybody').map((r) => r.if);
-  return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], ...why, remedies } };
+  const enough = await deps.planner
+    .remediesFor({ snapshot, request, policy, context })
+    .catch(withoutRemedies);
+  const remedies = enough?.filter((r) => isOperator || r.by === 'anybody').map((r) => r.if);
+  return {
+    status: 200,
+    body: { dryRun: true, operation, feasible: false, steps: [], ...why, ...(remedies ? { remedies } : {}) },
+  };
+}
+
+/** Why nothing fits is known already: a planner that is busy, or takes too long, keeps nobody from hearing that. */
+function withoutRemedies(error: unknown): undefined {
+  if (!(error instanceof SluiceError)) throw error;
 }

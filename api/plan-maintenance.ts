@@ -48,9 +48,7 @@ async function question(
 
 interface Decided {
   readonly steps: readonly string[];
-  /** What can't be migrated, and what can't be made anew elsewhere. */
   readonly blocked: readonly BlockedVee[];
-  readonly stranded: readonly BlockedVee[];
   readonly totalMillis: number;
   readonly cost: PlanCost;
 }
@@ -69,16 +67,14 @@ async function decide(
   const questions = await Promise.all(asked.map((a) => question(deps, operationId, a, hosts)));
   const names = new Map(asked.map((a) => [a.service.id, a.service.name]));
   const decided = decideInTurn(questions, { ...snapshot, hosts: snapshot.hosts.map(open) });
-  const left = (verb: MoveQuestion['verb']) =>
-    decided.flatMap(({ serviceId, left: vees }, i) =>
-      asked[i]?.verb === verb ? vees.map((l) => ({ ...l, service: names.get(serviceId) ?? serviceId })) : [],
-    );
   return {
     steps: decided.flatMap((d, i) =>
       lines(d, names.get(d.serviceId) ?? d.serviceId, asked[i]?.verb ?? 'migrate'),
     ),
-    blocked: left('migrate'),
-    stranded: left('relocate'),
+    blocked: decided.flatMap(({ serviceId, left }, i) => {
+      const of = { serviceId, service: names.get(serviceId) ?? serviceId, verb: asked[i]?.verb ?? 'migrate' };
+      return left.map((l) => ({ ...l, ...of }));
+    }),
     totalMillis: decided.reduce((most, d) => Math.max(most, d.totalMillis), 0),
     cost: together(
       decided.map(({ moves }, i) =>
@@ -95,7 +91,10 @@ const lines = ({ moves }: ServiceMoves, name: string, verb: string): string[] =>
   );
 
 export interface BlockedVee extends LeftVee {
+  readonly serviceId: ServiceRecord['id'];
   readonly service: string;
+  /** What can't be done with it. */
+  readonly verb: MoveQuestion['verb'];
 }
 
 const blockedLine = (b: BlockedVee) => `${b.service}/${b.component}/${b.index}: ${b.error.detail}`;
@@ -133,7 +132,7 @@ export async function planDrain(
   const moves = restarts
     ? await decide(deps, operationId, [...asked, ...restartsOf(services, host, immovables)])
     : migrated;
-  const blocked = restarts ? moves.stranded : immovables;
+  const blocked = restarts ? moves.blocked.filter((b) => b.verb === 'relocate') : immovables;
   const then = {
     ask: (b: BlockedVee) => `can't move ${blockedLine(b)} (say --force-restart or --ignore)`,
     restart: (b: BlockedVee) => `can't restart elsewhere ${blockedLine(b)} (say --ignore, or make room)`,
@@ -166,7 +165,7 @@ const restartsOf = (
   immovables: readonly BlockedVee[],
 ): Asked[] =>
   services.flatMap((service): Asked[] => {
-    const veeIds = immovables.flatMap((b) => (b.service === service.name ? [b.veeId] : []));
+    const veeIds = immovables.flatMap((b) => (b.serviceId === service.id ? [b.veeId] : []));
     const params = { fromHostId: host.id, veeIds, partial: true, cause: 'forced' as const };
     return veeIds.length > 0 ? [{ service, verb: 'relocate', params }] : [];
   });

@@ -273,7 +273,9 @@ export const planSchema = z
     remedies: z
       .array(z.string())
       .optional()
-      .describe('What would be enough, each by itself, for it to fit: "it would fit …"'),
+      .describe(
+        'What would be enough, each by itself, for it to fit: "it would fit …"; absent when nobody could say in time',
+      ),
     blueprint: z.unknown().optional(),
     actions: z
       .array(

@@ -61,25 +61,25 @@ function withHosts(
   return { ...snapshot, hosts: snapshot.hosts.map((h) => (which(h) ? { ...h, ...change(h) } : h)) };
 }
 
-/** The emptiest first. */
-const byRoom = (hosts: readonly SnapshotHost[]): SnapshotHost[] =>
-  [...hosts]
+/** Of these hosts, the emptiest first, those one of which would be enough if it were otherwise. */
+function enough(
+  snapshot: Snapshot,
+  hosts: readonly SnapshotHost[],
+  otherwise: Partial<SnapshotHost>,
+  fits: Fits,
+): SnapshotHost[] {
+  const only = (id: HostId) => (h: SnapshotHost) => h.id === id;
+  return [...hosts]
     .sort((a, b) => dominantShare(a.reserved, a.capacity) - dominantShare(b.reserved, b.capacity))
-    .slice(0, MOST_OF_A_KIND);
+    .slice(0, MOST_OF_A_KIND)
+    .filter(({ id }) => fits({ snapshot: withHosts(snapshot, only(id), () => otherwise) }));
+}
 
 function openings(snapshot: Snapshot, fits: Fits): Remedy[] {
-  const cordoned = byRoom(snapshot.hosts.filter((h) => h.cordoned && h.liveness === 'up'));
-  return cordoned
-    .filter(({ id }) =>
-      fits({
-        snapshot: withHosts(
-          snapshot,
-          (h) => h.id === id,
-          () => ({ cordoned: false }),
-        ),
-      }),
-    )
-    .map(({ id }) => operator(`if ${id} were uncordoned`));
+  const cordoned = snapshot.hosts.filter((h) => h.cordoned && h.liveness === 'up');
+  return enough(snapshot, cordoned, { cordoned: false }, fits).map(({ id }) =>
+    operator(`if ${id} were uncordoned`),
+  );
 }
 
 function images(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Remedy[] {
@@ -108,18 +108,10 @@ const named = (ids: readonly HostId[]): string =>
   ids.length > 3 ? `${ids.slice(0, 3).join(', ')} and ${ids.length - 3} more` : ids.join(', ');
 
 function returns(snapshot: Snapshot, fits: Fits): Remedy[] {
-  const away = byRoom(snapshot.hosts.filter((h) => h.liveness !== 'up'));
-  return away
-    .filter(({ id }) =>
-      fits({
-        snapshot: withHosts(
-          snapshot,
-          (h) => h.id === id,
-          () => ({ liveness: 'up' }),
-        ),
-      }),
-    )
-    .map(({ id, liveness }) => operator(`if ${id}, which is ${liveness}, were up`));
+  const away = snapshot.hosts.filter((h) => h.liveness !== 'up');
+  return enough(snapshot, away, { liveness: 'up' }, fits).map(({ id, liveness }) =>
+    operator(`if ${id}, which is ${liveness}, were up`),
+  );
 }
 
 /** Of one component, the most that have room; what lives already stays what it is. */
@@ -131,7 +123,7 @@ function fewer(request: PlacementRequest, fits: Fits): Remedy[] {
       const kept = new Set(members.slice(0, n).map((v) => v.id));
       return { ...request, vees: request.vees.filter((v) => v.component !== component || kept.has(v.id)) };
     };
-    // No more than one for each host or two is what is asked for where rules bind: halves find the most.
+    // Fewer never need more, so the most is found by halves.
     let [room, tooMany] = [0, members.length];
     while (tooMany - room > 1) {
       const middle = Math.floor((room + tooMany) / 2);

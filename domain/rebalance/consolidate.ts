@@ -29,7 +29,8 @@ export interface Consolidated {
 export function consolidate(layout: Layout, question: BalanceQuestion): Consolidated {
   const whole = soundPart(layout, question);
   const bound = lowerBound(whole.problem);
-  const left = new Set(layout.units.filter((u) => !whole.units.includes(u)));
+  const sound = new Set(whole.units);
+  const left = new Set(layout.units.filter((u) => !sound.has(u)));
   let [looks, blocked] = [MOST_LOOKS, 0];
   for (let round = 0; round < MOST_ROUNDS && looks > 0; round++) {
     const part = round === 0 ? whole : consolidationOf(layout, question, left);

@@ -16,6 +16,7 @@ const environment = {
   SLUICE_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
   SLUICE_UNDO_GIVE_UP_MILLIS: String(GIVE_UP_MILLIS),
 };
+
 /** How a driver may be untrue about one verb, and which ends of the operation are honest then. */
 interface Untruth {
   readonly name: string;

@@ -61,6 +61,12 @@ describe('a lost host', () => {
     const [service] = (await site.get('/v1/services?name=web')).body.items;
     const lost = (await site.vees(service.id)).filter((v: Json) => v.hostId === 'host-1');
     expect(lost).toHaveLength(2);
+    const elsewhere = site.hostIds.filter((id) => id !== 'host-1');
+    for (const id of elsewhere) await site.post(`/v1/hosts/${id}/cordon`);
+    const dry = await site.post('/v1/hosts/host-1/recover?dryRun=true', { confirmedDown: true });
+    for (const id of elsewhere) await site.post(`/v1/hosts/${id}/uncordon`);
+    expect(dry.body.steps.filter((s: string) => s.startsWith('no room for web/app/'))).toHaveLength(2);
+    expect(dry.body.blocked).toHaveLength(2);
     const recovered = await site.done(await site.post('/v1/hosts/host-1/recover', { confirmedDown: true }));
     expect(recovered.notes).toBeUndefined();
     const now = await site.vees(service.id);

@@ -143,16 +143,6 @@ export class Draft {
     }
   }
 
-  /** Others of the rules that this item is in. */
-  relatedTo(item: number): number[] {
-    const found: number[] = [];
-    const end = this.firstRule[item + 1] as number;
-    for (let e = this.firstRule[item] as number; e < end; e++)
-      for (const other of this.problem.rules[this.ruleOf[e] as number]?.items ?? [])
-        if (other !== item) found.push(other);
-    return found;
-  }
-
   placement(): Placement {
     return this.hostOf.slice();
   }

@@ -40,7 +40,7 @@ const TOLERANCE = 1.5;
 /**
  * Large-neighbourhood search (ruin and recreate, Schrimpf et al. 2000): tears some items out of a placement, puts them
  * back where that costs least, and keeps the result if it is better, or not much worse, ever less so. Items that have no
- * room push others out, which are put back in turn. The same problem, seed and steps give the same answer.
+ * room push others out, which are put back in turn. The same problem, seed and effort give the same answer.
  */
 export function search(problem: Problem, seed: string, effort: Effort): Found {
   return new Search(problem, seed, effort).run();
