@@ -19,6 +19,8 @@ export async function solveByHighs(
 ): Promise<ExactAnswer> {
   const highs = await loadHighs();
   const { program, columns } = encode(problem);
+  // Of a model without columns HiGHS says that it is empty, whatever its rows ask for.
+  if (program.columns === 0 && problem.items > 0) return { bound: Infinity, infeasible: true };
   const finite = (v: number) => (v === Infinity ? highs.infinity : v === -Infinity ? -highs.infinity : v);
   return highs.withModel(
     {
