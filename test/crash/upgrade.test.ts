@@ -85,7 +85,7 @@ describe('a new version of the workflows, with 100 operations in flight', () => 
         ids.push(await asked(`/v1/vees/${vee}/${verb}`));
     };
     await Promise.all(Array.from({ length: 8 }, caller));
-    await site.until(`all wait for their host to ${verb}`, 20_000, async () => {
+    await site.until(`all wait for their host to ${verb}`, 40_000, async () => {
       const all = await site.all(`/v1/operations?kind=vee.${verb}&state=running`);
       const acting = all.filter((o) => o.steps.some((s: Json) => s.name.startsWith(`${verb} `)));
       return acting.length === OPERATIONS ? true : undefined;
@@ -141,7 +141,7 @@ describe('a new version of the workflows, with 100 operations in flight', () => 
     await allComplete(ids);
     expect(await stepsOf('resume')).toEqual(['lock', 'resume', 'commit']);
     expect(await stepsOf('pause')).toEqual(['another', 'lock', 'pause', 'commit']);
-  }, 120_000);
+  }, 180_000);
 
   it('completes them all when the worker is killed', async () => {
     const third = await build('third');
@@ -151,5 +151,5 @@ describe('a new version of the workflows, with 100 operations in flight', () => 
     await allComplete(ids);
     expect(await stepsOf('pause')).toEqual(['another', 'lock', 'pause', 'commit']);
     expect(await stepsOf('resume')).toEqual(['another', 'lock', 'resume', 'commit']);
-  }, 120_000);
+  }, 180_000);
 });
