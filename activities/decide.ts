@@ -24,7 +24,7 @@ const blueprintIdOf = (operationId: OperationId, which: Which) =>
  * @throws SluiceError `placement-infeasible`, or `host-unreachable` while that depends on hosts that are suspect
  */
 export async function decide(
-  { store, now, placementPolicy }: Pick<SiteDeps, 'store' | 'now' | 'placementPolicy'>,
+  { store, now, policies }: Pick<SiteDeps, 'store' | 'now' | 'policies'>,
   operationId: OperationId,
   request: PlacementRequest,
   ...which: Which
@@ -33,11 +33,15 @@ export async function decide(
   const kept = await store.blueprints.get(blueprintId);
   if (kept) return believed(kept);
   const at = now();
-  const [snapshot, policy] = await Promise.all([takeSnapshot(store, at), placementPolicy()]);
+  const snapshot = await takeSnapshot(store, at);
   const context = { now: at, seed: operationId, blueprintId, operationId };
-  const answer = plan(snapshot, request, policy, context);
+  const answer = await policies.decide((policy) => {
+    const made = plan(snapshot, request, policy, context);
+    if (made.kind === 'infeasible')
+      awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
+    return made;
+  });
   if (answer.kind === 'blueprint') return store.blueprints.put(answer);
-  awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   await store.blueprints.put({ ...answer, id: blueprintId, operationId, createdAt: at });
   return believed(answer);
 }
@@ -65,7 +69,7 @@ function believed(plan: Blueprint | Infeasible): Blueprint {
  * @throws ApplicationFailure `placement-race`, not to be tried again by itself
  */
 export async function decideAndReserve(
-  deps: Pick<SiteDeps, 'store' | 'now' | 'placementPolicy'>,
+  deps: Pick<SiteDeps, 'store' | 'now' | 'policies'>,
   operationId: OperationId,
   request: PlacementRequest,
   which: Which,

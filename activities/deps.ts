@@ -2,7 +2,7 @@ import type { LivenessPolicy, RecoveryMode } from '../domain/host';
 import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
-import type { Policy } from '../domain/placement/model';
+import type { PlacementPolicies } from '../domain/placement/policy';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Store } from '../store/store';
@@ -13,8 +13,7 @@ export interface SiteDeps {
   readonly siteId: SiteId;
   readonly store: Store;
   readonly now: () => number;
-  /** The policy in force at that moment. */
-  readonly placementPolicy: () => Promise<Policy>;
+  readonly policies: PlacementPolicies;
   readonly migrationBudget: MigrationBudget;
   /** Computes elsewhere than here: in a large site it takes seconds. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;

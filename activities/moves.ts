@@ -91,7 +91,7 @@ export function createMoveActivities(deps: SiteDeps) {
       if (kept?.kind === 'infeasible') throw new SluiceError('placement-infeasible', refusalSummary(kept));
       const now = deps.now();
       const service = await serviceOf(store, serviceId);
-      const question: MoveQuestion = {
+      const question: Omit<MoveQuestion, 'policy'> = {
         verb,
         serviceId,
         params,
@@ -99,13 +99,17 @@ export function createMoveActivities(deps: SiteDeps) {
         vees: await store.vees.find({ serviceId, living: true }),
         hosts: await store.hosts.all(),
         snapshot: await takeSnapshot(store, now),
-        policy: await deps.placementPolicy(),
         budget: deps.migrationBudget,
         context: { now, seed: operationId, blueprintId, operationId },
       };
-      const decision = decideMoves(question, kept);
-      if (!kept && lacksRoom(decision))
-        awaitSuspects(question.snapshot, (s) => targetsOf(decideMoves({ ...question, snapshot: s })));
+      const decision = await deps.policies.decide((policy) => {
+        const made = decideMoves({ ...question, policy }, kept);
+        if (!kept && lacksRoom(made))
+          awaitSuspects(question.snapshot, (snapshot) =>
+            targetsOf(decideMoves({ ...question, policy, snapshot })),
+          );
+        return made;
+      });
       if (decision.kind === 'infeasible')
         await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);

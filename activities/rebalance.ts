@@ -31,7 +31,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
     readBalanceQuestion(
       store,
       deps.now(),
-      { policy: await deps.placementPolicy(), budget, mostMoves },
+      { policy: await deps.policies.inForce(), budget, mostMoves },
       looker,
     );
 

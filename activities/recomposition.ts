@@ -89,18 +89,20 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const former = service.recomposition ?? null;
       if (kept) return outlineOf(kept, onFailure, former);
       const now = deps.now();
-      const [current, members, snapshot, policy] = await Promise.all([
+      const [current, members, snapshot] = await Promise.all([
         store.services.manifest(service.manifestDigest),
         store.vees.find({ serviceId, living: true }),
         takeSnapshot(store, now),
-        deps.placementPolicy(),
       ]);
-      const question = { service, current, wanted, members, snapshot, policy };
-      const decideOn = (seen: Snapshot) =>
-        decideRecomposition({ ...question, snapshot: seen }, { now, operationId });
-      const planned = decideOn(snapshot);
-      if (planned.kind === 'planned' && planned.played.kind === 'infeasible')
-        awaitSuspects(snapshot, (s) => playedOn(decideOn(s)));
+      const planned = await deps.policies.decide((policy) => {
+        const question = { service, current, wanted, members, policy };
+        const decideOn = (seen: Snapshot) =>
+          decideRecomposition({ ...question, snapshot: seen }, { now, operationId });
+        const made = decideOn(snapshot);
+        if (made.kind === 'planned' && made.played.kind === 'infeasible')
+          awaitSuspects(snapshot, (s) => playedOn(decideOn(s)));
+        return made;
+      });
       if (planned.kind !== 'planned') throw recompositionRefusal(planned);
       const { plan, played } = planned;
       if (played.kind === 'infeasible')

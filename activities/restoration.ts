@@ -78,7 +78,7 @@ export function createRestorationActivities(deps: SiteDeps) {
       parentId: null,
       operationId,
       createdAt: deps.now(),
-      policy: await deps.placementPolicy(),
+      policy: await deps.policies.inForce(),
       seed: operationId,
       algorithm: 'greedy',
       assignments: [

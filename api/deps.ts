@@ -2,11 +2,12 @@ import type { Client } from '@temporalio/client';
 import type { SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationTiming } from '../domain/operation/operation';
-import type { Policy } from '../domain/placement/model';
+import type { PlacementPolicies, PolicyData } from '../domain/placement/policy';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { FaultPoints } from '../process/fault-points';
 import type { Logger } from '../process/log';
 import type { Planner } from '../process/planner';
+import type { PolicyPlugins } from '../process/policies/plugins';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
 
@@ -15,10 +16,11 @@ export interface ApiDeps {
   readonly store: Store;
   readonly operations: Operations;
   readonly temporal: Client;
-  /** The policy in force at that moment. */
-  readonly placementPolicy: () => Promise<Policy>;
+  readonly policies: PlacementPolicies;
   /** In force until somebody sets another. */
-  readonly initialPolicy: Policy;
+  readonly initialPolicy: PolicyData;
+  /** Policies that were added to those built in. */
+  readonly plugins: PolicyPlugins;
   readonly migrationBudget: MigrationBudget;
   readonly planner: Planner;
   readonly drift: DriftPolicy;

@@ -175,8 +175,13 @@ async function decide(
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
-  const [snapshot, policy] = await Promise.all([takeSnapshot(deps.store, now), deps.placementPolicy()]);
-  const result = plan(snapshot, request, policy, context);
+  const snapshot = await takeSnapshot(deps.store, now);
+  const { result, awaited } = await deps.policies.decide((policy) => {
+    const made = plan(snapshot, request, policy, context);
+    if (made.kind === 'blueprint') return { result: made, awaited: [] };
+    const trusted = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
+    return { result: made, awaited: trusted };
+  });
   if (result.kind === 'blueprint')
     return planOf(
       operation,
@@ -184,14 +189,13 @@ async function decide(
       cost,
       { blueprint: blueprintView(result, identity), ...rest },
     );
-  const awaited = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const isOperator = identity.role === 'operator';
   const why = isOperator
     ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
     : { why: refusalCounts(result) };
-  const enough = await deps.planner
-    .remediesFor({ snapshot, request, policy, context })
+  const enough = await deps.policies
+    .decide((policy) => deps.planner.remediesFor({ snapshot, request, policy, context }))
     .catch(withoutRemedies);
   const remedies = enough?.filter((r) => isOperator || r.by === 'anybody').map((r) => r.if);
   return {

@@ -6,10 +6,11 @@ import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { plannerInThread } from '../process/planner';
+import { PolicyPlugins } from '../process/policies/plugins';
 import { readEnvironment, siteSettings } from '../process/settings';
 import { connectStore, isStoreAway } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
-import { policyInForce } from '../store/site';
+import { placementPolicies } from '../store/placement-policies';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
 import { Operations } from '../temporal/submit';
@@ -35,6 +36,7 @@ async function main(log: Logger): Promise<void> {
   );
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();
+  const plugins = new PolicyPlugins(settings.policyFolder);
   let started = false;
   const stopping = new AbortController();
   const app = createApp({
@@ -42,8 +44,11 @@ async function main(log: Logger): Promise<void> {
     store,
     operations: new Operations(client, settings),
     temporal: client,
-    placementPolicy: policyInForce(store, settings.siteId, settings.placementPolicy),
+    policies: placementPolicies({
+      ...{ store, siteId: settings.siteId, now: Date.now, initial: settings.placementPolicy, plugins },
+    }),
     initialPolicy: settings.placementPolicy,
+    plugins,
     migrationBudget: settings.migrationBudget,
     planner: plannerInThread(),
     drift: settings.drift,

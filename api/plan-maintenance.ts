@@ -29,7 +29,7 @@ async function question(
   operationId: OperationId,
   asked: Asked,
   hosts: readonly HostRecord[],
-): Promise<Question> {
+): Promise<Omit<Question, 'policy'>> {
   const { store, migrationBudget: budget } = deps;
   const { service, verb, params } = asked;
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'moves', service.id));
@@ -40,7 +40,6 @@ async function question(
     manifest: await store.services.manifest(service.manifestDigest),
     vees: await store.vees.find({ serviceId: service.id, living: true }),
     hosts,
-    policy: await deps.placementPolicy(),
     budget,
     context: { now: Date.now(), seed: operationId, blueprintId, operationId },
   };
@@ -66,7 +65,13 @@ async function decide(
   const snapshot = await takeSnapshot(deps.store, Date.now());
   const questions = await Promise.all(asked.map((a) => question(deps, operationId, a, hosts)));
   const names = new Map(asked.map((a) => [a.service.id, a.service.name]));
-  const decided = decideInTurn(questions, { ...snapshot, hosts: snapshot.hosts.map(open) });
+  const seen = { ...snapshot, hosts: snapshot.hosts.map(open) };
+  const decided = await deps.policies.decide((policy) =>
+    decideInTurn(
+      questions.map((q) => ({ ...q, policy })),
+      seen,
+    ),
+  );
   return {
     steps: decided.flatMap((d, i) =>
       lines(d, names.get(d.serviceId) ?? d.serviceId, asked[i]?.verb ?? 'migrate'),

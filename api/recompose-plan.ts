@@ -33,21 +33,21 @@ const OPERATION = 'service.recompose';
  * @throws SluiceError `transition-illegal` when a VEE that would change can't
  */
 export async function dryRunRecomposition(
-  { store, placementPolicy }: ApiDeps,
+  { store, policies }: ApiDeps,
   identity: Identity,
   service: ServiceRecord,
   wanted: Manifest,
   operationId: OperationId,
 ): Promise<Answer> {
   const now = Date.now();
-  const [current, members, snapshot, policy] = await Promise.all([
+  const [current, members, snapshot] = await Promise.all([
     store.services.manifest(service.manifestDigest),
     store.vees.find({ serviceId: service.id, living: true }),
     takeSnapshot(store, now),
-    placementPolicy(),
   ]);
-  const question = { service, current, wanted, members, snapshot, policy };
-  const planned = decideRecomposition(question, { now, operationId });
+  const planned = await policies.decide((policy) =>
+    decideRecomposition({ service, current, wanted, members, snapshot, policy }, { now, operationId }),
+  );
   if (planned.kind !== 'planned') throw recompositionRefusal(planned);
   const { plan, played } = planned;
   const operator = identity.role === 'operator';

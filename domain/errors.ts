@@ -119,6 +119,12 @@ export const ERRORS = {
   ),
   conflict: entry(409, 'The record changed underneath', false, 'Read it again, then decide.'),
   // Placement
+  'policy-unusable': entry(
+    422,
+    'The placement policy can not be used',
+    false,
+    'Mend the plug-in and set it again. The policy that was in force stays in force.',
+  ),
   'placement-infeasible': entry(
     422,
     'Nothing fits',

@@ -51,3 +51,14 @@ export function shortages(
 }
 
 export const fits = (free: Capacity, need: Capacity) => DIMENSIONS.every((d) => need[d] <= free[d]);
+
+/** The largest share of a host's capacity in any dimension: the one that runs out first. */
+export function dominantShare(need: Capacity, of: Capacity): number {
+  const shares = [
+    need.cpuMillis / Math.max(of.cpuMillis, 1),
+    need.memoryMiB / Math.max(of.memoryMiB, 1),
+    need.diskMiB / Math.max(of.diskMiB, 1),
+    need.bandwidthKbps / Math.max(of.bandwidthKbps, 1),
+  ];
+  return Math.max(...shares);
+}

@@ -1,5 +1,35 @@
+import { failover as failoverOf } from '../domain/maintenance/failover';
+import { isPolicyBroken, type Policy } from '../domain/placement/policy';
+import { remediesFor as remediesOf } from '../domain/placement/remedies';
+import { roomForService as roomOf } from '../domain/placement/room';
+import { PolicyPlugins } from './policies/plugins';
+
 /** What a thread of `planner.ts` runs, by name. */
-export { failover } from '../domain/maintenance/failover';
-export { remediesFor } from '../domain/placement/remedies';
-export { roomForService } from '../domain/placement/room';
 export { planRebalance } from '../domain/rebalance/plan';
+
+/** What one answer here may take of a plug-in: it plans many times over, and keeps nobody waiting. */
+const PLUGIN_MILLIS = 20_000;
+
+const plugins = new PolicyPlugins(process.env.SLUICE_POLICY_DIR, PLUGIN_MILLIS);
+
+/** What is sent back in place of an answer, as errors lose their class on the way. */
+export interface Broken {
+  readonly policyBroken: string;
+}
+
+/** Functions don't come over into a thread: what a plug-in ranks by is loaded here anew. */
+function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q) => A) {
+  return (question: Q): A | Broken => {
+    try {
+      return answer({ ...question, policy: plugins.equip(question.policy) });
+    } catch (error) {
+      if (!isPolicyBroken(error)) throw error;
+      plugins.giveUp(question.policy.name);
+      return { policyBroken: error.message };
+    }
+  };
+}
+
+export const failover = equipped(failoverOf);
+export const remediesFor = equipped(remediesOf);
+export const roomForService = equipped(roomOf);

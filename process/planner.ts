@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
 import type { Failover, FailoverQuestion } from '../domain/maintenance/failover';
+import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
+import type { Broken } from './planner-thread';
 
 /** A site of two thousand hosts takes some seconds. */
 const DEADLINE_MILLIS = 60_000;
@@ -26,6 +28,7 @@ export interface Planner {
 /**
  * One thread for the whole process, begun when it is first needed and ended when it has been idle.
  * @throws SluiceError `unavailable` when too many ask at once, `conflict` when the answer takes too long
+ * @throws PolicyBroken
  */
 export function plannerInThread(): Planner {
   const pool = new Piscina({
@@ -36,12 +39,19 @@ export function plannerInThread(): Planner {
     idleTimeout: 10_000,
     resourceLimits: { maxOldGenerationSizeMb: 1_024 },
   });
-  async function ask(name: keyof Planner, question: unknown, instead: string): Promise<unknown> {
+  async function ask<A>(
+    name: keyof Planner,
+    question: { readonly policy: Policy },
+    instead: string,
+  ): Promise<A> {
     if (pool.queueSize >= MOST_WAITING)
       throw new SluiceError('unavailable', 'Too many ask for a plan at once.');
     const deadline = AbortSignal.timeout(DEADLINE_MILLIS);
     try {
-      return await pool.run(question, { name, signal: deadline });
+      const sent = { ...question, policy: policyData(question.policy) };
+      const answer: A | Broken = await pool.run(sent, { name, signal: deadline });
+      if (!isBroken(answer)) return answer;
+      throw new PolicyBroken(answer.policyBroken);
     } catch (error) {
       if (!deadline.aborted) throw error;
       // Not to be tried again by itself: it would take as long.
@@ -52,10 +62,12 @@ export function plannerInThread(): Planner {
     }
   }
   return {
-    planRebalance: (question) => ask('planRebalance', question, 'for fewer moves') as Promise<BalancePlan>,
-    roomForService: (question) =>
-      ask('roomForService', question, 'for a smaller service') as Promise<ServiceRoom>,
-    remediesFor: (question) => ask('remediesFor', question, 'of a smaller service') as Promise<Remedy[]>,
-    failover: (question) => ask('failover', question, 'of a smaller site') as Promise<Failover>,
+    planRebalance: (question) => ask('planRebalance', question, 'for fewer moves'),
+    roomForService: (question) => ask('roomForService', question, 'for a smaller service'),
+    remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
+    failover: (question) => ask('failover', question, 'of a smaller site'),
   };
 }
+
+const isBroken = (answer: unknown): answer is Broken =>
+  typeof answer === 'object' && answer !== null && 'policyBroken' in answer;

@@ -3,7 +3,8 @@ import { type LivenessPolicy, RECOVERY_MODES, type RecoveryMode } from '../domai
 import { NAME_PATTERN, type SiteId } from '../domain/ids';
 import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migration/estimate';
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
-import { POLICY_NAMES, type Policy } from '../domain/placement/model';
+import { POLICY_NAMES } from '../domain/placement/built-in-policies';
+import type { PolicyData } from '../domain/placement/policy';
 import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
 import { USUAL_BATCH } from '../domain/service/batches';
 import { MOST_OPERATIONS_A_RUN } from '../domain/service/messages';
@@ -29,6 +30,7 @@ const siteSchema = z.object({
     .regex(/^[A-Za-z0-9_-]{1,38}$/)
     .default('sluice'),
   SLUICE_PLACEMENT_POLICY: z.enum(POLICY_NAMES).default('striping'),
+  SLUICE_POLICY_DIR: z.string().min(1).optional(),
   SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
   SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
@@ -61,7 +63,9 @@ export interface SiteSettings {
   readonly siteId: SiteId;
   readonly mongoUri: string;
   readonly database: string;
-  readonly placementPolicy: Policy;
+  readonly placementPolicy: PolicyData;
+  /** Where policies are that were added to those built in. */
+  readonly policyFolder: string | undefined;
   readonly migrationBudget: MigrationBudget;
   readonly liveness: LivenessPolicy;
   readonly recovery: RecoveryMode;
@@ -90,6 +94,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
     mongoUri: env.MONGODB_URI,
     database: env.SLUICE_DATABASE,
     placementPolicy: { name: env.SLUICE_PLACEMENT_POLICY },
+    policyFolder: env.SLUICE_POLICY_DIR,
     migrationBudget: {
       linkKbps: env.SLUICE_MIGRATION_LINK_KBPS,
       streamKbps: env.SLUICE_MIGRATION_STREAM_KBPS,

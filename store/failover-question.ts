@@ -7,8 +7,8 @@ import type { Store } from './store';
 export async function readFailoverQuestion(
   store: Store,
   now: number,
-  choice: Pick<FailoverQuestion, 'policy' | 'least'>,
-): Promise<FailoverQuestion> {
+  least: FailoverQuestion['least'],
+): Promise<Omit<FailoverQuestion, 'policy'>> {
   const [offers, snapshot, vees, services] = await Promise.all([
     store.hosts.offers(),
     takeSnapshot(store, now),
@@ -17,7 +17,7 @@ export async function readFailoverQuestion(
   ]);
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   return {
-    ...choice,
+    least,
     hosts: offers,
     snapshot,
     vees,

@@ -1,6 +1,6 @@
 import type { Db } from 'mongodb';
 import type { HostId, OperationId, ServiceId, SiteId } from '../domain/ids';
-import type { Policy, PolicySetting } from '../domain/placement/model';
+import type { PolicySetting } from '../domain/placement/policy';
 
 /** What an orderly shutdown has closed and stilled, for the power-up that follows. */
 export interface Shutdown {
@@ -10,12 +10,6 @@ export interface Shutdown {
   readonly hosts: readonly HostId[];
   readonly services: readonly ServiceId[];
 }
-
-/** The policy in force now: each decision asks anew, so that a change counts from the next one on. */
-export const policyInForce =
-  (store: { readonly site: ReturnType<typeof siteRepository> }, id: SiteId, initial: Policy) =>
-  async (): Promise<Policy> =>
-    (await store.site.placement(id))?.policy ?? initial;
 
 /** The one document about the site as a whole. */
 export function siteRepository(db: Db) {
@@ -49,10 +43,28 @@ export function siteRepository(db: Db) {
     /** @returns what is in force then: what was set before, where that is the same */
     async setPlacement(id: SiteId, placement: PolicySetting): Promise<PolicySetting> {
       // Of a site where nothing was set `null` finds that there is none, too.
-      const other = { _id: id, 'placement.policy.name': { $ne: placement.policy?.name ?? null } };
+      const isOther = [
+        { 'placement.policy': { $ne: placement.policy ?? null } },
+        { 'placement.switchedOut': { $exists: true } },
+      ];
       await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
-      await site.updateOne(other as never, { $set: { placement } });
+      // A repeat of the request that set it sets nothing again, whatever has become of that.
+      const fresh = { 'placement.requestedAs': { $ne: placement.requestedAs } };
+      await site.updateOne({ _id: id, ...fresh, $or: isOther } as never, { $set: { placement } });
       return (await this.placement(id)) ?? placement;
+    },
+
+    /** Gives up what was set, unless something else has been set since. */
+    async switchOut(
+      id: SiteId,
+      { requestedAs }: Pick<PolicySetting, 'requestedAs'>,
+      instead: Pick<PolicySetting, 'since' | 'switchedOut'>,
+    ): Promise<void> {
+      const placement: PolicySetting = { requestedAs, setBy: 'sluice', ...instead };
+      await site.updateOne(
+        { _id: id, 'placement.requestedAs': requestedAs, 'placement.switchedOut': { $exists: false } },
+        { $set: { placement } },
+      );
     },
   };
 }

@@ -112,6 +112,7 @@ export class System {
     const { temporalUi } = engines;
     const environment: Record<string, string> = {
       SLUICE_SITE: this.options.siteId ?? 'home',
+      SLUICE_POLICY_DIR: process.env.SLUICE_POLICY_DIR ?? join(dataDir, 'policies'),
       ...(this.options.database ? { SLUICE_DATABASE: this.options.database } : {}),
       ...this.options.environment,
       ...engines.environment,

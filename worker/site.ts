@@ -9,11 +9,12 @@ import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { plannerInThread } from '../process/planner';
+import { PolicyPlugins } from '../process/policies/plugins';
 import { siteSettings } from '../process/settings';
 import { endAfterStandstill } from '../process/standstill';
 import { connectStore, type StoreConnection } from '../store/connect';
 import { ensureIndexes } from '../store/indexes';
-import { policyInForce } from '../store/site';
+import { placementPolicies } from '../store/placement-policies';
 import { createStore } from '../store/store';
 import { lazyTemporalClient } from '../temporal/connection';
 import { ensureSchedule } from '../temporal/schedule';
@@ -53,7 +54,10 @@ async function main(log: Logger): Promise<void> {
     siteId,
     store,
     now: Date.now,
-    placementPolicy: policyInForce(store, siteId, settings.placementPolicy),
+    policies: placementPolicies({
+      ...{ store, siteId, now: Date.now, initial: settings.placementPolicy },
+      plugins: new PolicyPlugins(settings.policyFolder),
+    }),
     migrationBudget: settings.migrationBudget,
     liveness: settings.liveness,
     batchSize: settings.batchSize,

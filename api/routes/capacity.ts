@@ -73,7 +73,7 @@ const failoverSchema = z
   .meta({ id: 'Failover' });
 
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
-export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Route[] {
+export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
   return [
     route({
       method: 'post',
@@ -100,9 +100,9 @@ export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Ro
       }),
       responses: { 200: { description: 'The fail-over rate', schema: failoverSchema } },
       handler: async ({ query }) => {
-        const policy = await placementPolicy();
-        const question = await readFailoverQuestion(store, Date.now(), { policy, least: query.class });
-        return { status: 200, body: await planner.failover(question) };
+        const question = await readFailoverQuestion(store, Date.now(), query.class);
+        const body = await policies.decide((policy) => planner.failover({ ...question, policy }));
+        return { status: 200, body };
       },
     }),
     route({
@@ -115,8 +115,11 @@ export function capacityRoutes({ store, planner, placementPolicy }: ApiDeps): Ro
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
-        const [snapshot, policy] = await Promise.all([takeSnapshot(store, Date.now()), placementPolicy()]);
-        return { status: 200, body: await planner.roomForService({ snapshot, manifest, policy }) };
+        const snapshot = await takeSnapshot(store, Date.now());
+        const body = await policies.decide((policy) =>
+          planner.roomForService({ snapshot, manifest, policy }),
+        );
+        return { status: 200, body };
       },
     }),
   ];

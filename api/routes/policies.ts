@@ -1,10 +1,30 @@
 import { z } from 'zod';
-import { POLICY_NAMES, type Policy, type PolicySetting } from '../../domain/placement/model';
+import { NAME_PATTERN } from '../../domain/ids';
+import { POLICY_NAMES, parametersOf, takenBy } from '../../domain/placement/built-in-policies';
+import { GOALS, type PolicyData, type PolicySetting } from '../../domain/placement/policy';
+import { choosePolicy } from '../choose-policy';
 import type { ApiDeps } from '../deps';
 import { type Answer, type Context, json, type Route, route } from '../route';
 
-const policySchema = z.strictObject({
-  name: z.enum(POLICY_NAMES).describe('packing: the tightest host that fits; striping: the emptiest'),
+const parametersSchema = z
+  .record(z.string().min(1).max(40), z.number())
+  .refine((p) => Object.keys(p).length <= 50, 'at most 50');
+
+const wantedSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(NAME_PATTERN)
+    .describe(`${POLICY_NAMES.map((n) => `${n}: ${takenBy(n)}`).join('; ')}; or the name of a plug-in`),
+  parameters: parametersSchema.optional().describe('Of those that the policy has; the others are as usual'),
+});
+
+const policySchema = z.object({
+  name: z.string(),
+  parameters: parametersSchema.optional(),
+  plugin: z
+    .object({ sha256: z.string(), takes: z.string(), goal: z.enum(GOALS) })
+    .optional()
+    .describe('Absent for a policy that is built in'),
 });
 
 const policiesSchema = z
@@ -14,35 +34,62 @@ const policiesSchema = z
       setBy: z.string().optional(),
     }),
     initial: policySchema.describe('The one in the settings: in force where none is set'),
+    switchedOut: z
+      .object({ name: z.string(), because: z.string(), at: z.int() })
+      .optional()
+      .describe('A plug-in that broke, so that the one in the settings decides since then'),
+    available: z.array(
+      z.object({
+        name: z.string(),
+        kind: z.enum(['built-in', 'plug-in']),
+        takes: z.string().optional(),
+        parameters: parametersSchema.optional().describe('With what they are where nobody sets them'),
+      }),
+    ),
   })
   .meta({ id: 'Policies' });
 
 const answers = { 200: { description: 'Policies', schema: policiesSchema } };
 
 /** By what the site decides. What is set counts from the next decision on, in every process. */
-export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[] {
+export function policyRoutes(deps: ApiDeps): Route[] {
+  const { store, siteId, initialPolicy, plugins } = deps;
+
   function told(setting: PolicySetting | undefined): Answer {
     // Once it was given back to the settings it is as if nobody had ever set it.
     const placement = setting?.policy
       ? { ...setting.policy, since: setting.since, setBy: setting.setBy }
       : initialPolicy;
-    return { status: 200, body: { placement, initial: initialPolicy } };
+    const switchedOut = setting?.switchedOut && { ...setting.switchedOut, at: setting.since };
+    const available = [
+      ...POLICY_NAMES.map((name) => ({
+        ...{ name, kind: 'built-in', takes: takenBy(name), parameters: parametersOf(name) },
+      })),
+      ...plugins.names().map((name) => ({ name, kind: 'plug-in' })),
+    ];
+    return {
+      status: 200,
+      body: { placement, initial: initialPolicy, ...(switchedOut ? { switchedOut } : {}), available },
+    };
   }
 
-  async function set({ identity, operationId }: Pick<Context, 'identity' | 'operationId'>, policy?: Policy) {
+  async function set(
+    { identity, operationId }: Pick<Context, 'identity' | 'operationId'>,
+    policy?: PolicyData,
+  ) {
     const setBy = identity.name;
     const setting = await store.site.setPlacement(siteId, {
       ...(policy ? { policy } : {}),
       ...{ requestedAs: operationId, since: Date.now(), setBy },
     });
     // Also for a repeat of the request that set it: that may have died before it had told.
-    if (setting.requestedAs === operationId)
+    if (setting.requestedAs === operationId && !setting.switchedOut)
       await store.events.append({
         id: `${operationId}/policy`,
         at: setting.since,
         kind: 'policy.placement',
         message: policy
-          ? `${setBy} has set the placement policy to ${policy.name}`
+          ? `${setBy} has set the placement policy to ${policy.name}${withParameters(policy)}`
           : `${setBy} has given the placement policy back to the settings: ${initialPolicy.name}`,
         subject: siteId,
       });
@@ -65,10 +112,10 @@ export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[]
       tag: 'policies',
       summary: 'Set the placement policy, from the next decision on',
       roles: ['operator'],
-      body: json(policySchema),
+      body: json(wantedSchema),
       responses: answers,
       write: true,
-      handler: (context) => set(context, context.body),
+      handler: async (context) => set(context, await choosePolicy(deps, context.body)),
     }),
     route({
       method: 'delete',
@@ -81,4 +128,10 @@ export function policyRoutes({ store, siteId, initialPolicy }: ApiDeps): Route[]
       handler: (context) => set(context),
     }),
   ];
+}
+
+function withParameters({ parameters }: PolicyData): string {
+  if (!parameters) return '';
+  const told = Object.entries(parameters).map(([name, value]) => `${name} ${value}`);
+  return ` (${told.join(', ')})`;
 }

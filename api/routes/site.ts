@@ -120,7 +120,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const { mostMoves } = context.body;
         if (context.dryRun) {
-          const limits = { policy: await deps.placementPolicy(), budget: deps.migrationBudget, mostMoves };
+          const limits = { policy: await deps.policies.inForce(), budget: deps.migrationBudget, mostMoves };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
           const { goal, before, after, optimality, moves, waves, estimatedMillis, interrupted, because } =
             await deps.planner.planRebalance(question);

@@ -4,6 +4,7 @@ import type { ServiceRoom, ShapeRoom } from '../../domain/placement/room';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson, table } from '../output';
+import { collected, pairsOf } from '../pairs';
 import { inTermsOf } from '../problem';
 import { count, readManifestFile } from './services';
 
@@ -37,12 +38,7 @@ export function registerCapacityCommand(program: Command): void {
     .option('--disk-mib <n>', 'and of so much disk, in MiB')
     .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
     .option('--image <name>', 'only on hosts that have this image')
-    .option(
-      '--label <key=value>',
-      'only on hosts with this label; may be repeated',
-      (value: string, before: readonly string[]) => [...before, value],
-      [],
-    )
+    .option('--label <key=value>', 'only on hosts with this label; may be repeated', collected, [])
     .action(async (options: CapacityOptions, command: Command) => {
       const { file, label, ...size } = options;
       const bySize = Object.keys(size).length > 0 || label.length > 0;
@@ -75,19 +71,13 @@ export function registerCapacityCommand(program: Command): void {
 }
 
 function shapeOf({ cpuMillis, memoryMib, diskMib, bandwidthKbps, image, label }: CapacityOptions): unknown {
-  const labels = label.map((given) => {
-    const [key, ...value] = given.split('=');
-    if (!key || value.length === 0)
-      throw new CliError(`--label takes KEY=VALUE, not "${given}".`, EXIT.usage);
-    return [key, value.join('=')];
-  });
   return {
     cpuMillis: count('--cpu-millis', cpuMillis ?? ''),
     memoryMiB: count('--memory-mib', memoryMib ?? ''),
     ...(diskMib === undefined ? {} : { diskMiB: count('--disk-mib', diskMib) }),
     ...(bandwidthKbps === undefined ? {} : { bandwidthKbps: count('--bandwidth-kbps', bandwidthKbps) }),
     ...(image === undefined ? {} : { image }),
-    labels: Object.fromEntries(labels),
+    labels: Object.fromEntries(pairsOf('--label', label)),
   };
 }
 

@@ -1,22 +1,26 @@
 import { Argument, type Command } from 'commander';
-import { POLICY_NAMES } from '../../domain/placement/model';
+import { POLICY_NAMES, takenBy } from '../../domain/placement/built-in-policies';
+import type { Parameters } from '../../domain/placement/policy';
 import { clientOf, globals } from '../context';
-import { ago, printJson } from '../output';
+import { CliError, EXIT } from '../exit-codes';
+import { ago, printJson, table } from '../output';
+import { collected, pairsOf } from '../pairs';
+
+interface Named {
+  readonly name: string;
+  readonly parameters?: Parameters;
+}
 
 interface Policies {
-  readonly placement: { readonly name: string; readonly since?: number; readonly setBy?: string };
-  readonly initial: { readonly name: string };
+  readonly placement: Named & { readonly since?: number; readonly setBy?: string };
+  readonly initial: Named;
+  readonly switchedOut?: { readonly name: string; readonly because: string; readonly at: number };
+  readonly available: readonly (Named & { readonly kind: string; readonly takes?: string })[];
 }
 
 /** By what the site decides. */
 export function registerPolicyCommands(program: Command): void {
   const policy = program.command('policy').description('by what the site chooses hosts');
-  const show = (command: Command, policies: Policies) => {
-    if (globals(command).json) return printJson(policies);
-    const { name, since, setBy } = policies.placement;
-    const set = since === undefined ? 'from the settings' : `set ${ago(since)} ago by ${setBy}`;
-    console.log(`placement: ${name} (${set})`);
-  };
   policy
     .command('get')
     .description('the policy in force')
@@ -24,16 +28,29 @@ export function registerPolicyCommands(program: Command): void {
       show(command, await (await clientOf(command)).get<Policies>('/v1/policies')),
     );
   policy
+    .command('list')
+    .description('the policies that can be set: those built in, and plug-ins')
+    .action(async (_options: unknown, command: Command) => {
+      const { available, placement } = await (await clientOf(command)).get<Policies>('/v1/policies');
+      if (globals(command).json) return printJson(available);
+      const rows = available.map((p) => [
+        `${p.name}${p.name === placement.name ? ' *' : ''}`,
+        ...[p.kind, p.takes ?? '', parametersText(p.parameters)],
+      ]);
+      console.log(table(['policy', 'kind', 'takes', 'parameters'], rows));
+    });
+  policy
     .command('set')
     .addArgument(
-      new Argument('<name>', 'packing takes the tightest host that fits, striping the emptiest').choices(
-        POLICY_NAMES,
-      ),
+      new Argument('<name>', `${POLICY_NAMES.map(described).join(', ')}, or the name of a plug-in`),
     )
+    .option('--set <parameter=number>', 'a parameter of the policy; may be repeated', collected, [])
     .description('place by this policy from the next decision on')
-    .action(async (name: string, _options: unknown, command: Command) => {
+    .action(async (name: string, options: { readonly set: readonly string[] }, command: Command) => {
+      const parameters = numbersOf(options.set);
       const client = await clientOf(command);
-      show(command, await client.write<Policies>('PUT', '/v1/policies/placement', { name }));
+      const body = { name, ...(options.set.length > 0 ? { parameters } : {}) };
+      show(command, await client.write<Policies>('PUT', '/v1/policies/placement', body));
     });
   policy
     .command('reset')
@@ -42,4 +59,36 @@ export function registerPolicyCommands(program: Command): void {
       const client = await clientOf(command);
       show(command, await client.write<Policies>('DELETE', '/v1/policies/placement'));
     });
+}
+
+const described = (name: (typeof POLICY_NAMES)[number]) => `${name} (takes ${takenBy(name)})`;
+
+function show(command: Command, policies: Policies): void {
+  if (globals(command).json) {
+    printJson(policies);
+    return;
+  }
+  const { placement, switchedOut } = policies;
+  const { name, parameters, since, setBy } = placement;
+  const set = since === undefined ? 'from the settings' : `set ${ago(since)} ago by ${setBy}`;
+  const told = parametersText(parameters);
+  console.log(`placement: ${name}${told ? ` ${told}` : ''} (${set})`);
+  if (switchedOut)
+    console.log(`${switchedOut.name} was switched out ${ago(switchedOut.at)} ago: ${switchedOut.because}`);
+}
+
+const parametersText = (parameters: Parameters = {}): string =>
+  Object.entries(parameters)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
+function numbersOf(given: readonly string[]): Parameters {
+  return Object.fromEntries(
+    pairsOf('--set', given).map(([name, value]) => {
+      const number = Number(value);
+      if (value.trim() === '' || !Number.isFinite(number))
+        throw new CliError(`--set ${name} takes a number, not "${value}".`, EXIT.usage);
+      return [name, number];
+    }),
+  );
 }

@@ -20,6 +20,8 @@ import type {
   SnapshotHost,
 } from './model';
 import { Neighbours } from './neighbours';
+import type { RankedHost } from './policy';
+import { ServiceSpread } from './service-spread';
 
 /**
  * VEEs that affinity ties together are placed as one unit: choosing a host by the first of them alone
@@ -54,6 +56,7 @@ export class Board {
   private readonly free: Map<HostId, Capacity>;
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
+  private readonly spread: ServiceSpread;
   private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
   /** @param pins the zone that was chosen for all whom a constraint ties together */
@@ -69,6 +72,7 @@ export class Board {
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
     const strict = request.handover !== undefined;
+    this.spread = new ServiceSpread(snapshot, new Set(request.vees.map((v) => v.id)));
     this.arriving = new Set(request.vees.filter((v) => !v.moving).map((v) => v.id));
     this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
@@ -82,8 +86,25 @@ export class Board {
   put(unit: Unit, hostId: HostId): void {
     const free = this.free.get(hostId);
     if (free) this.free.set(hostId, subtract(free, unit.need));
+    this.spread.add(unit.vees, hostId);
     for (const { id, tenantId, serviceId, component } of unit.vees)
       for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
+  }
+
+  /** Hosts as a policy sees them. */
+  ranked({ vees: [first] }: Unit, hosts: readonly SnapshotHost[]): RankedHost[] {
+    const { spread } = this;
+    return hosts.map((host) => {
+      const { id, zone, labels, driver, capacity } = host;
+      const reserved = subtract(capacity, this.freeOn(host));
+      return {
+        ...{ id, zone, labels, driver, capacity, reserved },
+        // Most policies don't ask.
+        get sameService() {
+          return first ? spread.of(first.serviceId, host) : { onHost: 0, inZone: 0, inSite: 0 };
+        },
+      };
+    });
   }
 
   /** How many that a constraint counts are in a host's place and are not to be placed anew. */
@@ -172,15 +193,4 @@ function contradiction(c: Constraint, { vees }: Unit): string | undefined {
       return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
   }
   return undefined;
-}
-
-/** The largest share of a host's capacity in any dimension: the one that runs out first. */
-export function dominantShare(need: Capacity, of: Capacity): number {
-  const shares = [
-    need.cpuMillis / Math.max(of.cpuMillis, 1),
-    need.memoryMiB / Math.max(of.memoryMiB, 1),
-    need.diskMiB / Math.max(of.diskMiB, 1),
-    need.bandwidthKbps / Math.max(of.bandwidthKbps, 1),
-  ];
-  return Math.max(...shares);
 }

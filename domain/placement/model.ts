@@ -1,6 +1,7 @@
 import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { Capacity, Dimension } from '../units';
+import type { PolicyData } from './policy';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
 export interface Snapshot {
@@ -109,22 +110,6 @@ export interface Handover {
   readonly fresh: ReadonlySet<Constraint>;
 }
 
-export const POLICY_NAMES = ['packing', 'striping'] as const;
-export interface Policy {
-  /** `packing` takes the tightest host that fits, `striping` the emptiest. */
-  readonly name: (typeof POLICY_NAMES)[number];
-}
-
-/** The policy that somebody has set for a site while it runs, in place of the one that it began with. */
-export interface PolicySetting {
-  /** Absent when it was given up for the one that the site begins with. */
-  readonly policy?: Policy;
-  /** Of the request, which may be repeated. */
-  readonly requestedAs: OperationId;
-  readonly since: number;
-  readonly setBy: string;
-}
-
 /** Why a host can't take a VEE. A value, so that callers can count, group and translate it. */
 export type Refusal =
   | { readonly reason: 'not-up'; readonly liveness: HostLiveness }
@@ -166,7 +151,7 @@ export interface Blueprint {
   readonly parentId: BlueprintId | null;
   readonly operationId: OperationId;
   readonly createdAt: number;
-  readonly policy: Policy;
+  readonly policy: PolicyData;
   readonly seed: string;
   readonly algorithm: 'greedy' | 'exact' | 'search';
   readonly assignments: readonly Assignment[];

@@ -1,5 +1,6 @@
-import type { Blueprint, Infeasible, PlacementRequest, PlanContext, Policy, Snapshot } from './model';
+import type { Blueprint, Infeasible, PlacementRequest, PlanContext, Snapshot } from './model';
 import { plan } from './plan';
+import type { Policy } from './policy';
 
 export interface PartialPlan {
   /** For as many as can be placed; absent when that is none. */

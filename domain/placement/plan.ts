@@ -1,10 +1,11 @@
 import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
-import { add, fits, subtract, sum } from '../units';
+import { dominantShare, fits, subtract, sum } from '../units';
+import { rankingOf } from './built-in-policies';
 import { solveBySearch } from './by-search';
 import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
-import { Board, dominantShare, type Unit, unitsOf } from './feasibility';
+import { Board, type Unit, unitsOf } from './feasibility';
 import type {
   Assignment,
   Blueprint,
@@ -13,10 +14,10 @@ import type {
   Infeasible,
   PlacementRequest,
   PlanContext,
-  Policy,
   Snapshot,
   SnapshotHost,
 } from './model';
+import { type Placing, type Policy, policyData } from './policy';
 import { stableHash } from './stable-hash';
 
 /**
@@ -149,15 +150,21 @@ function placeGreedily(
 }
 
 function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
-  return board.hosts.map((host) => {
-    const refusals = board.refusals(unit, host);
+  const judged = board.hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
+  const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
+  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), board.ranked(unit, able));
+  let next = 0;
+  return judged.map(({ host, refusals }) => {
     if (refusals.length > 0) return { hostId: host.id, refusals };
-    const used = add(subtract(host.capacity, board.freeOn(host)), unit.need);
-    const load = dominantShare(used, host.capacity);
     // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
-    const score = Math.round((policy.name === 'packing' ? 1 - load : load) * 1e6) / 1e6;
-    return { hostId: host.id, refusals, score };
+    return { hostId: host.id, refusals, score: Math.round((scores[next++] ?? 0) * 1e6) / 1e6 };
   });
+}
+
+function placingOf({ vees: [first, ...others], need }: Unit): Placing {
+  if (!first) throw new RangeError('nothing is to be placed');
+  const { tenantId, serviceId, component, image } = first;
+  return { tenantId, serviceId, component, image, vees: others.length + 1, need };
 }
 
 /** The best score; ties by a hash of seed and host id, then by id, so that a seed reproduces a plan. */
@@ -182,7 +189,7 @@ function before(a: HostId, b: HostId, seed: string): boolean {
 
 function assign(unit: Unit, hostId: HostId, verdicts: readonly HostVerdict[], policy: Policy): Assignment[] {
   const able = verdicts.filter((v) => v.score !== undefined).length;
-  const why = policy.name === 'packing' ? 'the tightest fit' : 'the emptiest';
+  const why = rankingOf(policy).takes;
   const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
   const because =
     able === 1
@@ -272,7 +279,7 @@ function blueprint(
     parentId: null,
     operationId: context.operationId,
     createdAt: context.now,
-    policy,
+    policy: policyData(policy),
     seed: context.seed,
     algorithm,
     assignments,

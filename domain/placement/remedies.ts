@@ -1,9 +1,9 @@
 import type { HostId } from '../ids';
-import { ZERO } from '../units';
+import { dominantShare, ZERO } from '../units';
 import { constraintName } from './constraints';
-import { dominantShare } from './feasibility';
-import type { PlacementRequest, PlanContext, Policy, Snapshot, SnapshotHost } from './model';
+import type { PlacementRequest, PlanContext, Snapshot, SnapshotHost } from './model';
 import { plan } from './plan';
+import type { Policy } from './policy';
 
 export interface RemedyQuestion {
   readonly snapshot: Snapshot;

@@ -17,21 +17,15 @@ import {
   DIMENSION_NAMES,
   DIMENSIONS,
   type Dimension,
+  dominantShare,
   subtract,
   sum,
   ZERO,
 } from '../units';
-import { Board, dominantShare, unitsOf } from './feasibility';
-import type {
-  Blueprint,
-  PlacedVee,
-  PlacementRequest,
-  Policy,
-  Refusal,
-  Snapshot,
-  SnapshotHost,
-} from './model';
+import { Board, unitsOf } from './feasibility';
+import type { Blueprint, PlacedVee, PlacementRequest, Refusal, Snapshot, SnapshotHost } from './model';
 import { plan } from './plan';
+import type { Policy } from './policy';
 import { describeRefusal, inOrder, type RefusalGroup, refusalSummary } from './refusal-summary';
 import { additionRequest, initialAdditions } from './request';
 

@@ -3,8 +3,9 @@ import type { HostId, ServiceId, VeeId } from '../ids';
 import { bound, conflict, hostRefusal, isCounted, mostTogether, placeFor } from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
+import type { Goal } from '../placement/policy';
 import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
-import type { BalancedVee, BalanceQuestion, Goal } from './model';
+import type { BalancedVee, BalanceQuestion } from './model';
 
 /** What moves as one: a VEE, or those that affinity ties together. */
 export interface BalanceUnit {

@@ -1,6 +1,7 @@
 import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
 import type { MigrationBudget } from '../migration/estimate';
-import type { Constraint, Policy, RequestedVee, SnapshotHost } from '../placement/model';
+import type { Constraint, RequestedVee, SnapshotHost } from '../placement/model';
+import type { Goal, PolicyData } from '../placement/policy';
 
 /** A VEE that holds a place, as a rebalance sees it. */
 export interface BalancedVee extends RequestedVee {
@@ -17,7 +18,7 @@ export interface BalanceQuestion {
   readonly hosts: readonly SnapshotHost[];
   readonly vees: readonly BalancedVee[];
   readonly constraints: readonly Constraint[];
-  readonly policy: Policy;
+  readonly policy: PolicyData;
   readonly budget: MigrationBudget;
   /** No more VEEs than so many are moved by one plan. */
   readonly mostMoves: number;
@@ -39,11 +40,6 @@ export interface BalanceMove {
   /** Set when nothing else is to be on the host that it goes to but what is moved there. */
   readonly opens?: true;
 }
-
-/** What a site is bettered in, by its policy: how evenly hosts are loaded, or how few of them are in use. */
-export type Goal = 'even' | 'few-hosts';
-
-export const goalOf = ({ name }: Policy): Goal => (name === 'packing' ? 'few-hosts' : 'even');
 
 /** How good an answer of a search is known to be. Costs are in hosts in use; moves cost parts of one. */
 export interface Optimality {

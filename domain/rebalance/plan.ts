@@ -1,20 +1,15 @@
 import { groupBy } from '../group-by';
 import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
+import { goalOf } from '../placement/built-in-policies';
+import type { Goal } from '../placement/policy';
 import { sum } from '../units';
 import { changedSince } from './confirm';
 import { pointless } from './confirm-freeing';
 import { type Consolidated, consolidate } from './consolidate';
 import { evenOut } from './even-out';
 import { type BalanceUnit, distanceOf, Layout } from './layout';
-import {
-  type BalanceMove,
-  type BalancePlan,
-  type BalanceQuestion,
-  type Goal,
-  goalOf,
-  LEAST_GAIN,
-} from './model';
+import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
 import { HOST_WORTH } from './problem';
 import type { Step } from './step';
 

@@ -16,10 +16,10 @@ import type {
   Infeasible,
   PlacementRequest,
   PlanContext,
-  Policy,
   Snapshot,
 } from '../placement/model';
 import { plan } from '../placement/plan';
+import type { Policy } from '../placement/policy';
 import { additionRequest } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';

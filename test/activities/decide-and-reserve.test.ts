@@ -1,6 +1,7 @@
 import { decideAndReserve } from '../../activities/decide';
 import type { HostId, OperationId, VeeId } from '../../domain/ids';
 import type { PlacementRequest } from '../../domain/placement/model';
+import type { PlacementPolicies } from '../../domain/placement/policy';
 import type { Store } from '../../store/store';
 
 const operationId = 'op-1' as OperationId;
@@ -42,17 +43,15 @@ function storeOf() {
     },
     vees: { places: async () => [] },
   } as unknown as Store;
+  const policies: PlacementPolicies = {
+    inForce: async () => ({ name: 'packing' }),
+    decide: async (decision) => decision({ name: 'packing' }),
+  };
   const decide = () =>
-    decideAndReserve(
-      { store, now: () => 1, placementPolicy: async () => ({ name: 'packing' }) },
-      operationId,
-      request,
-      ['x'],
-      {
-        veeId,
-        amount,
-      },
-    );
+    decideAndReserve({ store, now: () => 1, policies }, operationId, request, ['x'], {
+      veeId,
+      amount,
+    });
   return { blueprints, state, decide };
 }
 

@@ -3,8 +3,9 @@ import type { HostId, VeeId } from '../../domain/ids';
 import { breaches } from '../../domain/placement/constraints';
 import { MAX_BINARIES, solveExactly } from '../../domain/placement/exact';
 import { unitsOf } from '../../domain/placement/feasibility';
-import type { Constraint, PlacementRequest, Policy, Snapshot } from '../../domain/placement/model';
+import type { Constraint, PlacementRequest, Snapshot } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
+import type { Policy } from '../../domain/placement/policy';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { fits, subtract, sum } from '../../domain/units';
 import {

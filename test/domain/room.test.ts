@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import type { BlueprintId, OperationId, ServiceId, TenantId, VeeId } from '../../domain/ids';
 import { checkManifest } from '../../domain/manifest/parse';
-import type { HostVerdict, Policy, Snapshot, SnapshotHost } from '../../domain/placement/model';
+import type { HostVerdict, Snapshot, SnapshotHost } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
+import type { Policy } from '../../domain/placement/policy';
 import { refusalGroups, refusalSummary } from '../../domain/placement/refusal-summary';
 import { roomForService, roomForShape, type Shape } from '../../domain/placement/room';
 import { type Capacity, ZERO } from '../../domain/units';

@@ -2,12 +2,12 @@ import type { BlueprintId, OperationId, ServiceId, TenantId, VeeId } from '../..
 import type {
   Constraint,
   PlacementRequest,
-  Policy,
   RequestedVee,
   Snapshot,
   SnapshotHost,
 } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
+import type { Policy } from '../../domain/placement/policy';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { hostNamed } from './recompose';
 

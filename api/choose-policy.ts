@@ -1,0 +1,104 @@
+import { SluiceError } from '../domain/errors';
+import type { ServiceId, TenantId } from '../domain/ids';
+import { isBuiltIn, POLICY_NAMES, parametersOf, rankingOf } from '../domain/placement/built-in-policies';
+import {
+  isPolicyBroken,
+  type Parameters,
+  type Placing,
+  type Policy,
+  type PolicyData,
+  type RankedHost,
+} from '../domain/placement/policy';
+import type { HostOffer } from '../store/hosts';
+import type { ApiDeps } from './deps';
+
+/** What somebody wants to place by. */
+export interface WantedPolicy {
+  readonly name: string;
+  readonly parameters?: Parameters | undefined;
+}
+
+/**
+ * The policy of a name, with its parameters: one that was tried before it is believed. A plug-in is loaded, says what it
+ * is, and ranks the hosts of this site once.
+ * @throws SluiceError `request-invalid`, or `policy-unusable` for a plug-in that breaks
+ */
+export async function choosePolicy(
+  { plugins, store }: Pick<ApiDeps, 'plugins' | 'store'>,
+  { name, parameters }: WantedPolicy,
+): Promise<PolicyData> {
+  if (isBuiltIn(name)) {
+    const set = settingOf(name, parametersOf(name), parameters);
+    if (Object.keys(set).length > 0 && Object.values(set).every((weight) => weight === 0))
+      throw invalid('/parameters', `${name} needs a weight above 0`, 'Give at least one of them.');
+    const negative = Object.keys(set).find((key) => (set[key] ?? 0) < 0);
+    if (negative)
+      throw invalid(`/parameters/${negative}`, 'is below 0', 'A weight is 0 or more: 0 leaves it out.');
+    return policyOf(name, set);
+  }
+  const names = plugins.names();
+  if (!names.includes(name)) {
+    const known = [...POLICY_NAMES, ...names].join(', ');
+    throw invalid('/name', `there is no placement policy ${name}`, `There are: ${known}.`);
+  }
+  try {
+    const { sha256, takes, goal, parameters: usual } = plugins.describe(name);
+    const chosen = { ...policyOf(name, settingOf(name, usual, parameters)), plugin: { sha256, takes, goal } };
+    tryOut(plugins.equip(chosen), (await store.hosts.offers()).map(toRanked));
+    return chosen;
+  } catch (error) {
+    if (!isPolicyBroken(error)) throw error;
+    plugins.giveUp(name);
+    throw new SluiceError('policy-unusable', `The plug-in ${name} can't be used: ${error.message}.`, {
+      pointer: '/name',
+    });
+  }
+}
+
+function policyOf(name: string, set: Parameters): PolicyData {
+  return { name, ...(Object.keys(set).length > 0 ? { parameters: set } : {}) };
+}
+
+/** In one order, so that two that are alike are the same. */
+function settingOf(name: string, usual: Parameters, given: Parameters = {}): Parameters {
+  const unknown = Object.keys(given).find((key) => !Object.hasOwn(usual, key));
+  if (unknown !== undefined) {
+    const known = Object.keys(usual).join(', ');
+    throw invalid(
+      `/parameters/${unknown}`,
+      `${name} has no parameter ${unknown}`,
+      known ? `It has: ${known}.` : 'It has none.',
+    );
+  }
+  const set = { ...usual, ...given };
+  return Object.fromEntries(
+    Object.keys(set)
+      .sort()
+      .map((key) => [key, set[key] ?? 0]),
+  );
+}
+
+function invalid(pointer: string, message: string, hint: string): SluiceError {
+  const errors = [{ pointer, message, hint }];
+  return new SluiceError('request-invalid', `${pointer}: ${message}. ${hint}`, { pointer, errors });
+}
+
+/** Something small that is about to be placed; what it is called must not matter. */
+const ANYTHING: Placing = {
+  tenantId: 'any' as TenantId,
+  serviceId: 'any' as ServiceId,
+  component: 'any',
+  image: 'any',
+  vees: 1,
+  need: { cpuMillis: 100, memoryMiB: 128, diskMiB: 0, bandwidthKbps: 0 },
+};
+
+function tryOut(policy: Policy, hosts: readonly RankedHost[]): void {
+  rankingOf(policy).scores(ANYTHING, hosts);
+}
+
+function toRanked({ id, zone, labels, fingerprint, reserved }: HostOffer): RankedHost {
+  const { driver, capacity } = fingerprint;
+  const sameService = { onHost: 0, inZone: 0, inSite: 0 };
+  return { id, zone, labels, driver, capacity, reserved, sameService };
+}

@@ -1,0 +1,86 @@
+import { add, dominantShare } from '../units';
+import {
+  type Goal,
+  type Parameters,
+  type Placing,
+  type Policy,
+  PolicyBroken,
+  type PolicyData,
+  type RankedHost,
+  type Ranking,
+} from './policy';
+
+type Term = (placing: Placing, host: RankedHost) => number;
+
+/** How full the host would be, in the dimension that runs out first. */
+const fullness: Term = ({ need }, { capacity, reserved }) => dominantShare(add(reserved, need), capacity);
+
+/** From 0 to 1 each, so that weights compare. */
+const TERMS = {
+  striping: fullness,
+  packing: (placing, host) => 1 - fullness(placing, host),
+  /** What traffic with the rest of the service would cost, if each talked to each as much. */
+  latency: (_, { sameService: { onHost, inZone, inSite } }) =>
+    inSite === 0 ? 0 : (SAME_ZONE * (inZone - onHost) + OTHER_ZONE * (inSite - inZone)) / inSite,
+} satisfies Record<string, Term>;
+
+/** What a round trip costs beside one between two zones; within a host it is nothing. */
+const [SAME_ZONE, OTHER_ZONE] = [0.2, 1];
+
+export type TermName = keyof typeof TERMS;
+export const TERM_NAMES = Object.keys(TERMS) as TermName[];
+
+/** Among hosts that are as near: so small that it decides nothing else. */
+const TIE = 1e-3;
+
+interface BuiltIn {
+  readonly takes: string;
+  readonly goal: (parameters: Parameters) => Goal;
+  /** What may be set, and to what it is where it is not. */
+  readonly parameters: Parameters;
+  readonly score: (placing: Placing, host: RankedHost, parameters: Parameters) => number;
+}
+
+const BUILT_IN = {
+  packing: { takes: 'the tightest fit', goal: () => 'few-hosts', parameters: {}, score: TERMS.packing },
+  striping: { takes: 'the emptiest', goal: () => 'even', parameters: {}, score: TERMS.striping },
+  latency: {
+    takes: 'the nearest to its service',
+    goal: () => 'even',
+    parameters: {},
+    score: (placing, host) => TERMS.latency(placing, host) + TIE * TERMS.striping(placing, host),
+  },
+  weighted: {
+    takes: 'the best by weight',
+    goal: ({ packing = 0, striping = 0 }) => (packing > striping ? 'few-hosts' : 'even'),
+    parameters: { striping: 1, packing: 0, latency: 1 },
+    score: (placing, host, weights) =>
+      TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host), 0),
+  },
+} satisfies Record<string, BuiltIn>;
+
+export type BuiltInName = keyof typeof BUILT_IN;
+export const POLICY_NAMES = Object.keys(BUILT_IN) as BuiltInName[];
+
+export const isBuiltIn = (name: string): name is BuiltInName => Object.hasOwn(BUILT_IN, name);
+
+/** What may be set of a built-in policy, with what it is where nobody sets it. */
+export const parametersOf = (name: BuiltInName): Parameters => BUILT_IN[name].parameters;
+
+export const takenBy = (name: BuiltInName): string => BUILT_IN[name].takes;
+
+/** @throws PolicyBroken for a plug-in that is not loaded here */
+export function rankingOf({ name, parameters, ranking }: Policy): Ranking {
+  if (ranking) return ranking;
+  if (!isBuiltIn(name)) throw new PolicyBroken(`the plug-in ${name} is not loaded`);
+  const { takes, score, parameters: usual }: BuiltIn = BUILT_IN[name];
+  const set = { ...usual, ...parameters };
+  return { takes, scores: (placing, hosts) => hosts.map((host) => score(placing, host, set)) };
+}
+
+export function goalOf({ name, parameters, plugin }: PolicyData): Goal {
+  if (plugin) return plugin.goal;
+  if (!isBuiltIn(name)) return 'even';
+  const { goal, parameters: usual }: BuiltIn = BUILT_IN[name];
+  return goal({ ...usual, ...parameters });
+}

@@ -1,0 +1,169 @@
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { manifestOf } from '../support/manifests';
+import { TestSite } from '../support/site';
+import { sluiceIn } from '../support/sluice-process';
+
+const CAPACITY = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
+
+/** Takes the host that comes last, and breaks on whatever is named so. */
+const MOODY = `module.exports = {
+  takes: 'the last',
+  score({ host, placing }) {
+    if (placing.component === 'thrower') throw new Error('no mood for this');
+    if (placing.component === 'looper') for (;;);
+    if (placing.component === 'eater') for (const all = []; ; ) all.push(all.length);
+    if (placing.component === 'liar') return Number.NaN;
+    return -Number(host.labels.order);
+  },
+};`;
+
+describe('policies that are set while a site runs', () => {
+  let site: TestSite;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sluice-policies-'));
+    await copyFile(join('examples', 'policies', 'greenest.js'), join(folder, 'greenest.js'));
+    await writeFile(join(folder, 'moody.cjs'), MOODY);
+    await writeFile(join(folder, 'broken.js'), 'module.exports = {');
+    // Two hosts in each of two zones.
+    const hosts = [1, 2, 3, 4].map((n) => ({
+      ...{ id: `host-${n}`, driver: 'simulator', zone: `zone-${Math.ceil(n / 2)}`, capacity: CAPACITY },
+      labels: { order: String(n), carbon: String(100 * Math.abs(n - 3)) },
+    }));
+    site = await TestSite.start({
+      agents: [{ id: 'agent', hosts }],
+      environment: { SLUICE_POLICY_DIR: folder },
+    });
+  });
+  afterAll(async () => {
+    await site?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+    const { apiUrl, token } = site.system.access;
+    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
+    const { code, stdout, stderr } = await sluiceIn(env, folder, args);
+    return { code, out: stdout, err: stderr };
+  }
+
+  /** Where the first VEE of a service of one component is put, and why. */
+  async function placed(name: string, component = 'app', initial = 1): Promise<string[]> {
+    const capacity = { cpuMillis: 100, memoryMiB: 64 };
+    const instances = { initial, max: initial };
+    const components = [{ name: component, image: 'busybox', capacity, instances }];
+    const operation = await site.done(await site.apply(manifestOf(name, { components, topology: {} })));
+    return (await site.vees(operation.serviceId)).map((v) => v.hostId);
+  }
+
+  it('lists those that are there, and refuses those that are not, or can not be used', async () => {
+    const { out } = await run('policy', 'list');
+    for (const row of [/striping \* +built-in/, /weighted +built-in .*latency=1/, /greenest +plug-in/])
+      expect(out).toMatch(row);
+    const nobody = await run('policy', 'set', 'nobody');
+    expect(nobody.code).toBe(2);
+    expect(nobody.err).toContain('there is no placement policy nobody');
+    expect(nobody.err).toContain('broken, greenest, moody');
+    const broken = await run('policy', 'set', 'broken');
+    expect(broken.code).not.toBe(0);
+    expect(broken.err).toMatch(/The plug-in broken can't be used: it can't be loaded: SyntaxError/);
+    for (const [set, why] of [
+      ['weight=1', 'weighted has no parameter weight'],
+      ['latency=-1', 'is below 0'],
+      ['latency=much', 'takes a number'],
+      ['latency', 'takes KEY=VALUE'],
+    ] as const) {
+      const { code, err } = await run('policy', 'set', 'weighted', '--set', set);
+      expect([set, code, err]).toEqual([set, 2, expect.stringContaining(why)]);
+    }
+    const none = await run('policy', 'set', 'weighted', '--set', 'latency=0', '--set', 'striping=0');
+    expect(none.err).toContain('weighted needs a weight above 0');
+    expect((await run('policy', 'get')).out).toBe('placement: striping (from the settings)\n');
+  }, 60_000);
+
+  it('weighs what it is told to, from the next decision on', async () => {
+    const zonesOf = (hosts: readonly string[]) => new Set(hosts.map((h) => (h < 'host-3' ? 1 : 2))).size;
+    expect((await run('policy', 'set', 'latency')).code).toBe(0);
+    expect(new Set(await placed('near', 'app', 4)).size).toBe(1);
+    expect((await run('policy', 'set', 'weighted', '--set', 'striping=1000')).out).toMatch(
+      /^placement: weighted latency=1 packing=0 striping=1000 /,
+    );
+    expect(zonesOf(await placed('far', 'app', 4))).toBe(2);
+    await run('policy', 'set', 'weighted', '--set', 'latency=100');
+    expect(zonesOf(await placed('close', 'app', 4))).toBe(1);
+    const { out } = await run('explain', 'close/app/0');
+    expect(out).toMatch(/\(policy weighted, greedy\): the best by weight of the 4 hosts/);
+    expect((await run('rebalance', '--dry-run')).code).toBe(0);
+  }, 60_000);
+
+  it('places by a plug-in, in the API, in the worker and in the thread that plays things through', async () => {
+    expect((await run('policy', 'set', 'greenest', '--set', 'fullness=1')).out).toMatch(
+      /^placement: greenest fullness=1 unlabelled=1000 \(set /,
+    );
+    expect(await placed('green')).toEqual(['host-3']);
+    expect((await run('explain', 'green/app/0')).out).toContain('the greenest of the 4 hosts');
+    const manifest = join(folder, 'next.json');
+    await writeFile(manifest, JSON.stringify(manifestOf('next')));
+    expect((await run('plan', '-f', manifest, '--tenant', 'acme')).out).toContain('on host-3: the greenest');
+    expect((await run('failover')).code).toBe(0);
+    expect((await run('capacity', '-f', manifest)).code).toBe(0);
+    expect((await run('rebalance', '--dry-run')).code).toBe(0);
+    expect((await run('drain', 'host-3')).code).toBe(0);
+    expect((await run('cordon', 'host-1')).code).toBe(0);
+    expect((await run('uncordon', 'host-1')).code).toBe(0);
+    expect((await run('policy', 'get')).out).not.toContain('switched out');
+    const events = await site.all(`/v1/events?subject=${site.system.options.siteId}`);
+    expect(events.filter((e) => e.kind === 'policy.switched-out')).toEqual([]);
+    expect(await run('restore-host', 'host-3')).toMatchObject({ code: 0 });
+  }, 90_000);
+
+  it.each([
+    ['throws', 'thrower', /no mood for this/],
+    ['loops', 'looper', /it did not answer within 1000 ms/],
+    ['takes memory without end', 'eater', /took more than 64 MiB|did not answer/],
+    [
+      'answers with what is no score',
+      'liar',
+      /its score of host host-1 is NaN, and has to be a finite number/,
+    ],
+  ])(
+    'switches a plug-in out that %s, and goes on',
+    async (_, component, because) => {
+      expect((await run('policy', 'set', 'moody')).code).toBe(0);
+      expect(await placed(`mild-${component}`)).toEqual(['host-4']);
+      const [hostId] = await placed(`with-${component}`, component);
+      expect(hostId).toMatch(/^host-\d$/);
+      expect((await run('explain', `with-${component}/${component}/0`)).out).toContain(
+        '(policy striping, greedy)',
+      );
+      const { out } = await run('policy', 'get');
+      expect(out).toContain('placement: striping (from the settings)\n');
+      expect(out).toContain('moody was switched out');
+      expect(out).toMatch(because);
+      const events = await site.all(`/v1/events?subject=${site.system.options.siteId}`);
+      const told = events.filter((e) => e.kind === 'policy.switched-out' && because.test(e.message));
+      expect(told).toHaveLength(1);
+      expect((await run('check')).code).toBe(0);
+      // Nothing is left of that once somebody decides anew.
+      expect((await run('policy', 'reset')).out).toBe('placement: striping (from the settings)\n');
+    },
+    60_000,
+  );
+
+  it('switches a plug-in out that breaks while it is only asked what would be', async () => {
+    expect((await run('policy', 'set', 'moody')).code).toBe(0);
+    const manifest = join(folder, 'asked.json');
+    const components = [{ name: 'thrower', image: 'busybox', capacity: { cpuMillis: 100, memoryMiB: 64 } }];
+    await writeFile(manifest, JSON.stringify(manifestOf('asked', { components, topology: {} })));
+    expect((await run('capacity', '-f', manifest)).code).toBe(0);
+    expect((await run('policy', 'get')).out).toContain('moody was switched out');
+    // What it was set to is another policy than what is in its file now.
+    await run('policy', 'set', 'moody');
+    await writeFile(join(folder, 'moody.cjs'), MOODY.replace('the last', 'the very last'));
+    expect((await run('plan', '-f', manifest, '--tenant', 'acme')).out).toContain('the emptiest of the');
+    expect((await run('policy', 'get')).out).toContain('its file is another one than when it was set');
+  }, 60_000);
+});
