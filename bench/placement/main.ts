@@ -110,10 +110,7 @@ function rebalances(seeds: readonly string[]): string[][] {
         const plan = planRebalance(question);
         const { user, system } = process.cpuUsage(before);
         const cpuMillis = (user + system) / 1_000;
-        const next = afterwards(
-          question,
-          new Map(plan.moves.flatMap((m) => m.veeIds.map((id) => [id, m.toHostId]))),
-        );
+        const next = afterwards(question, plan);
         const told = policy === 'packing' ? (n: number) => `${n} hosts` : percent;
         rows.push([
           `${policy}, ${vees} × ${hosts}, seed ${seed}`,

@@ -2,7 +2,7 @@ import type { HostId, ServiceId, TenantId, VeeId } from '../../domain/ids';
 import { DEFAULT_MIGRATION_BUDGET } from '../../domain/migration/estimate';
 import type { Constraint, SnapshotHost } from '../../domain/placement/model';
 import { randomFrom } from '../../domain/placement/optimize/random';
-import type { BalancedVee, BalanceQuestion } from '../../domain/rebalance/model';
+import type { BalancedVee, BalancePlan, BalanceQuestion } from '../../domain/rebalance/model';
 import { add, type Capacity, fits, ZERO } from '../../domain/units';
 
 const CAPACITY: Capacity = { cpuMillis: 32_000, memoryMiB: 131_072, diskMiB: 4_000_000, bandwidthKbps: 0 };
@@ -70,7 +70,8 @@ function someHost(random: () => number, hosts: number, may: (host: number) => bo
 }
 
 /** The site once a plan has been carried out, for the next run within the hour, which leaves alone what has moved. */
-export function afterwards(question: BalanceQuestion, to: ReadonlyMap<VeeId, HostId>): BalanceQuestion {
+export function afterwards(question: BalanceQuestion, { moves }: BalancePlan): BalanceQuestion {
+  const to = new Map(moves.flatMap((m) => m.veeIds.map((id) => [id, m.toHostId])));
   const vees = question.vees.map((v) => ({
     ...v,
     hostId: to.get(v.id) ?? v.hostId,

@@ -5,7 +5,7 @@ import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalanceQuestion, Optimality } from './model';
-import { type Consolidation, consolidationOf, HOST_WORTH, misplacedIn } from './problem';
+import { HOST_WORTH, type InNumbers, inNumbers, misplacedIn } from './problem';
 import type { Step } from './step';
 
 /** Looks at a host, over all rounds: some seconds. */
@@ -33,7 +33,7 @@ export function consolidate(layout: Layout, question: BalanceQuestion): Consolid
   const left = new Set(layout.units.filter((u) => !sound.has(u)));
   let [looks, blocked] = [MOST_LOOKS, 0];
   for (let round = 0; round < MOST_ROUNDS && looks > 0; round++) {
-    const part = round === 0 ? whole : consolidationOf(layout, question, left);
+    const part = round === 0 ? whole : inNumbers(layout, question, left);
     const { problem } = part;
     const effort = { steps: STEPS_AN_ITEM * problem.items, looks, bound: lowerBound(problem) };
     const found = search(problem, 'consolidate', effort);
@@ -56,10 +56,10 @@ export function consolidate(layout: Layout, question: BalanceQuestion): Consolid
 }
 
 /** What is not as it should be stays where it is, and nothing else is kept from moving by that. */
-function soundPart(layout: Layout, question: BalanceQuestion): Consolidation {
+function soundPart(layout: Layout, question: BalanceQuestion): InNumbers {
   const left = new Set<BalanceUnit>();
   for (;;) {
-    const part = consolidationOf(layout, question, left);
+    const part = inNumbers(layout, question, left);
     const misplaced = misplacedIn(part.problem);
     if (misplaced.length === 0) return part;
     for (const item of misplaced) {
@@ -70,7 +70,7 @@ function soundPart(layout: Layout, question: BalanceQuestion): Consolidation {
 }
 
 /** What the layout costs as it is now, in hosts, and what none that all its units may come to costs less than. */
-function optimalityOf(layout: Layout, { problem, units, hosts }: Consolidation, bound: number): Optimality {
+function optimalityOf(layout: Layout, { problem, units, hosts }: InNumbers, bound: number): Optimality {
   const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
   const placement = Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1);
   return { cost: costOf(problem, placement) / HOST_WORTH, bound: bound / HOST_WORTH };
@@ -78,7 +78,7 @@ function optimalityOf(layout: Layout, { problem, units, hosts }: Consolidation, 
 
 function wantedMoves(
   layout: Layout,
-  { units, hosts }: Consolidation,
+  { units, hosts }: InNumbers,
   placement: Int32Array,
 ): Map<BalanceUnit, HostId> {
   const wanted = new Map<BalanceUnit, HostId>();
@@ -113,7 +113,7 @@ function executable(
   }
 }
 
-function explained(layout: Layout, order: readonly Way[], { hosts }: Consolidation): Step[] {
+function explained(layout: Layout, order: readonly Way[], { hosts }: InNumbers): Step[] {
   const freed = new Set(hosts.filter((h) => layout.isEmpty(h.id)).map((h) => h.id));
   const opened = (hostId: HostId) =>
     layout

@@ -1,82 +1,84 @@
 import type { HostId } from '../ids';
-import { DIMENSION_NAMES, DIMENSIONS } from '../units';
+import { DIMENSIONS } from '../units';
+import { greedily, priceOf, reasonOf } from './greedy';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalanceQuestion } from './model';
-import { costOfMoving, type Step } from './step';
+import { type InNumbers, inNumbers } from './problem';
+import { refine } from './refine';
+import type { Step } from './step';
 
-/** What a move has to be worth, in terms of `unevenness`: so much for each move that its cost is told in. */
-const PRICE = 0.005;
+/** Of units and hosts: in a larger site looking at them all takes longer than it is worth for the moves of one run. */
+const MOST_PAIRS = 10_000_000;
 
-interface Candidate {
-  readonly to: HostId;
-  readonly worth: number;
-  /** Something has changed since: it is worth this at most. */
-  readonly stale?: true;
+/**
+ * The moves that even a site out the most for what they cost: chosen greedily, then bettered as a whole. Leaves the layout as
+ * it is when all is done.
+ */
+export function evenOut(layout: Layout, question: BalanceQuestion): Step[] {
+  const small = layout.units.length * layout.hosts.length <= MOST_PAIRS;
+  const numbers = small ? inNumbers(layout, question, new Set()) : undefined;
+  const greedy = greedily(layout, question);
+  if (greedy.length === 0 || !numbers) return greedy;
+  const pricesOf = (steps: readonly Step[]) =>
+    steps.reduce((all, s) => all + priceOf(layout, s.unit, s.from, question), 0);
+  const worth = layout.unevenness() + pricesOf(greedy);
+  const wanted = refined(layout, numbers, question);
+  takeBack(layout, greedy);
+  const steps = worthiestFirst(layout, wanted);
+  if (layout.unevenness() + pricesOf(steps) < worth) return steps;
+  // Some of it could not be made in any order.
+  takeBack(layout, steps);
+  for (const { unit, to } of greedy) layout.move(unit, to);
+  return greedy;
 }
 
-/** Each time the move that is worth the most beyond its price, tried on the layout that those before it leave. */
-export function evenOut(layout: Layout, question: BalanceQuestion): Step[] {
-  const movable = layout.units.filter((u) => !u.fixed && layout.hosts.some((h) => h.id === layout.hostOf(u)));
-  const drivers = new Map(question.hosts.map((h) => [h.id, h.capabilities.migration]));
-  const prices = new Map(
-    movable.map((u) => [u, PRICE * costOfMoving(u, drivers.get(layout.hostOf(u)), question)]),
+/** Where what is greedily chosen had better go. */
+function refined(
+  layout: Layout,
+  { problem, units, hosts }: InNumbers,
+  question: BalanceQuestion,
+): ReadonlyMap<BalanceUnit, HostId> {
+  const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
+  const choice = Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1);
+  const better = refine(
+    problem,
+    {
+      capacity: Float64Array.from(hosts.flatMap((h) => DIMENSIONS.map((d) => h.capacity[d]))),
+      mean: layout.mean,
+      prices: Float64Array.from(units, (u, i) =>
+        priceOf(layout, u, hosts[problem.start[i] ?? -1]?.id ?? ('' as HostId), question),
+      ),
+    },
+    choice,
   );
-  const best = new Map<BalanceUnit, Candidate | undefined>();
-  const consider = (unit: BalanceUnit, to: readonly HostId[], known?: Candidate) => {
-    let found = known;
-    for (const hostId of to) {
-      const worth = layout.gain(unit, hostId) - (prices.get(unit) ?? 0);
-      if (worth <= (found?.worth ?? 0) || hostId === layout.hostOf(unit)) continue;
-      if (layout.refusal(unit, hostId) === undefined) found = { to: hostId, worth };
-    }
-    best.set(unit, found);
-  };
-  const all = layout.hosts.map((h) => h.id);
-  for (const unit of movable) consider(unit, all);
+  const wanted = new Map<BalanceUnit, HostId>();
+  for (const [i, unit] of units.entries()) {
+    const to = hosts[better[i] ?? -1]?.id;
+    if (to !== undefined && better[i] !== problem.start[i]) wanted.set(unit, to);
+  }
+  return wanted;
+}
 
+/** In the order in which each is worth the most; those that are worth nothing, or can't be made, are left out. */
+function worthiestFirst(layout: Layout, wanted: ReadonlyMap<BalanceUnit, HostId>): Step[] {
   const steps: Step[] = [];
-  // A host that is left becomes better for all, one that is gone to better to leave; whatever else was found before is
-  // worth no more than it was, and is looked at again only when it would be the next. That saves most of the work.
-  for (let left = question.mostMoves; ; ) {
-    const chosen = worthiest(best, left);
+  const waiting = new Map(wanted);
+  for (;;) {
+    let chosen: { unit: BalanceUnit; to: HostId; worth: number } | undefined;
+    for (const [unit, to] of waiting) {
+      const worth = layout.gain(unit, to);
+      if (worth > (chosen?.worth ?? 0) && layout.refusal(unit, to) === undefined)
+        chosen = { unit, to, worth };
+    }
     if (!chosen) return steps;
-    const [unit, { to, stale }] = chosen;
-    // By a constraint on zones also a move to another host may stand against it.
-    if (stale || layout.refusal(unit, to) !== undefined) {
-      consider(unit, all);
-      continue;
-    }
+    const { unit, to } = chosen;
     const from = layout.hostOf(unit);
-    const because = reason(layout, from, to);
+    steps.push({ unit, from, to, because: reasonOf(layout, from, to) });
     layout.move(unit, to);
-    steps.push({ unit, from, to, because });
-    left -= unit.vees.length;
-    // It has moved: once is enough.
-    best.delete(unit);
-    for (const [other, known] of best) {
-      const at = layout.hostOf(other);
-      if (at === to) consider(other, all);
-      else if (known && (known.to === to || at === from)) consider(other, [from], { ...known, stale: true });
-      else consider(other, [from], known);
-    }
+    waiting.delete(unit);
   }
 }
 
-function worthiest(
-  best: ReadonlyMap<BalanceUnit, Candidate | undefined>,
-  most: number,
-): [BalanceUnit, Candidate] | undefined {
-  let chosen: [BalanceUnit, Candidate] | undefined;
-  for (const [unit, candidate] of best)
-    if (candidate && unit.vees.length <= most && candidate.worth > (chosen?.[1].worth ?? 0))
-      chosen = [unit, candidate];
-  return chosen;
-}
-
-const percent = (share: number) => `${Math.round(share * 100)} %`;
-
-function reason(layout: Layout, from: HostId, to: HostId): string {
-  const { dimension, load } = layout.peak(from);
-  const what = DIMENSION_NAMES[DIMENSIONS[dimension] ?? 'cpuMillis'];
-  return `${from} has ${percent(load)} of its ${what} in use, ${to} ${percent(layout.loadIn(to, dimension))}`;
+function takeBack(layout: Layout, steps: readonly Step[]): void {
+  for (const { unit, from } of [...steps].reverse()) layout.move(unit, from);
 }

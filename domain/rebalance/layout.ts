@@ -38,7 +38,7 @@ export class Layout {
   private readonly byService: ReadonlyMap<ServiceId, readonly BalancedVee[]>;
   private readonly constraints: ReadonlyMap<ServiceId, readonly Constraint[]>;
   /** Share of the site's capacity that is used in each dimension: moves don't change it. */
-  private readonly mean: readonly number[];
+  readonly mean: readonly number[];
 
   constructor({ hosts, vees, constraints }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints'>) {
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
@@ -54,6 +54,10 @@ export class Layout {
       const total = places.reduce((n, p) => n + (p.capacity[d] ?? 0), 0);
       return total === 0 ? 0 : places.reduce((n, p) => n + (p.used[d] ?? 0), 0) / total;
     });
+  }
+
+  hostNamed(id: HostId): SnapshotHost | undefined {
+    return this.allHosts.get(id);
   }
 
   hostOf(unit: BalanceUnit): HostId {

@@ -11,7 +11,7 @@ import { costOfMoving } from './step';
 /** Whether a host is in use is worth so many moves of a VEE. */
 export const HOST_WORTH = 25;
 
-export interface Consolidation {
+export interface InNumbers {
   readonly problem: Problem;
   /** The items of the problem, and its hosts, in its order. */
   readonly units: readonly BalanceUnit[];
@@ -23,11 +23,11 @@ export interface Consolidation {
  * use, and counts for rules.
  * @param left units that stay where they are although they might move
  */
-export function consolidationOf(
+export function inNumbers(
   layout: Layout,
   question: BalanceQuestion,
   left: ReadonlySet<BalanceUnit>,
-): Consolidation {
+): InNumbers {
   const { hosts } = layout;
   const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
   const units = layout.units.filter((u) => !u.fixed && !left.has(u) && indexOf.has(layout.hostOf(u)));
@@ -85,15 +85,15 @@ function allowedOf(
     const at = layout.hostOf(unit);
     const here = byId.get(at);
     const tied = unit.vees.some((v) => isTiedToZone(v, layout.constraintsOf(v.serviceId)));
+    const assigned = unit.vees.flatMap((vee) =>
+      layout.constraintsOf(vee.serviceId).flatMap((c) => (c.kind === 'assignment' ? [{ vee, c }] : [])),
+    );
     for (const [h, host] of hosts.entries()) {
       const refused =
         host.driver !== here?.driver ||
         (tied && host.zone !== here.zone) ||
-        unit.vees.some(
-          (v) =>
-            !host.images.includes(v.image) ||
-            layout.constraintsOf(v.serviceId).some((c) => hostRefusal(c, v, host) !== undefined),
-        );
+        unit.vees.some((v) => !host.images.includes(v.image)) ||
+        assigned.some(({ vee, c }) => hostRefusal(c, vee, host) !== undefined);
       // Where it is it may stay, whatever has been decided since.
       if (!refused || host.id === at) allowed[i * hosts.length + h] = 1;
     }

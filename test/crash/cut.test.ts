@@ -114,9 +114,8 @@ describe('a host that is cut off from everything, with an operation in the middl
           const pauses = await running('pauses', 'host-1', 'host-3');
           const ends = await running('ends', 'host-1', 'host-2');
           const elsewhere = await running('elsewhere', 'host-2', 'host-3');
-          await site.script('host-1', {
-            latencyMillis: Object.fromEntries(VERBS.map((v) => [v, VERB_MILLIS])),
-          });
+          const latencyMillis = Object.fromEntries(VERBS.map((v) => [v, VERB_MILLIS]));
+          await site.script('host-1', { latencyMillis, held: VERBS });
           const doubles = new DoubleWatch(site.dataDir);
           const started = await Promise.all([
             site.post(`/v1/vees/${leaves.id}/migrate`, { toHost: 'host-2' }),
@@ -134,6 +133,7 @@ describe('a host that is cut off from everything, with an operation in the middl
             return caught.every((step, i) => at[i] === step) ? true : undefined;
           });
           for (const way of ways) way.cut();
+          await site.script('host-1', { latencyMillis });
           expect(ways.map((w) => w.connections > 0)).toEqual([true, true]);
 
           await becomes('host-1', 'lost');

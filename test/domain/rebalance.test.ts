@@ -1,10 +1,14 @@
 import fc from 'fast-check';
+import { afterwards, siteOf } from '../../bench/placement/site';
 import type { ServiceId } from '../../domain/ids';
 import { Board, unitsOf } from '../../domain/placement/feasibility';
 import type { Constraint, SnapshotHost } from '../../domain/placement/model';
+import { evenOut } from '../../domain/rebalance/even-out';
+import { greedily, priceOf } from '../../domain/rebalance/greedy';
 import { imbalanceOf, Layout } from '../../domain/rebalance/layout';
 import type { BalanceQuestion } from '../../domain/rebalance/model';
 import { confirmMoves, planRebalance } from '../../domain/rebalance/plan';
+import type { Step } from '../../domain/rebalance/step';
 
 import { CAPACITY, carriedOut, faults, site, sites, unevenness, vee } from '../support/balance';
 
@@ -120,6 +124,35 @@ describe('a rebalance', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('is never worth less than to take the best move each time, nor moves more', () => {
+    fc.assert(
+      fc.property(sites, (question) => {
+        const [ours, theirs] = [new Layout(question), new Layout(question)];
+        const steps = evenOut(ours, question);
+        const greedy = greedily(theirs, question);
+        const count = (of: readonly Step[]) => of.reduce((n, s) => n + s.unit.vees.length, 0);
+        expect(count(steps)).toBeLessThanOrEqual(count(greedy));
+        const worth = (layout: Layout, of: readonly Step[]) =>
+          layout.unevenness() + of.reduce((n, s) => n + priceOf(layout, s.unit, s.from, question), 0);
+        expect(worth(ours, steps)).toBeLessThanOrEqual(worth(theirs, greedy) + 1e-9);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it.each(['1', '2', '3'])('evens a usual site out better, by as many moves, and once (seed %s)', (seed) => {
+    const question: BalanceQuestion = {
+      ...siteOf(12, 72, seed),
+      policy: { name: 'striping' },
+      mostMoves: 72,
+    };
+    const [ours, theirs] = [new Layout(question), new Layout(question)];
+    const greedy = greedily(theirs, question);
+    expect(evenOut(ours, question).length).toBeLessThanOrEqual(greedy.length);
+    expect(ours.unevenness()).toBeLessThan(0.95 * theirs.unevenness());
+    expect(planRebalance(afterwards(question, planRebalance(question))).moves).toEqual([]);
   });
 
   it('does not go on for ever: each run betters what the last one left, until nothing is worth it', () => {
