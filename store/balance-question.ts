@@ -1,6 +1,6 @@
 import type { HostId, ServiceId, VeeId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
-import { constraintsOf } from '../domain/placement/constraints';
+import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { SnapshotHost } from '../domain/placement/model';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
 import type { ServiceRecord } from '../domain/service/service';
@@ -47,7 +47,9 @@ export async function readBalanceQuestion(
     vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen)),
     constraints: services.flatMap((s) => {
       const manifest = manifests.get(s.manifestDigest);
-      return manifest ? constraintsOf(manifest, s.id) : [];
+      if (!manifest) return [];
+      // What is preferred as well: nothing is moved against it only to even a site out.
+      return [...constraintsOf(manifest, s.id), ...preferencesOf(manifest, s.id).map((p) => p.constraint)];
     }),
     policy,
     budget,

@@ -67,7 +67,7 @@ export function registerReadCommands(program: Command): void {
     .description('why a VEE is where it is, and why not elsewhere')
     .action(async (target: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'refusals'>;
+      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'refusals' | 'unmet'>;
       const answer = await client.get<{
         hostId: string;
         algorithm: string;
@@ -81,14 +81,18 @@ export function registerReadCommands(program: Command): void {
         `Placed on ${decision.hostId} (policy ${answer.policy?.name}, ${answer.algorithm}): ${decision.because}.`,
       );
       if (answer.hostId !== decision.hostId) console.log(`It has moved since, and runs on ${answer.hostId}.`);
-      console.log(
-        'Score: the share of the host in use with it (striping), or left free (packing); lower is better.',
-      );
+      console.log('Score: what the policy ranks hosts by; lower is better.');
       const why = (v: Verdict) => v.refusals.map(describeRefusal).join('; ');
+      const unmet = (v: Verdict) =>
+        (v.unmet ?? []).map((u) => `${u.constraint} (weight ${u.weight}): ${u.because}`).join('; ');
+      const prefers = decision.verdicts.some((v) => v.unmet);
       console.log(
         table(
-          ['host', 'score', 'refused because'],
-          decision.verdicts.map((v) => [v.hostId, v.score ?? '-', why(v)]),
+          ['host', 'score', 'refused because', ...(prefers ? ['would not keep'] : [])],
+          decision.verdicts.map((v) => [
+            ...[v.hostId, v.score ?? '-', why(v)],
+            ...(prefers ? [unmet(v)] : []),
+          ]),
         ),
       );
     });

@@ -116,15 +116,30 @@ const updateSchema = z
 /** The narrower first. */
 export const LEVELS = ['host', 'zone', 'site'] as const;
 const levelSchema = z.enum(LEVELS).default('host');
+const weightSchema = positive(1_000)
+  .optional()
+  .describe(
+    'With it the rule is a preference: kept where it can be, the heavier the rather; without it always',
+  );
 const placementSchema = z.strictObject({
   affinity: z
-    .array(z.strictObject({ together: z.array(name).min(1).max(100), level: levelSchema }))
+    .array(
+      z.strictObject({
+        together: z.array(name).min(1).max(100),
+        level: levelSchema,
+        weight: weightSchema,
+      }),
+    )
     .max(100)
     .default([]),
   antiAffinity: z
     .array(
       z.union([
-        z.strictObject({ between: z.array(name).min(2).max(100), level: levelSchema }),
+        z.strictObject({
+          between: z.array(name).min(2).max(100),
+          level: levelSchema,
+          weight: weightSchema,
+        }),
         z.strictObject({
           within: name,
           level: levelSchema,
@@ -132,6 +147,7 @@ const placementSchema = z.strictObject({
           most: positive(MAX_INSTANCES)
             .optional()
             .describe('So many may share a host or zone; 1 unless said otherwise'),
+          weight: weightSchema,
         }),
       ]),
     )
@@ -144,10 +160,24 @@ const placementSchema = z.strictObject({
         labels: z.record(z.string().min(1).max(63), z.string().max(63)).default({}),
         allowHosts: z.array(z.string().min(1)).min(1).max(1_000).optional(),
         denyHosts: z.array(z.string().min(1)).max(1_000).default([]),
+        weight: weightSchema,
       }),
     )
     .max(100)
     .default([]),
+  // No default: the digest of a manifest without it stays what it was.
+  spread: z
+    .array(
+      z.strictObject({
+        component: name,
+        maxSkew: positive(MAX_INSTANCES)
+          .default(1)
+          .describe('So many more than in the zone that has the fewest may be in one zone'),
+        weight: weightSchema,
+      }),
+    )
+    .max(100)
+    .optional(),
 });
 
 const elasticitySchema = z.strictObject({

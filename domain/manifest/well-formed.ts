@@ -1,5 +1,6 @@
 import type { Finding } from '../errors';
 import { startLevels } from '../service/start-order';
+import { contradictoryAssignments } from './assignments';
 import { updatePolicyOf } from './policies';
 import { LEVELS, type Manifest } from './schema';
 
@@ -121,7 +122,10 @@ const RULES: Readonly<Record<string, Rule>> = {
 
   'placement-consistent': (m) =>
     m.placement.antiAffinity.flatMap((rule, i) => {
+      // What is only preferred gives way.
+      if (rule.weight !== undefined) return [];
       const clash = m.placement.affinity.find((a) => {
+        if (a.weight !== undefined) return false;
         // What is together in a zone may well be on different hosts of it.
         if (LEVELS.indexOf(a.level) > LEVELS.indexOf(rule.level)) return false;
         return 'within' in rule
@@ -137,6 +141,8 @@ const RULES: Readonly<Record<string, Rule>> = {
         },
       ];
     }),
+
+  'assignments-consistent': contradictoryAssignments,
 };
 
 export function wellFormedness(manifest: Manifest): Finding[] {
@@ -187,6 +193,9 @@ function references(m: Manifest): { name: string; pointer: string }[] {
   });
   m.placement.assignment.forEach((a, i) => {
     found.push({ name: a.component, pointer: `/placement/assignment/${i}/component` });
+  });
+  m.placement.spread?.forEach((s, i) => {
+    found.push({ name: s.component, pointer: `/placement/spread/${i}/component` });
   });
   m.elasticity.rules.forEach((r, i) => {
     found.push({ name: r.component, pointer: `/elasticity/rules/${i}/component` });

@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import type { HostVerdict, Refusal } from './model';
+import type { HostVerdict, Refusal, Unmet } from './model';
 
 export interface Judged {
   readonly component: string;
@@ -11,6 +11,7 @@ interface CompactVerdict {
   readonly h: number;
   readonly r?: number;
   readonly s?: number;
+  readonly u?: number;
 }
 
 interface CompactList {
@@ -23,6 +24,8 @@ interface CompactList {
 export interface CompactVerdicts {
   readonly hosts: readonly HostId[];
   readonly refusals: readonly (readonly Refusal[])[];
+  /** Absent in what earlier releases have stored. */
+  readonly unmet?: readonly (readonly Unmet[])[];
   readonly lists: readonly CompactList[];
 }
 
@@ -34,11 +37,13 @@ export interface CompactVerdicts {
 export function compactVerdicts(judged: readonly Judged[]): CompactVerdicts {
   const hosts = new Table<HostId>((id) => id);
   const refusals = new Table<readonly Refusal[]>((r) => JSON.stringify(r));
+  const unmet = new Table<readonly Unmet[]>((u) => JSON.stringify(u));
   const before = new Map<string, readonly HostVerdict[]>();
-  const compact = ({ hostId, refusals: why, score }: HostVerdict): CompactVerdict => ({
+  const compact = ({ hostId, refusals: why, score, unmet: lacks }: HostVerdict): CompactVerdict => ({
     h: hosts.place(hostId),
     ...(why.length > 0 ? { r: refusals.place(why) } : {}),
     ...(score === undefined ? {} : { s: score }),
+    ...(lacks ? { u: unmet.place(lacks) } : {}),
   });
   const lists = judged.map(({ component, verdicts }): CompactList => {
     const last = before.get(component);
@@ -47,15 +52,16 @@ export function compactVerdicts(judged: readonly Judged[]): CompactVerdicts {
       return { component, whole: true, changed: verdicts.map(compact) };
     return { component, changed: verdicts.filter((v, i) => !same(v, last[i])).map(compact) };
   });
-  return { hosts: hosts.entries, refusals: refusals.entries, lists };
+  return { hosts: hosts.entries, refusals: refusals.entries, unmet: unmet.entries, lists };
 }
 
-export function expandVerdicts({ hosts, refusals, lists }: CompactVerdicts): HostVerdict[][] {
+export function expandVerdicts({ hosts, refusals, unmet = [], lists }: CompactVerdicts): HostVerdict[][] {
   const before = new Map<string, HostVerdict[]>();
-  const expand = ({ h, r, s }: CompactVerdict): HostVerdict => ({
+  const expand = ({ h, r, s, u }: CompactVerdict): HostVerdict => ({
     hostId: entry(hosts, h),
     refusals: r === undefined ? [] : entry(refusals, r),
     ...(s === undefined ? {} : { score: s }),
+    ...(u === undefined ? {} : { unmet: entry(unmet, u) }),
   });
   return lists.map(({ component, whole, changed }) => {
     const told = changed.map(expand);
@@ -98,5 +104,6 @@ const sameHosts = (a: readonly HostVerdict[], b: readonly HostVerdict[]) =>
 function same(a: HostVerdict, b: HostVerdict | undefined): boolean {
   if (a === b) return true;
   if (!b || a.score !== b.score || a.refusals.length !== b.refusals.length) return false;
+  if (a.unmet !== b.unmet && JSON.stringify(a.unmet) !== JSON.stringify(b.unmet)) return false;
   return a.refusals.length === 0 || JSON.stringify(a.refusals) === JSON.stringify(b.refusals);
 }

@@ -1,7 +1,7 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
-import type { Constraint, Handover, PlacedVee, Refusal, SnapshotHost } from './model';
+import type { Constraint, Handover, PlacedVee, Preference, Refusal, SnapshotHost } from './model';
 
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
@@ -10,6 +10,7 @@ export function constraintName(c: Constraint): string {
   if (c.kind === 'assignment') return `assignment(${c.component})`;
   const most = c.kind === 'apart-within' && c.most > 1 ? `, at most ${c.most}` : '';
   const about = 'components' in c ? c.components.join(', ') : `${c.component}${most}`;
+  if (c.kind === 'spread') return `spread(${about}, at most ${c.maxSkew} more than in another zone)`;
   return `${c.kind}(${about})${c.level === 'zone' ? ' by zone' : ''}`;
 }
 
@@ -97,6 +98,7 @@ export function breaches(
       const refusal = host && hostRefusal(c, v, host);
       return refusal?.reason === 'constraint' ? [`${v.id} on ${v.hostId}: ${refusal.because}`] : [];
     });
+  if (c.kind === 'spread') return [];
   const placeOf = ({ hostId }: Located) => placeFor(c, hosts.get(hostId) ?? { id: hostId, zone: hostId });
   const most = mostTogether(c);
   if (most !== undefined)
@@ -149,28 +151,47 @@ export function sharedConstraints(from: Manifest, to: Manifest, serviceId: Servi
   return constraints.filter((c) => !fresh.has(c));
 }
 
-/** A manifest's placement part as constraints. Groups need none: a service is placed all or nothing. */
-export function constraintsOf(manifest: Manifest, serviceId: ServiceId): Constraint[] {
-  const { affinity, antiAffinity, assignment } = manifest.placement;
+/** What of a manifest's placement part always holds. Groups need nothing: a service is placed all or nothing. */
+export const constraintsOf = (manifest: Manifest, serviceId: ServiceId): Constraint[] =>
+  rulesOf(manifest, serviceId).flatMap(({ constraint, weight }) =>
+    weight === undefined ? [constraint] : [],
+  );
+
+/** What of it is kept where it can be. */
+export const preferencesOf = (manifest: Manifest, serviceId: ServiceId): Preference[] =>
+  rulesOf(manifest, serviceId).flatMap(({ constraint, weight }) =>
+    weight === undefined ? [] : [{ constraint, weight }],
+  );
+
+interface Rule {
+  readonly constraint: Constraint;
+  readonly weight?: number | undefined;
+}
+
+function rulesOf({ placement }: Manifest, serviceId: ServiceId): Rule[] {
+  const { affinity, antiAffinity, assignment, spread = [] } = placement;
   return [
     // All of a service is on one site: what is to be together there is.
-    ...affinity.flatMap(({ together, level }) =>
-      level === 'site' ? [] : [{ kind: 'together' as const, serviceId, level, components: together }],
+    ...affinity.flatMap(({ together, level, weight }): Rule[] =>
+      level === 'site'
+        ? []
+        : [{ weight, constraint: { kind: 'together', serviceId, level, components: together } }],
     ),
-    ...antiAffinity.flatMap((a): Constraint[] => {
-      const { level } = a;
+    ...antiAffinity.flatMap((a): Rule[] => {
+      const { level, weight } = a;
       if (level === 'site') return [];
-      return 'within' in a
-        ? [{ kind: 'apart-within', serviceId, level, component: a.within, most: a.most ?? 1 }]
-        : [{ kind: 'apart-between', serviceId, level, components: a.between }];
+      const constraint: Constraint =
+        'within' in a
+          ? { kind: 'apart-within', serviceId, level, component: a.within, most: a.most ?? 1 }
+          : { kind: 'apart-between', serviceId, level, components: a.between };
+      return [{ weight, constraint }];
     }),
-    ...assignment.map(({ component, labels, allowHosts, denyHosts }) => ({
-      kind: 'assignment' as const,
-      serviceId,
-      component,
-      labels,
-      denyHosts,
-      ...(allowHosts ? { allowHosts } : {}),
-    })),
+    ...assignment.map(({ component, labels, allowHosts, denyHosts, weight }): Rule => {
+      const hosts = { denyHosts, ...(allowHosts ? { allowHosts } : {}) };
+      return { weight, constraint: { kind: 'assignment', serviceId, component, labels, ...hosts } };
+    }),
+    ...spread.map(({ component, maxSkew, weight }): Rule => {
+      return { weight, constraint: { kind: 'spread', serviceId, level: 'zone', component, maxSkew } };
+    }),
   ];
 }

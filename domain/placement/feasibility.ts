@@ -18,6 +18,7 @@ import type {
   RequestedVee,
   Snapshot,
   SnapshotHost,
+  Unmet,
 } from './model';
 import { Neighbours } from './neighbours';
 import type { RankedHost } from './policy';
@@ -57,6 +58,7 @@ export class Board {
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly spread: ServiceSpread;
+  private readonly zones = new Map<Unit, ReadonlySet<string>>();
   private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
   /** @param pins the zone that was chosen for all whom a constraint ties together */
@@ -74,7 +76,8 @@ export class Board {
     const strict = request.handover !== undefined;
     this.spread = new ServiceSpread(snapshot, new Set(request.vees.map((v) => v.id)));
     this.arriving = new Set(request.vees.filter((v) => !v.moving).map((v) => v.id));
-    this.neighbours = new Map(request.constraints.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
+    const all = [...request.constraints, ...(request.preferences ?? []).map((p) => p.constraint)];
+    this.neighbours = new Map(all.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
       for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
   }
@@ -123,6 +126,16 @@ export class Board {
     return found;
   }
 
+  /** What is preferred and would not be kept if a unit went there now. */
+  unmet(unit: Unit, host: SnapshotHost): Unmet[] {
+    return (this.request.preferences ?? []).flatMap(({ constraint: c, weight }): Unmet[] => {
+      const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
+      const because =
+        refusal?.reason === 'constraint' ? refusal.because : (this.breach(c, unit, host) ?? undefined);
+      return because === undefined ? [] : [{ weight, constraint: constraintName(c), because }];
+    });
+  }
+
   /** Reasons that no placement of the other VEEs can change. */
   standing(unit: Unit, host: SnapshotHost): Refusal[] {
     const found: Refusal[] = [];
@@ -137,13 +150,8 @@ export class Board {
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
     for (const c of this.request.constraints) {
-      for (const v of unit.vees) {
-        const refusal = hostRefusal(c, v, host);
-        if (refusal) {
-          found.push(refusal);
-          break;
-        }
-      }
+      const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
+      if (refusal) found.push(refusal);
     }
     return found;
   }
@@ -161,6 +169,7 @@ export class Board {
     const pin = this.pins.get(c);
     if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
       return `others of them are placed in zone ${pin}`;
+    if (c.kind === 'spread') return this.askew(c, unit, host);
     const most = mostTogether(c);
     const counted = unit.vees.filter((v) => isCounted(c, v));
     if (most !== undefined && counted.length > 0) {
@@ -177,6 +186,29 @@ export class Board {
     return undefined;
   }
 
+  /** By so many there would be more in this host's zone than in the one that has the fewest. */
+  private askew(c: Spread, unit: Unit, host: SnapshotHost): string | undefined {
+    const coming = unit.vees.filter((v) => v.component === c.component && v.serviceId === c.serviceId).length;
+    const near = this.neighbours.get(c);
+    if (coming === 0 || !near) return undefined;
+    const then = near.countAt(host.zone, unit.vees) + coming;
+    let fewest = then - coming;
+    for (const zone of this.openZones(unit)) fewest = Math.min(fewest, near.countAt(zone, unit.vees));
+    // What comes as one can't be spread any better than that.
+    if (then - fewest <= Math.max(c.maxSkew, coming)) return undefined;
+    return `zone ${host.zone} would have ${then} of them, and another one has ${fewest}`;
+  }
+
+  /** The zones in which some host could take a unit if it had the room. */
+  private openZones(unit: Unit): ReadonlySet<string> {
+    const known = this.zones.get(unit);
+    if (known) return known;
+    const open = this.hosts.filter((h) => this.standing(unit, h).length === 0);
+    const zones = new Set(open.map((h) => h.zone));
+    this.zones.set(unit, zones);
+    return zones;
+  }
+
   /** Two of the unit itself that the constraint keeps apart: the same on every host, so it is looked for once. */
   private twinsOf(c: Constraint, unit: Unit): string | undefined {
     const known = this.twins.get(c) ?? new Map<Unit, string | undefined>();
@@ -184,6 +216,16 @@ export class Board {
     if (!known.has(unit)) known.set(unit, contradiction(c, unit));
     return known.get(unit);
   }
+}
+
+type Spread = Extract<Constraint, { kind: 'spread' }>;
+
+function firstOf<T, R>(all: readonly T[], ask: (one: T) => R | undefined): R | undefined {
+  for (const one of all) {
+    const answer = ask(one);
+    if (answer !== undefined) return answer;
+  }
+  return undefined;
 }
 
 function contradiction(c: Constraint, { vees }: Unit): string | undefined {

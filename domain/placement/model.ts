@@ -82,6 +82,17 @@ export type Constraint =
       readonly component: string;
       readonly most: number;
     }
+  /**
+   * A VEE of `component` goes to no zone that would then have more than `maxSkew` more of them than the one which has the
+   * fewest, of those that it could go to. That is how it is chosen; what becomes of others later breaks nothing.
+   */
+  | {
+      readonly kind: 'spread';
+      readonly serviceId: ServiceId;
+      readonly level: 'zone';
+      readonly component: string;
+      readonly maxSkew: number;
+    }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {
       readonly kind: 'assignment';
@@ -92,10 +103,17 @@ export type Constraint =
       readonly denyHosts: readonly string[];
     };
 
+/** A constraint that is kept where it can be. Of hosts that can take a VEE those win which leave the least weight unmet. */
+export interface Preference {
+  readonly constraint: Constraint;
+  readonly weight: number;
+}
+
 /** All of `vees` are placed, or none. */
 export interface PlacementRequest {
   readonly vees: readonly RequestedVee[];
   readonly constraints: readonly Constraint[];
+  readonly preferences?: readonly Preference[];
   /** Set while one manifest gives way to another. */
   readonly handover?: Handover;
 }
@@ -132,7 +150,17 @@ export interface HostVerdict {
   readonly refusals: readonly Refusal[];
   /** Present when the host could take it: lower is better under the policy. */
   readonly score?: number;
+  /** What is preferred and would not be kept there; absent when all of it would. */
+  readonly unmet?: readonly Unmet[];
 }
+
+export interface Unmet {
+  readonly weight: number;
+  readonly constraint: string;
+  readonly because: string;
+}
+
+export const weightOf = ({ unmet = [] }: HostVerdict): number => unmet.reduce((sum, u) => sum + u.weight, 0);
 
 export interface Assignment {
   readonly veeId: VeeId;

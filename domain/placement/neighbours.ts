@@ -56,7 +56,12 @@ export class Neighbours {
 
   /** How many are in that host's place, but for these. */
   countIn(hostId: HostId, but: readonly Pick<PlacedVee, 'id'>[]): number {
-    const there = this.byPlace.get(this.placeOf(hostId));
+    return this.countAt(this.placeOf(hostId), but);
+  }
+
+  /** How many are in a place, but for these. */
+  countAt(place: string, but: readonly Pick<PlacedVee, 'id'>[]): number {
+    const there = this.byPlace.get(place);
     return there ? there.size - but.filter(({ id }) => there.has(id)).length : 0;
   }
 

@@ -1,8 +1,8 @@
 import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { dominantShare, fits, subtract, sum } from '../units';
-import { rankingOf } from './built-in-policies';
 import { solveBySearch } from './by-search';
+import { assign, choose, judge } from './choice';
 import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
@@ -17,8 +17,7 @@ import type {
   Snapshot,
   SnapshotHost,
 } from './model';
-import { type Placing, type Policy, policyData } from './policy';
-import { stableHash } from './stable-hash';
+import { type Policy, policyData } from './policy';
 
 /**
  * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
@@ -147,62 +146,6 @@ function placeGreedily(
     board.put(unit, best);
   }
   return result;
-}
-
-function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
-  const judged = board.hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
-  const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
-  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), board.ranked(unit, able));
-  let next = 0;
-  return judged.map(({ host, refusals }) => {
-    if (refusals.length > 0) return { hostId: host.id, refusals };
-    // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
-    return { hostId: host.id, refusals, score: Math.round((scores[next++] ?? 0) * 1e6) / 1e6 };
-  });
-}
-
-function placingOf({ vees: [first, ...others], need }: Unit): Placing {
-  if (!first) throw new RangeError('nothing is to be placed');
-  const { tenantId, serviceId, component, image } = first;
-  return { tenantId, serviceId, component, image, vees: others.length + 1, need };
-}
-
-/** The best score; ties by a hash of seed and host id, then by id, so that a seed reproduces a plan. */
-function choose(verdicts: readonly HostVerdict[], seed: string): HostId | undefined {
-  let best: HostVerdict | undefined;
-  for (const v of verdicts) {
-    if (v.score === undefined) continue;
-    if (
-      best?.score === undefined ||
-      v.score < best.score ||
-      (v.score === best.score && before(v.hostId, best.hostId, seed))
-    )
-      best = v;
-  }
-  return best?.hostId;
-}
-
-function before(a: HostId, b: HostId, seed: string): boolean {
-  const [x, y] = [stableHash(seed + a), stableHash(seed + b)];
-  return x < y || (x === y && a < b);
-}
-
-function assign(unit: Unit, hostId: HostId, verdicts: readonly HostVerdict[], policy: Policy): Assignment[] {
-  const able = verdicts.filter((v) => v.score !== undefined).length;
-  const why = rankingOf(policy).takes;
-  const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
-  const because =
-    able === 1
-      ? `the only host that can take it${tied}`
-      : `${why} of the ${able} hosts that can take it${tied}`;
-  return unit.vees.map((v) => ({
-    veeId: v.id,
-    component: v.component,
-    index: v.index,
-    hostId,
-    because,
-    verdicts,
-  }));
 }
 
 function explained(

@@ -6,7 +6,7 @@ import { componentNamed, templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
-import { constraintsOf } from './constraints';
+import { constraintsOf, preferencesOf } from './constraints';
 import type { PlacementRequest, RequestedVee } from './model';
 
 /** Members to add to one component, by their place in the array. */
@@ -44,7 +44,7 @@ export function additionRequest(
       image: template.image,
     }));
   });
-  return { vees, constraints: constraintsOf(manifest, service.id) };
+  return { vees, ...rulesOf(manifest, service.id) };
 }
 
 /** New places for VEEs that live. A driver is named where only one of its kind can take the VEE over. */
@@ -75,9 +75,14 @@ export function moveRequest(
         moving,
       };
     }),
-    constraints: constraintsOf(manifest, serviceId),
+    ...rulesOf(manifest, serviceId),
   };
 }
+
+const rulesOf = (manifest: Manifest, serviceId: ServiceId) => ({
+  constraints: constraintsOf(manifest, serviceId),
+  preferences: preferencesOf(manifest, serviceId),
+});
 
 /** A new place for one VEE that runs; `toHostId` leaves one host to choose from, with its reasons if it can't. */
 export function migrationRequest(

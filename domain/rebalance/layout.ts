@@ -1,6 +1,14 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId, VeeId } from '../ids';
-import { bound, conflict, hostRefusal, isCounted, mostTogether, placeFor } from '../placement/constraints';
+import {
+  bound,
+  concerns,
+  conflict,
+  hostRefusal,
+  isCounted,
+  mostTogether,
+  placeFor,
+} from '../placement/constraints';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import type { Goal } from '../placement/policy';
@@ -93,6 +101,9 @@ export class Layout {
       if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
       const there = target.residents.get(vee.serviceId);
       for (const c of this.constraintsOf(vee.serviceId)) {
+        // What is spread over zones is moved within one.
+        if (c.kind === 'spread' && concerns(c, vee.component) && source.host.zone !== host.zone)
+          return `it is spread over zones, and ${to} is in another one`;
         if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
         if (this.crowded(c, unit, source.host, host)) return `as many as may be together are on ${to}`;
         if (c.kind !== 'assignment' && c.level === 'zone') {

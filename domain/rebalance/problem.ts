@@ -101,9 +101,11 @@ function allowedOf(
   return allowed;
 }
 
-/** Moves are made one by one, so what is to be together in a zone never leaves it. */
+/** Moves are made one by one, so what is to be together in a zone never leaves it; nor does what is spread over zones. */
 const isTiedToZone = ({ component }: BalancedVee, constraints: readonly Constraint[]): boolean =>
-  constraints.some((c) => c.kind === 'together' && c.level === 'zone' && concerns(c, component));
+  constraints.some(
+    (c) => (c.kind === 'spread' || (c.kind === 'together' && c.level === 'zone')) && concerns(c, component),
+  );
 
 /** Items that are where they may not be, or have no room there: rules that were broken while hosts were lost, say. */
 export function misplacedIn(problem: Problem): number[] {

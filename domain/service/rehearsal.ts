@@ -9,7 +9,7 @@ import {
 } from '../ids';
 import { templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
-import { handoverConstraints } from '../placement/constraints';
+import { handoverConstraints, preferencesOf } from '../placement/constraints';
 import type {
   Assignment,
   Blueprint,
@@ -67,10 +67,11 @@ export function moveRequest(
 function handover(
   { service, current, wanted, waves }: Handing,
   wave: number,
-): Pick<PlacementRequest, 'constraints' | 'handover'> {
+): Pick<PlacementRequest, 'constraints' | 'preferences' | 'handover'> {
   const { constraints, fresh } = handoverConstraints(current, wanted, service.id);
   const leaving = new Set(waves.slice(wave).flatMap((w) => (w.move ? [...w.destroys, w.move] : w.destroys)));
-  return { constraints, handover: { leaving, fresh } };
+  const preferences = preferencesOf(wanted, service.id);
+  return { constraints, preferences, handover: { leaving, fresh } };
 }
 
 export interface Rehearsed {

@@ -180,6 +180,37 @@ describe('the manifest', () => {
       '/placement/antiAffinity/0',
     ],
     [
+      'an assignment that denies each host that it allows',
+      (m: typeof FULL) =>
+        void Object.assign(m.placement, {
+          assignment: [
+            { component: 'db', allowHosts: ['h1', 'h2'] },
+            { component: 'app', denyHosts: ['h1', 'h2'] },
+            { component: 'db', denyHosts: ['h1', 'h2'] },
+          ],
+        }),
+      'assignments-consistent',
+      '/placement/assignment/2',
+    ],
+    [
+      'two assignments that want other labels',
+      (m: typeof FULL) =>
+        void Object.assign(m.placement, {
+          assignment: [
+            { component: 'db', labels: { disk: 'ssd' } },
+            { component: 'db', labels: { disk: 'hdd' } },
+          ],
+        }),
+      'assignments-consistent',
+      '/placement/assignment/1',
+    ],
+    [
+      'a spread of an unknown component',
+      (m: typeof FULL) => void Object.assign(m.placement, { spread: [{ component: 'cache' }] }),
+      'references-exist',
+      '/placement/spread/0/component',
+    ],
+    [
       'an update that could never replace anything',
       (m: typeof FULL) => void Object.assign(m, { update: { maxUnavailable: 0, maxSurge: 0 } }),
       'update-progresses',

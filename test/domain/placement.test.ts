@@ -213,6 +213,7 @@ describe('plan, against a naive judge', () => {
             const like = vees.filter((v) => v.component === c.component && near(v, a));
             return a.component !== c.component || like.length <= c.most;
           }
+          if (c.kind === 'spread') return true;
           if (!c.components.includes(a.component) || !c.components.includes(b.component)) return true;
           return c.kind === 'together' ? near(a, b) : a.component === b.component || !near(a, b);
         }),

@@ -64,6 +64,18 @@ describe('a rebalance', () => {
     expect(planRebalance(other).moves).toEqual([]);
   });
 
+  it('keeps what is spread over zones in its zone', () => {
+    const spread: Constraint = {
+      ...{ kind: 'spread', level: 'zone', serviceId: 's' as ServiceId, component: 'app', maxSkew: 1 },
+    };
+    const vees = [1, 2, 3, 4, 5, 6].map((n) => vee(n, 'a'));
+    const zoneOf = (id: string) => ({ zone: id === 'c' ? 'far' : 'near' });
+    const free = planRebalance(site(['a', 'b', 'c'], vees, {}, zoneOf));
+    expect(free.moves.map((m) => m.toHostId)).toContain('c');
+    const kept = planRebalance(site(['a', 'b', 'c'], vees, { constraints: [spread] }, zoneOf));
+    expect(new Set(kept.moves.map((m) => m.toHostId))).toEqual(new Set(['b']));
+  });
+
   it('moves no more than it may', () => {
     const vees = [0, 1, 2, 3, 4, 5].map((n) => vee(n, 'a'));
     expect(planRebalance(site(['a', 'b'], vees, { mostMoves: 2 })).moves).toHaveLength(2);

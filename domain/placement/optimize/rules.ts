@@ -4,7 +4,7 @@ import { concerns, heldAgainst, placeFor } from '../constraints';
 import type { Constraint, Handover, Level, PlacedVee, RequestedVee, SnapshotHost } from '../model';
 import type { Rule } from './problem';
 
-type PlaceRule = Exclude<Constraint, { kind: 'assignment' }>;
+type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'spread' }>;
 type Member = Pick<RequestedVee, 'id' | 'serviceId' | 'component'>;
 
 interface Scene {
@@ -36,7 +36,9 @@ export function rulesOf({ constraints, items, staying, hosts, allHosts, handover
     return known;
   };
   return constraints.flatMap((c): Rule[] => {
-    if (c.kind === 'assignment' || (c.kind === 'together' && c.level === 'host')) return [];
+    // A spread depends on where all others are: what is found is checked against it afterwards.
+    if (c.kind === 'assignment' || c.kind === 'spread' || (c.kind === 'together' && c.level === 'host'))
+      return [];
     const members = (byService.get(c.serviceId) ?? []).filter(({ vee }) => concerns(c, vee.component));
     if (members.length === 0) return [];
     const others = (stayingOf.get(c.serviceId) ?? []).filter(

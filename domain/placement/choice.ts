@@ -1,0 +1,85 @@
+import type { HostId } from '../ids';
+import { rankingOf } from './built-in-policies';
+import type { Board, Unit } from './feasibility';
+import { type Assignment, type HostVerdict, weightOf } from './model';
+import type { Placing, Policy } from './policy';
+import { stableHash } from './stable-hash';
+
+/** What each host says to a unit, on the board as it is. */
+export function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
+  const judged = board.hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
+  const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
+  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), board.ranked(unit, able));
+  let next = 0;
+  return judged.map(({ host, refusals }) => {
+    if (refusals.length > 0) return { hostId: host.id, refusals };
+    // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
+    const score = Math.round((scores[next++] ?? 0) * 1e6) / 1e6;
+    const unmet = board.unmet(unit, host);
+    return { hostId: host.id, refusals, score, ...(unmet.length > 0 ? { unmet } : {}) };
+  });
+}
+
+function placingOf({ vees: [first, ...others], need }: Unit): Placing {
+  if (!first) throw new RangeError('nothing is to be placed');
+  const { tenantId, serviceId, component, image } = first;
+  return { tenantId, serviceId, component, image, vees: others.length + 1, need };
+}
+
+/**
+ * The one that leaves the least unmet of what is preferred, and of those the best score; ties by a hash of seed and host id, then
+ * by id, so that a seed reproduces a plan.
+ */
+export function choose(verdicts: readonly HostVerdict[], seed: string): HostId | undefined {
+  let best: HostVerdict | undefined;
+  for (const v of verdicts) {
+    if (v.score === undefined) continue;
+    if (best?.score === undefined) {
+      best = v;
+      continue;
+    }
+    const worse = weightOf(v) - weightOf(best) || v.score - best.score;
+    if (worse < 0 || (worse === 0 && before(v.hostId, best.hostId, seed))) best = v;
+  }
+  return best?.hostId;
+}
+
+function before(a: HostId, b: HostId, seed: string): boolean {
+  const [x, y] = [stableHash(seed + a), stableHash(seed + b)];
+  return x < y || (x === y && a < b);
+}
+
+export function assign(
+  unit: Unit,
+  hostId: HostId,
+  verdicts: readonly HostVerdict[],
+  policy: Policy,
+): Assignment[] {
+  const able = verdicts.filter((v) => v.score !== undefined);
+  const why = rankingOf(policy).takes;
+  const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
+  const because = `${choiceText(able, hostId, why)}${tied}`;
+  return unit.vees.map((v) => ({
+    veeId: v.id,
+    component: v.component,
+    index: v.index,
+    hostId,
+    because,
+    verdicts,
+  }));
+}
+
+/** Why that host, out of those that can take it, of which some may keep more of what is preferred than others. */
+function choiceText(able: readonly HostVerdict[], hostId: HostId, takes: string): string {
+  const chosen = able.find((v) => v.hostId === hostId);
+  const unmet = (chosen?.unmet ?? []).map((u) => `${u.constraint}, as ${u.because}`).join('; ');
+  const without = unmet ? ` (not kept: ${unmet})` : '';
+  if (!chosen || able.length === 1) return `the only host that can take it${without}`;
+  const alike = able.filter((v) => weightOf(v) === weightOf(chosen)).length;
+  const all = `${able.length} hosts that can take it`;
+  if (alike === able.length) return `${takes} of the ${all}${without}`;
+  const keep = chosen.unmet ? 'the most of what is preferred' : 'what is preferred';
+  return alike === 1
+    ? `the only one of the ${all} that keeps ${keep}${without}`
+    : `${takes} of the ${alike} that keep ${keep}, out of ${all}${without}`;
+}
