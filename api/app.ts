@@ -29,6 +29,7 @@ import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
 import { policyRoutes } from './routes/policies';
 import { recompositionRoutes } from './routes/recompositions';
+import { routineRoutes } from './routes/routines';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
 import { systemRoutes } from './routes/system';
@@ -51,6 +52,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     driftRoutes,
     capacityRoutes,
     policyRoutes,
+    routineRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));
 }

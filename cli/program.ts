@@ -9,6 +9,7 @@ import { registerPolicyCommands } from './commands/policy';
 import { registerReadCommands } from './commands/reads';
 import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
+import { registerRoutineCommands } from './commands/routine';
 import { registerServiceCommands } from './commands/services';
 import { registerSystemCommands } from './commands/system';
 import { completionScript, isShell } from './completion';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
   registerCapacityCommand(program);
   registerFailoverCommand(program);
   registerPolicyCommands(program);
+  registerRoutineCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);
   registerDemo(program);
