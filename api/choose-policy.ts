@@ -1,5 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import type { ServiceId, TenantId } from '../domain/ids';
+import { toPointer } from '../domain/manifest/parse';
 import { isBuiltIn, POLICY_NAMES, parametersOf, rankingOf } from '../domain/placement/built-in-policies';
 import {
   isPolicyBroken,
@@ -33,18 +34,26 @@ export async function choosePolicy(
       throw invalid('/parameters', `${name} needs a weight above 0`, 'Give at least one of them.');
     const negative = Object.keys(set).find((key) => (set[key] ?? 0) < 0);
     if (negative)
-      throw invalid(`/parameters/${negative}`, 'is below 0', 'A weight is 0 or more: 0 leaves it out.');
+      throw invalid(
+        toPointer(['parameters', negative]),
+        'is below 0',
+        'A weight is 0 or more: 0 leaves it out.',
+      );
     return policyOf(name, set);
   }
   const names = plugins.names();
   if (!names.includes(name)) {
     const known = [...POLICY_NAMES, ...names].join(', ');
-    throw invalid('/name', `there is no placement policy ${name}`, `There are: ${known}.`);
+    const where = plugins.folder
+      ? `plug-ins are looked for in ${plugins.folder}`
+      : 'no folder is set for plug-ins';
+    throw invalid('/name', `there is no placement policy ${name}`, `There are: ${known}; ${where}.`);
   }
   try {
-    const { sha256, takes, goal, parameters: usual } = plugins.describe(name);
+    const { sha256, takes, goal, parameters: usual } = await plugins.describe(name);
     const chosen = { ...policyOf(name, settingOf(name, usual, parameters)), plugin: { sha256, takes, goal } };
-    tryOut(plugins.equip(chosen), (await store.hosts.offers()).map(toRanked));
+    const open = (await store.hosts.offers()).filter((h) => h.liveness === 'up' && !h.cordoned);
+    tryOut(await plugins.equip(chosen), open.map(toRanked));
     return chosen;
   } catch (error) {
     if (!isPolicyBroken(error)) throw error;
@@ -65,7 +74,7 @@ function settingOf(name: string, usual: Parameters, given: Parameters = {}): Par
   if (unknown !== undefined) {
     const known = Object.keys(usual).join(', ');
     throw invalid(
-      `/parameters/${unknown}`,
+      toPointer(['parameters', unknown]),
       `${name} has no parameter ${unknown}`,
       known ? `It has: ${known}.` : 'It has none.',
     );

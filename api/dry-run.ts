@@ -176,7 +176,7 @@ async function decide(
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
   const snapshot = await takeSnapshot(deps.store, now);
-  const { result, awaited } = await deps.policies.decide((policy) => {
+  const { result, awaited } = await deps.policies.ask((policy) => {
     const made = plan(snapshot, request, policy, context);
     if (made.kind === 'blueprint') return { result: made, awaited: [] };
     const trusted = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
@@ -195,7 +195,7 @@ async function decide(
     ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
     : { why: refusalCounts(result) };
   const enough = await deps.policies
-    .decide((policy) => deps.planner.remediesFor({ snapshot, request, policy, context }))
+    .ask((policy) => deps.planner.remediesFor({ snapshot, request, policy, context }))
     .catch(withoutRemedies);
   const remedies = enough?.filter((r) => isOperator || r.by === 'anybody').map((r) => r.if);
   return {

@@ -50,7 +50,7 @@ async function main(log: Logger): Promise<void> {
     initialPolicy: settings.placementPolicy,
     plugins,
     migrationBudget: settings.migrationBudget,
-    planner: plannerInThread(),
+    planner: plannerInThread(settings.policyFolder),
     drift: settings.drift,
     timing: settings.timing,
     canFence: settings.fencing !== undefined,

@@ -66,7 +66,7 @@ async function decide(
   const questions = await Promise.all(asked.map((a) => question(deps, operationId, a, hosts)));
   const names = new Map(asked.map((a) => [a.service.id, a.service.name]));
   const seen = { ...snapshot, hosts: snapshot.hosts.map(open) };
-  const decided = await deps.policies.decide((policy) =>
+  const decided = await deps.policies.ask((policy) =>
     decideInTurn(
       questions.map((q) => ({ ...q, policy })),
       seen,

@@ -45,7 +45,7 @@ export async function dryRunRecomposition(
     store.vees.find({ serviceId: service.id, living: true }),
     takeSnapshot(store, now),
   ]);
-  const planned = await policies.decide((policy) =>
+  const planned = await policies.ask((policy) =>
     decideRecomposition({ service, current, wanted, members, snapshot, policy }, { now, operationId }),
   );
   if (planned.kind !== 'planned') throw recompositionRefusal(planned);

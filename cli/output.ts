@@ -37,6 +37,11 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
+export const parametersText = (parameters: Readonly<Record<string, number>> = {}): string =>
+  Object.entries(parameters)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
 export function ago(at: number): string {
   const seconds = Math.max(0, Math.round((Date.now() - at) / 1_000));
   if (seconds < 120) return `${seconds}s`;

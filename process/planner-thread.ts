@@ -1,3 +1,4 @@
+import { Piscina } from 'piscina';
 import { failover as failoverOf } from '../domain/maintenance/failover';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
 import { remediesFor as remediesOf } from '../domain/placement/remedies';
@@ -7,10 +8,8 @@ import { PolicyPlugins } from './policies/plugins';
 /** What a thread of `planner.ts` runs, by name. */
 export { planRebalance } from '../domain/rebalance/plan';
 
-/** What one answer here may take of a plug-in: it plans many times over, and keeps nobody waiting. */
-const PLUGIN_MILLIS = 20_000;
-
-const plugins = new PolicyPlugins(process.env.SLUICE_POLICY_DIR, PLUGIN_MILLIS);
+const { policyFolder } = Piscina.workerData as { policyFolder: string | undefined };
+const plugins = new PolicyPlugins(policyFolder);
 
 /** What is sent back in place of an answer, as errors lose their class on the way. */
 export interface Broken {
@@ -19,9 +18,9 @@ export interface Broken {
 
 /** Functions don't come over into a thread: what a plug-in ranks by is loaded here anew. */
 function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q) => A) {
-  return (question: Q): A | Broken => {
+  return async (question: Q): Promise<A | Broken> => {
     try {
-      return answer({ ...question, policy: plugins.equip(question.policy) });
+      return answer({ ...question, policy: await plugins.equip(question.policy) });
     } catch (error) {
       if (!isPolicyBroken(error)) throw error;
       plugins.giveUp(question.policy.name);

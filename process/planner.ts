@@ -30,13 +30,14 @@ export interface Planner {
  * @throws SluiceError `unavailable` when too many ask at once, `conflict` when the answer takes too long
  * @throws PolicyBroken
  */
-export function plannerInThread(): Planner {
+export function plannerInThread(policyFolder: string | undefined): Planner {
   const pool = new Piscina({
     filename: join(__dirname, 'planner-thread.js'),
     minThreads: 0,
     maxThreads: 1,
     maxQueue: MOST_WAITING,
     idleTimeout: 10_000,
+    workerData: { policyFolder },
     resourceLimits: { maxOldGenerationSizeMb: 1_024 },
   });
   async function ask<A>(

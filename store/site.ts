@@ -48,13 +48,13 @@ export function siteRepository(db: Db) {
         { 'placement.switchedOut': { $exists: true } },
       ];
       await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
-      // A repeat of the request that set it sets nothing again, whatever has become of that.
+      // A repeat of the request that set what is in force, or was switched out, sets nothing again.
       const fresh = { 'placement.requestedAs': { $ne: placement.requestedAs } };
       await site.updateOne({ _id: id, ...fresh, $or: isOther } as never, { $set: { placement } });
       return (await this.placement(id)) ?? placement;
     },
 
-    /** Gives up what was set, unless something else has been set since. */
+    /** Gives up what was set, unless something else has been set since, or it is given up already. */
     async switchOut(
       id: SiteId,
       { requestedAs }: Pick<PolicySetting, 'requestedAs'>,
@@ -64,6 +64,13 @@ export function siteRepository(db: Db) {
       await site.updateOne(
         { _id: id, 'placement.requestedAs': requestedAs, 'placement.switchedOut': { $exists: false } },
         { $set: { placement } },
+      );
+    },
+
+    async noteToldOfSwitch(id: SiteId, { requestedAs }: Pick<PolicySetting, 'requestedAs'>): Promise<void> {
+      await site.updateOne(
+        { _id: id, 'placement.requestedAs': requestedAs, 'placement.switchedOut': { $exists: true } },
+        { $set: { 'placement.switchedOut.told': true } },
       );
     },
   };

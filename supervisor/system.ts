@@ -183,6 +183,7 @@ const HOST_CAPACITY = { cpuMillis: 4_000, memoryMiB: 2_048, diskMiB: 20_480, ban
 export async function localAgents(
   count: number,
   driver?: string,
+  zones = count,
 ): Promise<{ agents: AgentPlan[]; driver: string; obstacle?: Obstacle }> {
   const obstacle = driver === undefined ? await probeContainers() : undefined;
   const chosen = driver ?? (obstacle ? 'simulator' : 'container');
@@ -191,7 +192,7 @@ export async function localAgents(
     const host = {
       id,
       driver: chosen,
-      zone: `zone-${i + 1}`,
+      zone: `zone-${(i % zones) + 1}`,
       labels: { rack: `r${i + 1}` },
       capacity: HOST_CAPACITY,
     };

@@ -70,7 +70,7 @@ async function main(log: Logger): Promise<void> {
     tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
     recovery: settings.recovery,
     drift: settings.drift,
-    planRebalance: plannerInThread().planRebalance,
+    planRebalance: plannerInThread(settings.policyFolder).planRebalance,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const taskQueue = siteTaskQueue(siteId);

@@ -101,7 +101,7 @@ export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
       responses: { 200: { description: 'The fail-over rate', schema: failoverSchema } },
       handler: async ({ query }) => {
         const question = await readFailoverQuestion(store, Date.now(), query.class);
-        const body = await policies.decide((policy) => planner.failover({ ...question, policy }));
+        const body = await policies.ask((policy) => planner.failover({ ...question, policy }));
         return { status: 200, body };
       },
     }),
@@ -116,9 +116,7 @@ export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
         const snapshot = await takeSnapshot(store, Date.now());
-        const body = await policies.decide((policy) =>
-          planner.roomForService({ snapshot, manifest, policy }),
-        );
+        const body = await policies.ask((policy) => planner.roomForService({ snapshot, manifest, policy }));
         return { status: 200, body };
       },
     }),

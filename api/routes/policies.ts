@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../../domain/ids';
 import { POLICY_NAMES, parametersOf, takenBy } from '../../domain/placement/built-in-policies';
-import { GOALS, type PolicyData, type PolicySetting } from '../../domain/placement/policy';
+import { GOALS, MOST_PARAMETERS, type PolicyData, type PolicySetting } from '../../domain/placement/policy';
 import { choosePolicy } from '../choose-policy';
 import type { ApiDeps } from '../deps';
 import { type Answer, type Context, json, type Route, route } from '../route';
 
 const parametersSchema = z
   .record(z.string().min(1).max(40), z.number())
-  .refine((p) => Object.keys(p).length <= 50, 'at most 50');
+  .refine((p) => Object.keys(p).length <= MOST_PARAMETERS, `at most ${MOST_PARAMETERS}`);
 
 const wantedSchema = z.strictObject({
   name: z
@@ -32,6 +32,10 @@ const policiesSchema = z
     placement: policySchema.extend({
       since: z.int().optional().describe('When it was set; absent for the one in the settings'),
       setBy: z.string().optional(),
+      fault: z
+        .string()
+        .optional()
+        .describe('Why it will be switched out at the next decision, as far as its file tells'),
     }),
     initial: policySchema.describe('The one in the settings: in force where none is set'),
     switchedOut: z
@@ -57,15 +61,22 @@ export function policyRoutes(deps: ApiDeps): Route[] {
 
   function told(setting: PolicySetting | undefined): Answer {
     // Once it was given back to the settings it is as if nobody had ever set it.
-    const placement = setting?.policy
-      ? { ...setting.policy, since: setting.since, setBy: setting.setBy }
+    const policy = setting?.policy;
+    const fault = policy?.plugin && plugins.fault(policy.name, policy.plugin);
+    const placement = policy
+      ? { ...policy, since: setting.since, setBy: setting.setBy, ...(fault ? { fault } : {}) }
       : initialPolicy;
-    const switchedOut = setting?.switchedOut && { ...setting.switchedOut, at: setting.since };
+    const out = setting?.switchedOut;
+    const switchedOut = out && { name: out.name, because: out.because, at: setting.since };
     const available = [
       ...POLICY_NAMES.map((name) => ({
         ...{ name, kind: 'built-in', takes: takenBy(name), parameters: parametersOf(name) },
       })),
-      ...plugins.names().map((name) => ({ name, kind: 'plug-in' })),
+      ...plugins.names().map((name) => {
+        // What it says of itself is known of the one that is in force; the others would have to be run for that.
+        const known = setting?.policy?.name === name ? setting.policy : undefined;
+        return { name, kind: 'plug-in', takes: known?.plugin?.takes, parameters: known?.parameters };
+      }),
     ];
     return {
       status: 200,
@@ -82,6 +93,7 @@ export function policyRoutes(deps: ApiDeps): Route[] {
       ...(policy ? { policy } : {}),
       ...{ requestedAs: operationId, since: Date.now(), setBy },
     });
+    plugins.keepOnly(setting.policy?.name ?? initialPolicy.name);
     // Also for a repeat of the request that set it: that may have died before it had told.
     if (setting.requestedAs === operationId && !setting.switchedOut)
       await store.events.append({

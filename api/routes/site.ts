@@ -135,6 +135,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
             ),
             costOfChanging(vees, interrupted),
             {
+              goal,
               ...{ [goal === 'few-hosts' ? 'hostsInUse' : 'imbalance']: { before, after }, estimatedMillis },
               ...(optimality ? { optimality } : {}),
               ...(because ? { why: because } : {}),

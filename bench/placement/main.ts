@@ -6,6 +6,8 @@ import { lowerBound } from '../../domain/placement/optimize/bound';
 import { costOf, type Placement, type Problem } from '../../domain/placement/optimize/problem';
 import { type Found, search } from '../../domain/placement/optimize/search';
 import { faultsOf } from '../../domain/placement/optimize/verify';
+import { greedily } from '../../domain/rebalance/greedy';
+import { distanceOf, Layout } from '../../domain/rebalance/layout';
 import { planRebalance } from '../../domain/rebalance/plan';
 import { solveByHighs } from '../../test/support/highs';
 import { consolidation } from './generator';
@@ -97,31 +99,64 @@ function largeSizes(seeds: readonly string[], curves: Curve[]): string[][] {
   );
 }
 
-function rebalances(seeds: readonly string[]): string[][] {
-  const rows: string[][] = [];
-  for (const [hosts, vees, limitMillis] of [
-    [40, 320, 1_000],
-    [500, 5_000, 10_000],
-  ] as const)
-    for (const policy of ['striping', 'packing'] as const)
-      for (const seed of seeds) {
-        const question = { ...siteOf(hosts, vees, seed), policy: { name: policy } };
-        const before = process.cpuUsage();
-        const plan = planRebalance(question);
-        const { user, system } = process.cpuUsage(before);
-        const cpuMillis = (user + system) / 1_000;
-        const next = afterwards(question, plan);
-        const told = policy === 'packing' ? (n: number) => `${n} hosts` : percent;
-        rows.push([
-          `${policy}, ${vees} × ${hosts}, seed ${seed}`,
-          `${told(plan.before)} → ${told(plan.after)}`,
-          String(plan.moves.length),
-          String(planRebalance(next).moves.length),
-          `${Math.round(cpuMillis)} ms`,
-          cpuMillis <= limitMillis ? 'met' : 'NOT MET',
-        ]);
-      }
-  return rows;
+const SITES = [
+  [40, 320, 1_000],
+  [500, 5_000, 10_000],
+] as const;
+/** As many as are worth it: what one run may move is kept small for the sake of the site, not of the planner. */
+const ANY = 5_000;
+
+function timed<T>(work: () => T): { readonly made: T; readonly cpuMillis: number } {
+  const before = process.cpuUsage();
+  const made = work();
+  const { user, system } = process.cpuUsage(before);
+  return { made, cpuMillis: Math.round((user + system) / 1_000) };
+}
+
+function evened(seeds: readonly string[]): string[][] {
+  return SITES.flatMap(([hosts, vees, limitMillis]) =>
+    [ANY, 100].flatMap((mostMoves) =>
+      seeds.map((seed) => {
+        const question = { ...siteOf(hosts, vees, seed), policy: { name: 'striping' }, mostMoves };
+        const layout = new Layout(question);
+        const rival = timed(() => greedily(layout, question));
+        const theirs = distanceOf(layout, 'even');
+        const { made, cpuMillis } = timed(() => planRebalance(question));
+        const next = planRebalance(afterwards(question, made)).moves.length;
+        const better = made.after < theirs && made.moves.length <= rival.made.length;
+        // With less than it is worth to move the next run goes on, as it should.
+        const quiet = mostMoves < ANY || next === 0;
+        return [
+          `${vees} × ${hosts}${mostMoves < ANY ? `, ≤ ${mostMoves} moves` : ''}, seed ${seed}`,
+          ...[
+            percentOf(made.before),
+            `${percentOf(theirs)} by ${rival.made.length} in ${rival.cpuMillis} ms`,
+          ],
+          ...[`${percentOf(made.after)} by ${made.moves.length} in ${cpuMillis} ms`, String(next)],
+          better && quiet && cpuMillis <= limitMillis ? 'met' : 'NOT MET',
+        ];
+      }),
+    ),
+  );
+}
+
+const percentOf = (share: number) => `${(share * 100).toFixed(3)} %`;
+
+function freed(seeds: readonly string[]): string[][] {
+  return SITES.flatMap(([hosts, vees, limitMillis]) =>
+    seeds.map((seed) => {
+      const question = { ...siteOf(hosts, vees, seed), policy: { name: 'packing' } };
+      const { made, cpuMillis } = timed(() => planRebalance(question));
+      return [
+        `${vees} × ${hosts}, seed ${seed}`,
+        `${made.before} hosts → ${made.after} hosts`,
+        String(made.moves.length),
+        String(planRebalance(afterwards(question, made)).moves.length),
+        `${cpuMillis} ms`,
+        cpuMillis <= limitMillis ? 'met' : 'NOT MET',
+      ];
+    }),
+  );
 }
 
 function curveOf(name: string, found: Found, bound: number, millis: number): Curve {
@@ -144,10 +179,14 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
   );
   console.log('\nThe same for 10 s, where HiGHS makes no progress:\n');
   console.log(table(['problem', 'ours, CPU', 'bound', 'above it', 'goal'], largeSizes(seeds, curves)));
-  console.log('\nA rebalance of a site, of 100 moves at most, and the next run within the hour:\n');
   console.log(
-    table(['site', 'before → after', 'moves', 'next run', 'CPU', '≤ 1 s, ≤ 10 s'], rebalances(seeds)),
+    '\nEvening a site out: how far loads are off, against the best move each time; and the next run:\n',
   );
+  console.log(
+    table(['site', 'before', 'greedy', 'ours, CPU', 'next run', 'better, ≤ 1 s, ≤ 10 s'], evened(seeds)),
+  );
+  console.log('\nFreeing hosts, by 100 moves at most, and the next run within the hour:\n');
+  console.log(table(['site', 'before → after', 'moves', 'next run', 'CPU', '≤ 1 s, ≤ 10 s'], freed(seeds)));
   if (options.plot) {
     await writeFile(options.plot, qualityOverTime(curves));
     console.log(`\nQuality over time: ${options.plot}`);

@@ -44,11 +44,12 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
   },
   hosts: {
-    head: ['id', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
+    head: ['id', 'zone', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
     row: (h) => {
       const print = h.fingerprint as { driver: string; capacity: object };
       return [
         text(h.id),
+        text(h.zone),
         print.driver,
         text(h.liveness),
         standing(h),

@@ -3,7 +3,7 @@ import { POLICY_NAMES, takenBy } from '../../domain/placement/built-in-policies'
 import type { Parameters } from '../../domain/placement/policy';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
-import { ago, printJson, table } from '../output';
+import { ago, parametersText, printJson, table } from '../output';
 import { collected, pairsOf } from '../pairs';
 
 interface Named {
@@ -12,7 +12,7 @@ interface Named {
 }
 
 interface Policies {
-  readonly placement: Named & { readonly since?: number; readonly setBy?: string };
+  readonly placement: Named & { readonly since?: number; readonly setBy?: string; readonly fault?: string };
   readonly initial: Named;
   readonly switchedOut?: { readonly name: string; readonly because: string; readonly at: number };
   readonly available: readonly (Named & { readonly kind: string; readonly takes?: string })[];
@@ -69,18 +69,13 @@ function show(command: Command, policies: Policies): void {
     return;
   }
   const { placement, switchedOut } = policies;
-  const { name, parameters, since, setBy } = placement;
+  const { name, parameters, since, setBy, fault } = placement;
   const set = since === undefined ? 'from the settings' : `set ${ago(since)} ago by ${setBy}`;
-  const told = parametersText(parameters);
-  console.log(`placement: ${name}${told ? ` ${told}` : ''} (${set})`);
+  console.log(`placement: ${[name, parametersText(parameters)].join(' ').trim()} (${set})`);
+  if (fault) console.log(`It will be switched out at the next decision: ${fault}.`);
   if (switchedOut)
     console.log(`${switchedOut.name} was switched out ${ago(switchedOut.at)} ago: ${switchedOut.because}`);
 }
-
-const parametersText = (parameters: Parameters = {}): string =>
-  Object.entries(parameters)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(' ');
 
 function numbersOf(given: readonly string[]): Parameters {
   return Object.fromEntries(

@@ -4,7 +4,7 @@ import { describeRefusal } from '../../domain/placement/refusal-summary';
 import { clientOf, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { namerFor } from '../names';
-import { printJson, seconds, table } from '../output';
+import { parametersText, printJson, seconds, table } from '../output';
 import { inTermsOf } from '../problem';
 import { LISTINGS, type Row, UNPAGED } from './listings';
 
@@ -16,6 +16,9 @@ interface EventOptions {
 }
 
 /** Commands that only look. */
+/** `host-2` before `host-10`. */
+const byId = (a: Row, b: Row) => String(a.id).localeCompare(String(b.id), 'en', { numeric: true });
+
 export function registerReadCommands(program: Command): void {
   program
     .command('get <resource> [id]')
@@ -45,7 +48,8 @@ export function registerReadCommands(program: Command): void {
       const rows = UNPAGED.has(plural)
         ? (await client.get<{ items: Row[] }>(`/v1/${plural}`)).items
         : await client.list<Row>(`/v1/${plural}`);
-      const items = options.all ? rows : rows.filter((r) => !listing.over?.(r));
+      const found = options.all ? rows : rows.filter((r) => !listing.over?.(r));
+      const items = plural === 'hosts' ? found.sort(byId) : found;
       if (globals(command).json) return printJson({ items });
       const named =
         plural === 'operations'
@@ -71,14 +75,15 @@ export function registerReadCommands(program: Command): void {
       const answer = await client.get<{
         hostId: string;
         algorithm: string;
-        policy?: { name: string };
+        policy?: { name: string; parameters?: Record<string, number> };
         decision?: { hostId: string; because: string; verdicts: Verdict[] };
       }>(`/v1/vees/${await findVee(client, target)}/explain`);
       if (globals(command).json) return printJson(answer);
       const { decision } = answer;
       if (!decision) return console.log('No decision is on record for it.');
+      const policy = `${answer.policy?.name} ${parametersText(answer.policy?.parameters)}`.trim();
       console.log(
-        `Placed on ${decision.hostId} (policy ${answer.policy?.name}, ${answer.algorithm}): ${decision.because}.`,
+        `Placed on ${decision.hostId} (policy ${policy}, ${answer.algorithm}): ${decision.because}.`,
       );
       if (answer.hostId !== decision.hostId) console.log(`It has moved since, and runs on ${answer.hostId}.`);
       console.log('Score: what the policy ranks hosts by; lower is better.');

@@ -15,7 +15,8 @@ import { diagnose } from './doctor';
 import type { ReleaseMessage, UpMessage, UpReady } from './up-messages';
 
 export interface UpOptions {
-  readonly hosts: string;
+  readonly hosts?: string;
+  readonly zones?: string;
   readonly driver?: string;
   readonly durable: boolean;
   readonly apiPort?: string;
@@ -27,7 +28,8 @@ export interface UpOptions {
 /** The options of `up`, which `demo` shares. */
 export function upOptions(command: Command): Command {
   return command
-    .option('--hosts <n>', 'how many host agents to run on this machine', '3')
+    .option('--hosts <n>', 'how many host agents to run on this machine (default: as last time, or 3)')
+    .option('--zones <n>', 'over how many zones they are (default: as last time, or each its own)')
     .option(
       '--driver <name>',
       `how hosts run VEEs: ${DRIVER_NAMES.join(' or ')} (default: container where it can run)`,
@@ -43,14 +45,18 @@ export async function systemOptions(
   options: UpOptions,
   dataDir: string,
   say: (line: string) => void,
-): Promise<SystemOptions & KeptDriver> {
-  const count = number('--hosts', options.hosts, 1, 50) ?? 3;
+): Promise<SystemOptions & { readonly kept: KeptHosts }> {
+  const kept = (await readJson<KeptHosts>(keptPath(dataDir))) ?? {};
+  const hosts = number('--hosts', options.hosts, 1, 50) ?? kept.hosts ?? 3;
+  const zones = number('--zones', options.zones, 1, 50) ?? kept.zones;
+  if (kept.hosts !== undefined && hosts < kept.hosts)
+    say(`${kept.hosts - hosts} of the ${kept.hosts} hosts of last time are not started, and will be lost.`);
   if (options.driver !== undefined && !DRIVER_NAMES.includes(options.driver))
     throw new CliError(
       `There is no driver "${options.driver}": take one of ${DRIVER_NAMES.join(', ')}.`,
       EXIT.usage,
     );
-  const { agents, driver } = await chooseAgents(count, options.driver, dataDir, say);
+  const { agents, driver } = await chooseAgents({ hosts, zones }, options.driver, kept.driver, dataDir, say);
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
   return {
     dataDir,
@@ -63,32 +69,35 @@ export async function systemOptions(
       mongodb: port('--mongodb-port', options.mongodbPort),
     },
     onEvent: (event) => say(describe(event)),
-    driver,
+    kept: { driver, hosts, ...(zones === undefined ? {} : { zones }) },
   };
 }
 
-interface KeptDriver {
-  readonly driver: string;
+/** With what the hosts of a data directory were begun the last time. */
+interface KeptHosts {
+  readonly driver?: string;
+  readonly hosts?: number;
+  readonly zones?: number;
 }
-const driverPath = (dataDir: string) => join(dataDir, 'driver.json');
+const keptPath = (dataDir: string) => join(dataDir, 'driver.json');
 
 /**
  * A data directory keeps the driver that it began with: another one would take over records of VEEs that it
  * can neither see nor end.
  */
 async function chooseAgents(
-  count: number,
+  { hosts, zones }: { readonly hosts: number; readonly zones: number | undefined },
   asked: string | undefined,
+  kept: string | undefined,
   dataDir: string,
   say: (line: string) => void,
 ) {
-  const kept = (await readJson<KeptDriver>(driverPath(dataDir)))?.driver;
   if (kept && asked && kept !== asked)
     throw new CliError(
       `The hosts of ${dataDir} use the driver "${kept}". Take another --data-dir for "${asked}".`,
       EXIT.usage,
     );
-  const chosen = await localAgents(count, asked ?? (kept === 'simulator' ? kept : undefined));
+  const chosen = await localAgents(hosts, asked ?? (kept === 'simulator' ? kept : undefined), zones);
   if (kept === 'container' && chosen.obstacle)
     throw new CliError(
       `The hosts of ${dataDir} run containers, which need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`,
@@ -126,10 +135,10 @@ function describe(event: SystemEvent): string {
 }
 
 /** Starts a system; what keeps it from starting becomes one message and an exit code. */
-export async function startSystem(options: SystemOptions & KeptDriver): Promise<System> {
+export async function startSystem(options: SystemOptions & { readonly kept: KeptHosts }): Promise<System> {
   try {
     const system = await System.start(options);
-    await writeJson(driverPath(options.dataDir), { driver: options.driver } satisfies KeptDriver);
+    await writeJson(keptPath(options.dataDir), options.kept);
     return system;
   } catch (error) {
     if ([DataDirHeld, PortTaken, UnusableSettings].some((usage) => error instanceof usage))

@@ -74,6 +74,7 @@ async function end(
 function upFlags(options: UpOptions): string[] {
   const named: [string, string | undefined][] = [
     ['--hosts', options.hosts],
+    ['--zones', options.zones],
     ['--driver', options.driver],
     ['--api-port', options.apiPort],
     ['--temporal-port', options.temporalPort],

@@ -19,18 +19,26 @@ const fullness: Term = ({ need }, { capacity, reserved }) => dominantShare(add(r
 const TERMS = {
   striping: fullness,
   packing: (placing, host) => 1 - fullness(placing, host),
-  /** What traffic with the rest of the service would cost, if each talked to each as much. */
-  latency: (_, { sameService: { onHost, inZone, inSite } }) =>
-    inSite === 0 ? 0 : (SAME_ZONE * (inZone - onHost) + OTHER_ZONE * (inSite - inZone)) / inSite,
+  latency: (placing, host) => distance(placing, host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 
-/** What a round trip costs beside one between two zones; within a host it is nothing. */
-const [SAME_ZONE, OTHER_ZONE] = [0.2, 1];
+/** What a round trip costs within a zone and between two; within a host it is nothing. */
+const USUAL_DISTANCES = { sameZone: 0.2, otherZone: 1 };
+
+/** What traffic with the rest of the service would cost, if each talked to each as much. */
+function distance(
+  _: Placing,
+  { sameService }: RankedHost,
+  { sameZone = 0, otherZone = 0 }: Parameters,
+): number {
+  const { onHost, inZone, inSite } = sameService;
+  return inSite === 0 ? 0 : (sameZone * (inZone - onHost) + otherZone * (inSite - inZone)) / inSite;
+}
 
 export type TermName = keyof typeof TERMS;
 export const TERM_NAMES = Object.keys(TERMS) as TermName[];
 
-/** Among hosts that are as near: so small that it decides nothing else. */
+/** Among hosts that are as near: less than one neighbour more or less makes. */
 const TIE = 1e-3;
 
 interface BuiltIn {
@@ -46,13 +54,17 @@ const BUILT_IN = {
   striping: { takes: 'the emptiest', goal: () => 'even', parameters: {}, score: TERMS.striping },
   latency: {
     takes: 'the nearest to its service',
-    goal: () => 'even',
-    parameters: {},
-    score: (placing, host) => TERMS.latency(placing, host) + TIE * TERMS.striping(placing, host),
+    // Evening hosts out would undo what it does.
+    goal: () => 'none',
+    parameters: USUAL_DISTANCES,
+    score: (placing, host, distances) =>
+      distance(placing, host, distances) +
+      (TIE * TERMS.striping(placing, host)) / (host.sameService.inSite + 1),
   },
   weighted: {
     takes: 'the best by weight',
-    goal: ({ packing = 0, striping = 0 }) => (packing > striping ? 'few-hosts' : 'even'),
+    goal: ({ packing = 0, striping = 0, latency = 0 }) =>
+      latency > 0 ? 'none' : packing > striping ? 'few-hosts' : 'even',
     parameters: { striping: 1, packing: 0, latency: 1 },
     score: (placing, host, weights) =>
       TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host), 0),

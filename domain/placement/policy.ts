@@ -1,8 +1,8 @@
 import type { HostId, OperationId, ServiceId, TenantId } from '../ids';
 import type { Capacity } from '../units';
 
-/** What a site is bettered in, by its policy: how evenly hosts are loaded, or how few of them are in use. */
-export const GOALS = ['even', 'few-hosts'] as const;
+/** What a site is bettered in, by its policy: how evenly hosts are loaded, how few of them are in use, or nothing. */
+export const GOALS = ['even', 'few-hosts', 'none'] as const;
 export type Goal = (typeof GOALS)[number];
 
 /** A policy as it is set, and kept with each decision that was made by it: data. */
@@ -14,6 +14,8 @@ export interface PolicyData {
   /** Absent for one that is built in. */
   readonly plugin?: PolicyPlugin;
 }
+
+export const MOST_PARAMETERS = 50;
 
 export type Parameters = Readonly<Record<string, number>>;
 
@@ -75,7 +77,14 @@ export interface PolicySetting {
   readonly since: number;
   readonly setBy: string;
   /** Set when the site gave it up by itself: a plug-in that broke, and how. */
-  readonly switchedOut?: { readonly name: string; readonly because: string };
+  readonly switchedOut?: SwitchedOut;
+}
+
+export interface SwitchedOut {
+  readonly name: string;
+  readonly because: string;
+  /** Set once an event has told it. */
+  readonly told?: true;
 }
 
 /** By what a site decides now. */
@@ -87,6 +96,8 @@ export interface PlacementPolicies {
    * anew by the policy in the site's settings: so `decision` may be called twice, and has to leave nothing behind.
    */
   readonly decide: <T>(decision: (policy: Policy) => T | Promise<T>) => Promise<T>;
+  /** The same for a question that changes nothing: it is answered in that way, and switches nothing out. */
+  readonly ask: <T>(question: (policy: Policy) => T | Promise<T>) => Promise<T>;
 }
 
 /** A plug-in threw, took too long, took too much memory, answered with what is no score, or is not what was set. */

@@ -24,7 +24,7 @@ export function evenOut(layout: Layout, question: BalanceQuestion): Step[] {
   const worth = layout.unevenness() + pricesOf(greedy);
   const wanted = refined(layout, numbers, question);
   takeBack(layout, greedy);
-  const steps = worthiestFirst(layout, wanted);
+  const steps = worthiestFirst(layout, wanted, (unit, from) => priceOf(layout, unit, from, question));
   if (layout.unevenness() + pricesOf(steps) < worth) return steps;
   // Some of it could not be made in any order.
   takeBack(layout, steps);
@@ -59,14 +59,18 @@ function refined(
   return wanted;
 }
 
-/** In the order in which each is worth the most; those that are worth nothing, or can't be made, are left out. */
-function worthiestFirst(layout: Layout, wanted: ReadonlyMap<BalanceUnit, HostId>): Step[] {
+/** In the order in which each is worth the most; those that are not worth their price, or can't be made, are left out. */
+function worthiestFirst(
+  layout: Layout,
+  wanted: ReadonlyMap<BalanceUnit, HostId>,
+  priceFrom: (unit: BalanceUnit, from: HostId) => number,
+): Step[] {
   const steps: Step[] = [];
   const waiting = new Map(wanted);
   for (;;) {
     let chosen: { unit: BalanceUnit; to: HostId; worth: number } | undefined;
     for (const [unit, to] of waiting) {
-      const worth = layout.gain(unit, to);
+      const worth = layout.gain(unit, to) - priceFrom(unit, layout.hostOf(unit));
       if (worth > (chosen?.worth ?? 0) && layout.refusal(unit, to) === undefined)
         chosen = { unit, to, worth };
     }

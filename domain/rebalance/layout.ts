@@ -229,14 +229,14 @@ export class Layout {
 
 /** How far from its goal a site is: less is better. `imbalanceOf`, or how many hosts have something on them. */
 export const distanceOf = (layout: Layout, goal: Goal): number =>
-  goal === 'even' ? imbalanceOf(layout) : layout.hosts.filter((h) => !layout.isEmpty(h.id)).length;
+  goal === 'few-hosts' ? layout.hosts.filter((h) => !layout.isEmpty(h.id)).length : imbalanceOf(layout);
 
 /** The same in words. */
 export const describeDistance = (goal: Goal, before: number, now: number): string => {
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-  return goal === 'even'
-    ? `loads differed by ${percent(before)} of a host, and differ by ${percent(now)} now`
-    : `${before} of the hosts that are open were in use, and ${now} are now`;
+  return goal === 'few-hosts'
+    ? `${before} of the hosts that are open were in use, and ${now} are now`
+    : `loads differed by ${percent(before)} of a host, and differ by ${percent(now)} now`;
 };
 
 /**

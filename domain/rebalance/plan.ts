@@ -22,6 +22,11 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const layout = new Layout(question);
   const goal = goalOf(question.policy);
   const before = distanceOf(layout, goal);
+  if (goal === 'none')
+    return {
+      ...{ goal, before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
+      because: `Under the placement policy ${question.policy.name} nothing is moved only to even out or to free hosts.`,
+    };
   const uneven = layout.unevenness();
   const found: Consolidated =
     goal === 'few-hosts' ? consolidate(layout, question) : { steps: evenOut(layout, question), blocked: 0 };

@@ -12,12 +12,15 @@ export interface Unevenness {
 }
 
 /** Tries for each move that there is, and all in all: some seconds. */
-const TRIES_A_MOVE = 3_000;
-const MOST_TRIES = 2_000_000;
+const TRIES_A_MOVE = 2_000;
+const MOST_TRIES = 1_000_000;
 /** Hosts that are looked at for one that goes elsewhere. */
 const LOOKS = 6;
-/** How much worse a try may leave it at first, in terms of what a host is uneven by. */
-const TOLERANCE = 1;
+/**
+ * How much worse a try may leave it at first, in terms of what a host is uneven by. The first is right where nearly all that is worth it
+ * moves, the second where few of many may: hosts are very uneven then, and what a move is worth beside another is little.
+ */
+const TOLERANCES = [1, 0.005];
 
 /**
  * Betters a choice of moves: other hosts for what moves, or others in place of it, and never more of them (threshold
@@ -26,7 +29,8 @@ const TOLERANCE = 1;
  * @returns one that is worth more, or the same one
  */
 export function refine(problem: Problem, unevenness: Unevenness, choice: Placement): Placement {
-  return new Refinement(problem, unevenness, choice).run();
+  const found = TOLERANCES.map((tolerance) => new Refinement(problem, unevenness, choice).run(tolerance));
+  return found.reduce((best, one) => (one.value < best.value - 1e-9 ? one : best)).placement;
 }
 
 class Refinement {
@@ -65,13 +69,13 @@ class Refinement {
     this.mostPaid = this.paid + 1e-9;
   }
 
-  run(): Placement {
+  run(tolerance: number): { readonly placement: Placement; readonly value: number } {
     const { draft, moved, touched } = this;
     let best = draft.placement();
     let value = 0;
     for (let host = 0; host < this.problem.hosts; host++) value += this.unevennessOf(host);
     let bestValue = value;
-    const slack = (TOLERANCE * value) / Math.max(1, this.problem.hosts);
+    const slack = (tolerance * value) / Math.max(1, this.problem.hosts);
     const tries = Math.min(MOST_TRIES, TRIES_A_MOVE * moved.length);
     for (let n = 0; n < tries && moved.length > 0; n++) {
       this.log.length = 0;
@@ -90,7 +94,7 @@ class Refinement {
       bestValue = value;
       best = draft.placement();
     }
-    return best;
+    return { placement: best, value: bestValue };
   }
 
   /** @returns whether something has changed, and is allowed */

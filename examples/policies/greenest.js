@@ -6,8 +6,9 @@ module.exports = {
   // Which host comes first, in words: `sluice explain` says "the greenest of the 7 hosts that can take it".
   takes: 'the greenest',
 
-  // What `sluice rebalance` works towards under it: 'even' (hosts loaded alike) or 'few-hosts'.
-  goal: 'even',
+  // What `sluice rebalance` works towards under it: 'even' (hosts loaded alike), 'few-hosts', or 'none'. It knows nothing of
+  // scores: evening hosts out would take VEEs away from the greenest ones.
+  goal: 'none',
 
   // Numbers that `sluice policy set greenest --set KEY=NUMBER` may change, with what they usually are.
   parameters: {

@@ -1,30 +1,44 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { GOALS, type RankedHost } from '../../domain/placement/policy';
-import type { Question, Reply } from './protocol';
+import { GOALS, MOST_PARAMETERS } from '../../domain/placement/policy';
+import { type Asked, inShort, type KnownHost, type Question, type Reply } from './protocol';
 
 /** What a plug-in has to export: docs/guides/write-a-policy.md. */
-const pluginSchema = z.object({
+const pluginSchema = z.strictObject({
   takes: z.string().min(1).max(80),
-  goal: z.enum(GOALS).default('even'),
-  parameters: z.record(z.string().regex(/^[a-z][a-zA-Z0-9]{0,39}$/), z.number()).default({}),
+  goal: z.enum(GOALS).default('none'),
+  parameters: z
+    .record(z.string().regex(/^[a-z][a-zA-Z0-9]{0,39}$/), z.number())
+    .refine((p) => Object.keys(p).length <= MOST_PARAMETERS, `at most ${MOST_PARAMETERS}`)
+    .default({}),
   score: z.custom<(question: unknown) => unknown>((f) => typeof f === 'function', 'has to be a function'),
 });
 
-const file = process.argv[2] ?? '';
-let plugin: z.output<typeof pluginSchema> | undefined;
+/** Beyond it is no order any more, but rounding. */
+const MOST_SCORE = 1e9;
 
-// One that loops would not notice that nobody asks any more.
-new Worker(join(__dirname, 'orphan-watch-thread.js')).unref();
+const [, , file = '', sha256 = ''] = process.argv;
+let plugin: z.output<typeof pluginSchema> | undefined;
+let known: KnownHost[] = [];
+
+// While a question is answered, when it has to be: by the clock, in milliseconds since 1970.
+const due = new Float64Array(new SharedArrayBuffer(8));
+new Worker(join(__dirname, 'self-watch-thread.js'), { workerData: { due } }).unref();
+// Who stops a whole site by signals stops us by taking our parent away.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
 process.on('disconnect', () => process.exit());
-process.on('message', (question: Question) => {
+process.on('message', ({ question, wallMillis }: Asked) => {
+  due[0] = Date.now() + wallMillis;
   let reply: Reply;
   try {
     reply = answer(question);
   } catch (error) {
     reply = { kind: 'broken', because: said(error) };
   }
+  due[0] = 0;
   process.send?.(reply);
 });
 
@@ -34,11 +48,35 @@ function answer(question: Question): Reply {
     const { takes, goal, parameters } = plugin;
     return { kind: 'description', description: { takes, goal, parameters } };
   }
-  const { placing, hosts, parameters } = question;
   const before = process.cpuUsage();
-  const scores = hosts.map((host) => scoreOf(plugin?.score({ host, placing, parameters }), host));
+  const scores = scoresOf(question);
   const { user, system } = process.cpuUsage(before);
-  return { kind: 'scores', scores, millis: (user + system) / 1_000 };
+  return { kind: 'scores', scores, cpuMillis: (user + system) / 1_000 };
+}
+
+function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
+  const { placing, parameters, anew, fresh, hosts, reserved, sameService } = question;
+  if (anew) known = [];
+  for (const host of fresh) known.push(frozen(host));
+  const scores = new Float64Array(hosts.length);
+  for (const [i, number] of hosts.entries()) {
+    const [cpuMillis = 0, memoryMiB = 0, diskMiB = 0, bandwidthKbps = 0] = reserved.subarray(4 * i);
+    const [onHost = 0, inZone = 0, inSite = 0] = sameService.subarray(3 * i);
+    const host = {
+      ...known[number],
+      reserved: { cpuMillis, memoryMiB, diskMiB, bandwidthKbps },
+      sameService: { onHost, inZone, inSite },
+    };
+    scores[i] = checked(plugin?.score({ host, placing, parameters }), host.id ?? '');
+  }
+  return scores;
+}
+
+/** One question must not change what the next one sees. */
+function frozen(host: KnownHost): KnownHost {
+  Object.freeze(host.labels);
+  Object.freeze(host.capacity);
+  return host;
 }
 
 function load() {
@@ -48,6 +86,8 @@ function load() {
   } catch (error) {
     throw new Error(`it can't be loaded: ${said(error)}`);
   }
+  if (createHash('sha256').update(readFileSync(file)).digest('hex') !== sha256)
+    throw new Error('its file has changed while it was loaded');
   const found = (exported as { default?: unknown } | undefined)?.default ?? exported;
   const parsed = pluginSchema.safeParse(found);
   if (parsed.success) return parsed.data;
@@ -56,13 +96,15 @@ function load() {
   );
 }
 
-function scoreOf(score: unknown, { id }: RankedHost): number {
-  if (typeof score === 'number' && Number.isFinite(score)) return score;
+function checked(score: unknown, hostId: string): number {
+  if (typeof score === 'number' && Math.abs(score) <= MOST_SCORE) return score;
   const told = typeof score === 'number' ? String(score) : score === null ? 'null' : typeof score;
-  throw new Error(`its score of host ${id} is ${told}, and has to be a finite number`);
+  throw new Error(`its score of host ${hostId} is ${told}, and has to be a number from -1e9 to 1e9`);
 }
 
 function said(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`;
+  if (!(error instanceof Error)) return inShort(String(error));
+  const told = inShort(error.name === 'Error' ? error.message : `${error.name}: ${error.message}`);
+  const at = String(error.stack).split(`${file}:`)[1];
+  return at ? `${told} (line ${Number.parseInt(at, 10)})` : told;
 }

@@ -1,10 +1,34 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { type Parameters, type Placing, PolicyBroken, type RankedHost } from '../../domain/placement/policy';
-import { type Description, mostWait, type Question, type Reply, SIGNAL_BYTES, type Timed } from './protocol';
+import { DIMENSIONS } from '../../domain/units';
+import {
+  type Description,
+  type KnownHost,
+  type Question,
+  type Reply,
+  SIGNAL_BYTES,
+  type Timed,
+} from './protocol';
 
 /** A process has to begin, and the machine may be busy. */
-const LOAD_MILLIS = 5_000;
+const LOAD = { cpuMillis: 5_000, wallMillis: 20_000, tooLong: 'it was not loaded within 5000 ms' };
+/** The thread between answers in time; only a machine that stands still makes it late. */
+const GRACE_MILLIS = 5_000;
+
+/** Its process has ended, and nothing says that this was its own fault: to be tried again with a new one. */
+export class PluginGone extends Error {
+  override readonly name = 'PluginGone';
+}
+
+/** What one question may take. */
+export type Limits = Omit<Timed, 'question'>;
+
+/** One decision, and what of its hosts was told already. */
+export class Decision {
+  readonly numbers = new Map<string, number>();
+}
 
 /**
  * A policy that somebody else wrote, in a process of its own (docs/adr/0016-plug-ins-in-processes.md). A planner can't wait, so
@@ -14,13 +38,16 @@ export class Plugin {
   private readonly between: Worker;
   private readonly port;
   private readonly answered = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES));
-  private known: Description | undefined;
+  private known: Promise<Description> | undefined;
+  private decision: Decision | undefined;
+  private ended = false;
 
-  constructor(file: string) {
+  /** @param sha256 of its file: it is not to run if that has become another one meanwhile */
+  constructor(file: string, sha256: string) {
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     this.between = new Worker(join(__dirname, 'between-thread.js'), {
-      workerData: { file, port: port2, signal: this.answered.buffer },
+      workerData: { file, sha256, port: port2, signal: this.answered.buffer },
       transferList: [port2],
       execArgv: [],
     });
@@ -28,43 +55,103 @@ export class Plugin {
     this.port.unref();
   }
 
-  /** @throws PolicyBroken */
-  describe(): Description {
-    if (this.known) return this.known;
-    const reply = this.ask({ ask: 'describe' }, LOAD_MILLIS);
-    if (reply.kind !== 'description') throw new PolicyBroken('it gave no description');
-    this.known = reply.description;
-    return reply.description;
+  /**
+   * Loads it. That takes a while, so nobody sleeps on it.
+   * @throws PolicyBroken
+   * @throws PluginGone
+   */
+  describe(): Promise<Description> {
+    this.known ??= this.load();
+    return this.known;
   }
 
   /**
-   * @param millis how long it may take
-   * @returns the scores, and how long it took
+   * Of one that is loaded.
+   * @returns the scores, and how long it worked for them
    * @throws PolicyBroken
+   * @throws PluginGone
    */
-  scores(placing: Placing, hosts: readonly RankedHost[], parameters: Parameters, millis: number) {
-    this.describe();
-    // Getters don't travel.
-    const told = hosts.map((h) => ({ ...h }));
-    const reply = this.ask({ ask: 'score', placing, hosts: told, parameters }, Math.max(0, millis));
+  scores(
+    decision: Decision,
+    placing: Placing,
+    hosts: readonly RankedHost[],
+    parameters: Parameters,
+    limits: Limits,
+  ): Extract<Reply, { kind: 'scores' }> {
+    // Nobody would answer.
+    if (this.ended) throw new PluginGone('it was ended meanwhile');
+    const anew = decision !== this.decision;
+    if (anew) decision.numbers.clear();
+    this.decision = decision;
+    const reply = this.await(questionOf(decision, anew, placing, hosts, parameters), limits);
     if (reply.kind !== 'scores' || reply.scores.length !== hosts.length)
       throw new PolicyBroken('it gave no scores');
     return reply;
   }
 
   end(): void {
+    this.ended = true;
     this.port.close();
   }
 
-  private ask(question: Question, millis: number): Reply {
-    const before = Atomics.load(this.answered, 0);
-    this.port.postMessage({ question, millis } satisfies Timed);
-    // The thread between answers in any case; only were the machine to stand still would it be late.
-    if (Atomics.wait(this.answered, 0, before, 2 * mostWait(millis)) === 'timed-out')
-      throw new PolicyBroken(`it did not answer within ${millis} ms`);
-    const reply = receiveMessageOnPort(this.port)?.message as Reply | undefined;
-    if (!reply) throw new PolicyBroken('it gave no answer');
-    if (reply.kind === 'broken') throw new PolicyBroken(reply.because);
-    return reply;
+  private await(question: Question, limits: Limits): Reply {
+    let seen = Atomics.load(this.answered, 0);
+    this.send(question, limits);
+    for (;;) {
+      const received = receiveMessageOnPort(this.port);
+      if (received) return said(received.message as Reply);
+      // It may count an answer that somebody has taken already: then there is no message.
+      if (Atomics.wait(this.answered, 0, seen, limits.wallMillis + GRACE_MILLIS) === 'timed-out')
+        throw new PluginGone('the thread that asks it stands still');
+      seen = Atomics.load(this.answered, 0);
+    }
   }
+
+  private async load(): Promise<Description> {
+    this.port.ref();
+    try {
+      const answer = once(this.port, 'message');
+      this.send({ ask: 'describe' }, LOAD);
+      const reply = said((await answer)[0] as Reply);
+      if (reply.kind !== 'description') throw new PolicyBroken('it gave no description');
+      return reply.description;
+    } finally {
+      this.port.unref();
+    }
+  }
+
+  private send(question: Question, limits: Limits): void {
+    this.port.postMessage({ question, ...limits } satisfies Timed);
+  }
+}
+
+function said(reply: Reply): Reply {
+  if (reply.kind === 'broken') throw new PolicyBroken(reply.because);
+  if (reply.kind === 'gone') throw new PluginGone(reply.because);
+  return reply;
+}
+
+/** Numbers in flat arrays: a planner asks once for each VEE, and of ten thousand hosts only few have changed. */
+function questionOf(
+  { numbers }: Decision,
+  anew: boolean,
+  placing: Placing,
+  hosts: readonly RankedHost[],
+  parameters: Parameters,
+): Question {
+  const fresh: KnownHost[] = [];
+  const reserved = new Float64Array(4 * hosts.length);
+  const sameService = new Int32Array(3 * hosts.length);
+  const asked = Int32Array.from(hosts, (host, i) => {
+    for (const [d, name] of DIMENSIONS.entries()) reserved[4 * i + d] = host.reserved[name];
+    const { onHost, inZone, inSite } = host.sameService;
+    sameService.set([onHost, inZone, inSite], 3 * i);
+    const known = numbers.get(host.id);
+    if (known !== undefined) return known;
+    const { id, zone, labels, driver, capacity } = host;
+    fresh.push({ id, zone, labels, driver, capacity });
+    numbers.set(id, numbers.size);
+    return numbers.size - 1;
+  });
+  return { ask: 'score', placing, parameters, anew, fresh, hosts: asked, reserved, sameService };
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, parse, resolve } from 'node:path';
+import { SluiceError } from '../../domain/errors';
 import { NAME_PATTERN } from '../../domain/ids';
 import { isBuiltIn } from '../../domain/placement/built-in-policies';
 import {
@@ -8,28 +9,35 @@ import {
   type Policy,
   PolicyBroken,
   type PolicyData,
+  type PolicyPlugin,
   type Ranking,
 } from '../../domain/placement/policy';
-import { Plugin } from './plugin';
+import { Decision, Plugin, PluginGone } from './plugin';
 import type { Description } from './protocol';
 
 const ENDINGS = ['.js', '.cjs', '.mjs'];
 const MOST_BYTES = 1_048_576;
-/** What a plug-in may take of one decision. Nothing else is done in a process while it waits for one. */
+/** What a plug-in may work for one decision: so long, and so long for each host that it is asked about. */
 const DECISION_MILLIS = 1_000;
+const SCORE_MILLIS = 0.02;
+/** By the clock it may take so many times as long: the machine has other things to do as well. */
+const WALL = 3;
+const IDLE_MILLIS = 60_000;
+
+const CHANGED = 'its file is another one than when it was set';
 
 interface Loaded {
   readonly sha256: string;
   readonly plugin: Plugin;
+  idle: NodeJS.Timeout;
 }
 
 /** Policies in a folder, one a file, named as the file is. */
 export class PolicyPlugins {
-  private readonly folder: string | undefined;
+  readonly folder: string | undefined;
   private readonly decisionMillis: number;
   private readonly loaded = new Map<string, Loaded>();
 
-  /** @param decisionMillis how long a plug-in may take for all that one decision asks of it */
   constructor(folder: string | undefined, decisionMillis = DECISION_MILLIS) {
     this.folder = folder && resolve(folder);
     this.decisionMillis = decisionMillis;
@@ -39,7 +47,8 @@ export class PolicyPlugins {
   names(): string[] {
     try {
       return [...new Set(this.files().map((f) => parse(f).name))].sort();
-    } catch {
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
       // A folder that is not there has none in it; who sets one is told.
       return [];
     }
@@ -48,66 +57,128 @@ export class PolicyPlugins {
   /**
    * Loads what is in the file now and asks it what it is.
    * @throws PolicyBroken
+   * @throws SluiceError `unavailable`
    */
-  describe(name: string): Description & { readonly sha256: string } {
-    const { plugin, sha256 } = this.load(name);
-    return { ...plugin.describe(), sha256 };
+  async describe(name: string): Promise<Description & { readonly sha256: string }> {
+    const { sha256, plugin } = await this.load(name);
+    return { ...(await plugin.describe()), sha256 };
   }
 
   /**
    * A policy that can rank, for one decision.
    * @throws PolicyBroken when there is no such file, or it is another one than was set
+   * @throws SluiceError `unavailable`
    */
-  equip(data: PolicyData): Policy {
-    return data.plugin ? { ...data, ranking: this.ranking(data.name, data.plugin, data.parameters) } : data;
+  async equip(data: PolicyData): Promise<Policy> {
+    return data.plugin
+      ? { ...data, ranking: await this.ranking(data.name, data.plugin, data.parameters) }
+      : data;
+  }
+
+  /** Why one that was set could not be asked now, as far as its file tells. */
+  fault(name: string, { sha256 }: Pick<PolicyPlugin, 'sha256'>): string | undefined {
+    try {
+      return this.find(name).sha256 === sha256 ? undefined : CHANGED;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  /** Ends all but this one. */
+  keepOnly(name: string): void {
+    for (const other of [...this.loaded.keys()]) if (other !== name) this.giveUp(other);
   }
 
   /** Ends the process of one that has broken: who sets it again begins anew. */
   giveUp(name: string): void {
-    this.loaded.get(name)?.plugin.end();
+    const loaded = this.loaded.get(name);
+    clearTimeout(loaded?.idle);
+    loaded?.plugin.end();
     this.loaded.delete(name);
   }
 
-  private ranking(
+  /** Nothing decides by it any more, or seldom: it is begun again when it is asked. */
+  private untilIdle(name: string): NodeJS.Timeout {
+    return setTimeout(() => this.giveUp(name), IDLE_MILLIS).unref();
+  }
+
+  private async ranking(
     name: string,
-    { sha256, takes }: { readonly sha256: string; readonly takes: string },
+    { sha256, takes }: PolicyPlugin,
     parameters: Parameters = {},
-  ): Ranking {
-    const loaded = this.load(name);
-    if (loaded.sha256 !== sha256) throw new PolicyBroken('its file is another one than when it was set');
-    const set = { ...loaded.plugin.describe().parameters, ...parameters };
-    let left = this.decisionMillis;
+  ): Promise<Ranking> {
+    const loaded = await this.load(name);
+    if (loaded.sha256 !== sha256) throw new PolicyBroken(CHANGED);
+    const set = { ...(await loaded.plugin.describe()).parameters, ...parameters };
+    const decision = new Decision();
+    let budget = this.decisionMillis;
+    let worked = 0;
+    let waited = 0;
     return {
       takes,
       scores: (placing, hosts) => {
-        const { scores, millis } = loaded.plugin.scores(placing, hosts, set, left);
-        left -= millis;
-        if (left < 0) throw new PolicyBroken(`it took more than ${this.decisionMillis} ms for one decision`);
-        return scores;
+        const most = this.decisionMillis + SCORE_MILLIS * hosts.length;
+        budget += SCORE_MILLIS * hosts.length;
+        const limits = {
+          cpuMillis: Math.min(most, budget - worked),
+          wallMillis: Math.min(WALL * most, WALL * budget - waited),
+          tooLong: `it took more than ${Math.round(budget)} ms for one decision`,
+        };
+        const began = performance.now();
+        try {
+          const { scores, cpuMillis } = loaded.plugin.scores(decision, placing, hosts, set, limits);
+          worked += cpuMillis;
+          waited += performance.now() - began;
+          if (worked <= budget && waited <= WALL * budget) return [...scores];
+        } catch (error) {
+          if (!(error instanceof PluginGone)) throw error;
+          // A decision is made by one policy from its beginning to its end: whoever asked for it asks anew.
+          this.giveUp(name);
+          throw unavailable(name, error);
+        }
+        throw new PolicyBroken(limits.tooLong);
       },
     };
   }
 
-  private load(name: string): Loaded {
+  private async load(name: string): Promise<Loaded> {
     const { path, sha256 } = this.find(name);
     const known = this.loaded.get(name);
-    if (known?.sha256 === sha256) return known;
-    known?.plugin.end();
-    const loaded = { sha256, plugin: new Plugin(path) };
-    this.loaded.set(name, loaded);
-    return loaded;
+    if (known?.sha256 === sha256) {
+      clearTimeout(known.idle);
+      known.idle = this.untilIdle(name);
+      return known;
+    }
+    for (let attempt = 1; ; attempt++) {
+      this.giveUp(name);
+      const loaded = { sha256, plugin: new Plugin(path, sha256), idle: this.untilIdle(name) };
+      this.loaded.set(name, loaded);
+      try {
+        await loaded.plugin.describe();
+        return loaded;
+      } catch (error) {
+        if (!(error instanceof PluginGone)) throw error;
+        if (attempt === 2) throw unavailable(name, error);
+      }
+    }
   }
 
+  /**
+   * @throws PolicyBroken when there is none
+   * @throws SluiceError `unavailable` when it can't be read now
+   */
   private find(name: string): { readonly path: string; readonly sha256: string } {
     try {
-      const file = this.files().find((f) => parse(f).name === name);
+      const [file, other] = this.files().filter((f) => parse(f).name === name);
       if (!this.folder || !file)
         throw new PolicyBroken(`there is no file for it in ${this.folder ?? 'any folder'}`);
+      if (other) throw new PolicyBroken(`there are two files for it, ${file} and ${other}`);
       const path = join(this.folder, file);
       return { path, sha256: digestOf(path) };
     } catch (error) {
       if (error instanceof PolicyBroken) throw error;
-      throw new PolicyBroken(`its file can't be read: ${(error as NodeJS.ErrnoException).code ?? error}`);
+      if (isAbsent(error)) throw new PolicyBroken(`there is no file for it in ${this.folder}`);
+      throw unavailable(name, error as Error);
     }
   }
 
@@ -119,6 +190,13 @@ export class PolicyPlugins {
     });
   }
 }
+
+const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+const unavailable = (name: string, cause: Error): SluiceError =>
+  new SluiceError('unavailable', `The placement policy ${name} can't be asked now: ${cause.message}.`, {
+    cause,
+  });
 
 function digestOf(path: string): string {
   if (statSync(path).size > MOST_BYTES) throw new PolicyBroken('its file is larger than 1 MiB');

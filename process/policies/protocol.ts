@@ -1,13 +1,25 @@
 import type { Goal, Parameters, Placing, RankedHost } from '../../domain/placement/policy';
 
+/** What of a host does not change while a decision is made: told once. */
+export type KnownHost = Pick<RankedHost, 'id' | 'zone' | 'labels' | 'driver' | 'capacity'>;
+
 /** What the process of a plug-in is asked, and what it answers: one answer to each question, in turn. */
 export type Question =
   | { readonly ask: 'describe' }
   | {
       readonly ask: 'score';
       readonly placing: Placing;
-      readonly hosts: readonly RankedHost[];
       readonly parameters: Parameters;
+      /** A new decision: nothing that was told before counts. */
+      readonly anew: boolean;
+      /** Hosts that were not told yet: they are numbered in the order in which they come. */
+      readonly fresh: readonly KnownHost[];
+      /** The hosts to score, by number. */
+      readonly hosts: Int32Array;
+      /** What is reserved on each of them: four numbers a host, in the order of `DIMENSIONS`. */
+      readonly reserved: Float64Array;
+      /** VEEs of the same service on each of them, in its zone and in the site: three numbers a host. */
+      readonly sameService: Int32Array;
     };
 
 /** What a plug-in says of itself. */
@@ -20,20 +32,37 @@ export interface Description {
 
 export type Reply =
   | { readonly kind: 'description'; readonly description: Description }
-  | { readonly kind: 'scores'; readonly scores: readonly number[]; readonly millis: number }
-  | { readonly kind: 'broken'; readonly because: string };
+  | { readonly kind: 'scores'; readonly scores: Float64Array; readonly cpuMillis: number }
+  | { readonly kind: 'broken'; readonly because: string }
+  /** Its process is gone, and it is not known that it was its fault. */
+  | { readonly kind: 'gone'; readonly because: string };
 
-/** What goes to the thread between. */
+/** What goes to the thread between: a question, and how much time it may take, of a processor and by the clock. */
 export interface Timed {
   readonly question: Question;
-  readonly millis: number;
+  readonly cpuMillis: number;
+  readonly wallMillis: number;
+  /** What is said of one that takes longer. */
+  readonly tooLong: string;
 }
 
-/** For questions and answers on their way, which is not the plug-in's time. */
-export const TRANSPORT_MILLIS = 500;
-
-/** How long one waits for what should take so long of a processor, on a machine that is busy with other things as well. */
-export const mostWait = (millis: number): number => 3 * (millis + TRANSPORT_MILLIS);
+/** What goes on to the process. */
+export interface Asked {
+  readonly question: Question;
+  readonly wallMillis: number;
+}
 
 /** Counts up with each answer: the one who asked sleeps on it. */
 export const SIGNAL_BYTES = 4;
+
+/** Of everything: buffers, and Node itself with some 50. */
+export const MOST_MEMORY_MIB = 256;
+
+const MOST_TOLD = 300;
+
+/** Whatever a plug-in says of its fault: one line, and not a book. */
+export function inShort(text: string): string {
+  const [line = ''] = text.split('\n', 1);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
+  return line.slice(0, MOST_TOLD).replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
+}

@@ -46,6 +46,7 @@ function storeOf() {
   const policies: PlacementPolicies = {
     inForce: async () => ({ name: 'packing' }),
     decide: async (decision) => decision({ name: 'packing' }),
+    ask: async (question) => question({ name: 'packing' }),
   };
   const decide = () =>
     decideAndReserve({ store, now: () => 1, policies }, operationId, request, ['x'], {

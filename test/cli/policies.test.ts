@@ -95,7 +95,9 @@ describe('policies that are set while a site runs', () => {
     await run('policy', 'set', 'weighted', '--set', 'latency=100');
     expect(zonesOf(await placed('close', 'app', 4))).toBe(1);
     const { out } = await run('explain', 'close/app/0');
-    expect(out).toMatch(/\(policy weighted, greedy\): the best by weight of the 4 hosts/);
+    expect(out).toContain(
+      '(policy weighted latency=100 packing=0 striping=1, greedy): the best by weight of the 4 hosts',
+    );
     expect((await run('rebalance', '--dry-run')).code).toBe(0);
   }, 60_000);
 
@@ -151,12 +153,12 @@ describe('policies that are set while a site runs', () => {
 
   it.each([
     ['throws', 'thrower', /no mood for this/],
-    ['loops', 'looper', /it did not answer within 1000 ms/],
-    ['takes memory without end', 'eater', /took more than 64 MiB|did not answer/],
+    ['loops', 'looper', /it took more than 1000 ms for one decision/],
+    ['takes memory without end', 'eater', /took more than (64|256) MiB/],
     [
       'answers with what is no score',
       'liar',
-      /its score of host host-1 is NaN, and has to be a finite number/,
+      /its score of host host-1 is NaN, and has to be a number from -1e9 to 1e9/,
     ],
   ])(
     'switches a plug-in out that %s, and goes on',
@@ -187,17 +189,24 @@ describe('policies that are set while a site runs', () => {
     60_000,
   );
 
-  it('switches a plug-in out that breaks while it is only asked what would be', async () => {
+  it('answers questions without a plug-in that breaks, and switches it out only for a decision', async () => {
     expect((await run('policy', 'set', 'moody')).code).toBe(0);
     const manifest = join(folder, 'asked.json');
     const components = [{ name: 'thrower', image: 'busybox', capacity: { cpuMillis: 100, memoryMiB: 64 } }];
     await writeFile(manifest, JSON.stringify(manifestOf('asked', { components, topology: {} })));
     expect((await run('capacity', '-f', manifest)).code).toBe(0);
-    expect((await run('policy', 'get')).out).toContain('moody was switched out');
+    const dry = await run('plan', '-f', manifest, '--tenant', 'acme');
+    expect(dry.out).toContain('the emptiest of the');
+    expect((await run('policy', 'get')).out).toMatch(/^placement: moody \(set \d+s ago by \S+\)\n$/);
     // What it was set to is another policy than what is in its file now.
-    await run('policy', 'set', 'moody');
     await writeFile(join(folder, 'moody.cjs'), MOODY.replace('the last', 'the very last'));
-    expect((await run('plan', '-f', manifest, '--tenant', 'acme')).out).toContain('the emptiest of the');
-    expect((await run('policy', 'get')).out).toContain('its file is another one than when it was set');
+    const fault = 'its file is another one than when it was set';
+    expect((await run('policy', 'get')).out).toContain(
+      `It will be switched out at the next decision: ${fault}.`,
+    );
+    await placed('decided');
+    expect((await run('policy', 'get')).out).toContain(`moody was switched out`);
+    const alerts = (await run('events', '--alerts')).out;
+    expect(alerts).toContain(`the placement policy moody broke (${fault}): striping decides from now on`);
   }, 60_000);
 });

@@ -96,8 +96,12 @@ describe('what each policy takes', () => {
   });
 
   it('is told with what it works towards', () => {
-    expect(POLICY_NAMES.map((name) => goalOf({ name }))).toEqual(['few-hosts', 'even', 'even', 'even']);
-    expect(goalOf({ name: 'weighted', parameters: { packing: 3, striping: 1 } })).toBe('few-hosts');
+    expect(POLICY_NAMES.map((name) => goalOf({ name }))).toEqual(['few-hosts', 'even', 'none', 'none']);
+    const weighted = (parameters: Record<string, number>) =>
+      goalOf({ name: 'weighted', parameters: { latency: 0, ...parameters } });
+    expect(weighted({ packing: 3, striping: 1 })).toBe('few-hosts');
+    expect(weighted({ packing: 1, striping: 3 })).toBe('even');
+    expect(weighted({ packing: 3, latency: 0.1 })).toBe('none');
     const plugin = { sha256: 'x', takes: 'y', goal: 'few-hosts' as const };
     expect(goalOf({ name: 'mine', plugin })).toBe('few-hosts');
   });
