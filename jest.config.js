@@ -5,8 +5,10 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   globalSetup: '<rootDir>/test/support/engines.ts',
   globalTeardown: '<rootDir>/test/support/engines-teardown.ts',
+  // ES modules, which Jest can't `require` as Node does.
+  transformIgnorePatterns: ['/node_modules/(?!@marcbachmann/cel-js/)'],
   transform: {
-    '^.+\\.ts$': [
+    '(\\.ts|/@marcbachmann/cel-js/.+\\.js)$': [
       '@swc/jest',
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],

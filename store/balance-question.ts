@@ -40,6 +40,11 @@ export async function readBalanceQuestion(
     busy,
     tried: new Set(tried),
     moved: new Set(moved),
+    ranked: new Set(
+      services.flatMap((s) =>
+        (manifests.get(s.manifestDigest)?.placement.rank ?? []).map((r) => `${s.id}/${r.component}`),
+      ),
+    ),
   };
   return {
     at: now,
@@ -73,6 +78,8 @@ interface Seen {
   /** By a rebalance within the hour, whatever came of it. */
   readonly tried: ReadonlySet<VeeId>;
   readonly moved: ReadonlySet<VeeId>;
+  /** Components with a rank of their own, as `service/component`. */
+  readonly ranked: ReadonlySet<string>;
 }
 
 function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
@@ -88,7 +95,7 @@ function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
   };
 }
 
-function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved }: Seen): string | undefined {
+function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved, ranked }: Seen): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
   if (holder) return `${holder} is at work on its service`;
@@ -96,6 +103,7 @@ function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved }: Seen)
     return 'its service is not as its manifest says';
   if (nextState(vee.state, 'migrate') === undefined) return `it is ${vee.state}`;
   if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
+  if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
   if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';
   return moved.has(vee.id) ? 'it has moved within the hour' : undefined;
 }

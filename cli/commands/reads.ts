@@ -71,7 +71,7 @@ export function registerReadCommands(program: Command): void {
     .description('why a VEE is where it is, and why not elsewhere')
     .action(async (target: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'refusals' | 'unmet'>;
+      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'rank' | 'refusals' | 'unmet'>;
       const answer = await client.get<{
         hostId: string;
         algorithm: string;
@@ -91,11 +91,18 @@ export function registerReadCommands(program: Command): void {
       const unmet = (v: Verdict) =>
         (v.unmet ?? []).map((u) => `${u.constraint} (weight ${u.weight}): ${u.because}`).join('; ');
       const prefers = decision.verdicts.some((v) => v.unmet);
+      const ranks = decision.verdicts.some((v) => v.rank !== undefined);
       console.log(
         table(
-          ['host', 'score', 'refused because', ...(prefers ? ['would not keep'] : [])],
+          [
+            'host',
+            ...(ranks ? ['rank'] : []),
+            'score',
+            'refused because',
+            ...(prefers ? ['would not keep'] : []),
+          ],
           decision.verdicts.map((v) => [
-            ...[v.hostId, v.score ?? '-', why(v)],
+            ...[v.hostId, ...(ranks ? [v.rank ?? '-'] : []), v.score ?? '-', why(v)],
             ...(prefers ? [unmet(v)] : []),
           ]),
         ),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../ids';
+import { MOST_EXPRESSION_CHARACTERS } from '../placement/expressions';
 import { SLA_CLASSES } from './sla-class';
 
 /**
@@ -121,6 +122,7 @@ const weightSchema = positive(1_000)
   .describe(
     'With it the rule is a preference: kept where it can be, the heavier the rather; without it always',
   );
+const expressionSchema = z.string().min(1).max(MOST_EXPRESSION_CHARACTERS);
 const placementSchema = z.strictObject({
   affinity: z
     .array(
@@ -165,7 +167,26 @@ const placementSchema = z.strictObject({
     )
     .max(100)
     .default([]),
-  // No default: the digest of a manifest without it stays what it was.
+  // No defaults from here on: the digest of a manifest without them stays what it was.
+  require: z
+    .array(
+      z.strictObject({
+        component: name,
+        expression: expressionSchema.describe('CEL over `host`, true for hosts that will do'),
+        weight: weightSchema,
+      }),
+    )
+    .max(100)
+    .optional(),
+  rank: z
+    .array(
+      z.strictObject({
+        component: name,
+        expression: expressionSchema.describe('CEL over `host`, a number: the highest is chosen'),
+      }),
+    )
+    .max(100)
+    .optional(),
   spread: z
     .array(
       z.strictObject({

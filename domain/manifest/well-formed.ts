@@ -1,4 +1,5 @@
 import type { Finding } from '../errors';
+import { expressionFault, type Wanted } from '../placement/expressions';
 import { startLevels } from '../service/start-order';
 import { contradictoryAssignments } from './assignments';
 import { updatePolicyOf } from './policies';
@@ -143,12 +144,28 @@ const RULES: Readonly<Record<string, Rule>> = {
     }),
 
   'assignments-consistent': contradictoryAssignments,
+
+  'expressions-sound': ({ placement: { require = [], rank = [] } }) => [
+    ...require.flatMap((r, i) => expressionFindings(r.expression, 'requirement', `/placement/require/${i}`)),
+    ...rank.flatMap((r, i) => expressionFindings(r.expression, 'rank', `/placement/rank/${i}`)),
+    ...duplicates(
+      rank.map((r) => r.component),
+      (i) => `/placement/rank/${i}/component`,
+    ),
+  ],
 };
 
 export function wellFormedness(manifest: Manifest): Finding[] {
   return Object.entries(RULES).flatMap(([id, rule]) =>
     rule(manifest).map((finding) => ({ ...finding, message: `${id}: ${finding.message}` })),
   );
+}
+
+function expressionFindings(expression: string, wanted: Wanted, pointer: string): Finding[] {
+  const fault = expressionFault(expression, wanted);
+  if (!fault) return [];
+  const hint = 'It is CEL (cel.dev) over `host`: see docs/manifest.md for what a host has.';
+  return [{ pointer: `${pointer}/expression`, message: fault, hint }];
 }
 
 function componentMax(m: Manifest, name: string): number | undefined {
@@ -193,6 +210,12 @@ function references(m: Manifest): { name: string; pointer: string }[] {
   });
   m.placement.assignment.forEach((a, i) => {
     found.push({ name: a.component, pointer: `/placement/assignment/${i}/component` });
+  });
+  m.placement.require?.forEach((r, i) => {
+    found.push({ name: r.component, pointer: `/placement/require/${i}/component` });
+  });
+  m.placement.rank?.forEach((r, i) => {
+    found.push({ name: r.component, pointer: `/placement/rank/${i}/component` });
   });
   m.placement.spread?.forEach((s, i) => {
     found.push({ name: s.component, pointer: `/placement/spread/${i}/component` });

@@ -1,23 +1,41 @@
 import type { HostId } from '../ids';
 import { rankingOf } from './built-in-policies';
+import { rankOf } from './expressions';
 import type { Board, Unit } from './feasibility';
-import { type Assignment, type HostVerdict, weightOf } from './model';
-import type { Placing, Policy } from './policy';
+import { type Assignment, type HostVerdict, type Rank, weightOf } from './model';
+import type { Placing, Policy, RankedHost } from './policy';
 import { stableHash } from './stable-hash';
 
 /** What each host says to a unit, on the board as it is. */
 export function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
   const judged = board.hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
   const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
-  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), board.ranked(unit, able));
+  const ranked = board.ranked(unit, able);
+  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), ranked);
+  const ranks = board.ranksOf(unit);
   let next = 0;
   return judged.map(({ host, refusals }) => {
     if (refusals.length > 0) return { hostId: host.id, refusals };
     // Six decimals: scores are kept in blueprints, and noise in the last bit must not decide a tie.
+    const seen = ranked[next];
     const score = Math.round((scores[next++] ?? 0) * 1e6) / 1e6;
+    const rank = seen && sumOfRanks(ranks, seen);
     const unmet = board.unmet(unit, host);
-    return { hostId: host.id, refusals, score, ...(unmet.length > 0 ? { unmet } : {}) };
+    return {
+      ...{ hostId: host.id, refusals, score },
+      ...(rank === undefined ? {} : { rank }),
+      ...(unmet.length > 0 ? { unmet } : {}),
+    };
   });
+}
+
+/** Of those that go together: what all of them make of it. */
+function sumOfRanks(ranks: readonly Rank[], host: RankedHost): number | undefined {
+  if (ranks.length === 0) return undefined;
+  return ranks.reduce<number | undefined>((sum, { expression }) => {
+    const rank = rankOf(expression, host);
+    return sum === undefined || rank === undefined ? undefined : sum + rank;
+  }, 0);
 }
 
 function placingOf({ vees: [first, ...others], need }: Unit): Placing {
@@ -27,7 +45,7 @@ function placingOf({ vees: [first, ...others], need }: Unit): Placing {
 }
 
 /**
- * The one that leaves the least unmet of what is preferred, and of those the best score; ties by a hash of seed and host id, then
+ * The one that leaves the least unmet of what is preferred; of those the highest rank, and of those the best score; ties by a hash of seed and host id, then
  * by id, so that a seed reproduces a plan.
  */
 export function choose(verdicts: readonly HostVerdict[], seed: string): HostId | undefined {
@@ -38,10 +56,16 @@ export function choose(verdicts: readonly HostVerdict[], seed: string): HostId |
       best = v;
       continue;
     }
-    const worse = weightOf(v) - weightOf(best) || v.score - best.score;
+    const worse = weightOf(v) - weightOf(best) || compareRanks(best, v) || v.score - best.score;
     if (worse < 0 || (worse === 0 && before(v.hostId, best.hostId, seed))) best = v;
   }
   return best?.hostId;
+}
+
+/** Above 0 when the first ranks higher; one without a rank comes last. */
+function compareRanks(a: HostVerdict, b: HostVerdict): number {
+  if (a.rank === b.rank) return 0;
+  return (a.rank ?? -Infinity) > (b.rank ?? -Infinity) ? 1 : -1;
 }
 
 function before(a: HostId, b: HostId, seed: string): boolean {
@@ -56,7 +80,8 @@ export function assign(
   policy: Policy,
 ): Assignment[] {
   const able = verdicts.filter((v) => v.score !== undefined);
-  const why = rankingOf(policy).takes;
+  const ranked = verdicts.some((v) => v.rank !== undefined);
+  const why = ranked ? 'the best by its rank, then by the policy,' : rankingOf(policy).takes;
   const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
   const because = `${choiceText(able, hostId, why)}${tied}`;
   return unit.vees.map((v) => ({

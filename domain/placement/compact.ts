@@ -12,6 +12,7 @@ interface CompactVerdict {
   readonly r?: number;
   readonly s?: number;
   readonly u?: number;
+  readonly k?: number;
 }
 
 interface CompactList {
@@ -39,10 +40,11 @@ export function compactVerdicts(judged: readonly Judged[]): CompactVerdicts {
   const refusals = new Table<readonly Refusal[]>((r) => JSON.stringify(r));
   const unmet = new Table<readonly Unmet[]>((u) => JSON.stringify(u));
   const before = new Map<string, readonly HostVerdict[]>();
-  const compact = ({ hostId, refusals: why, score, unmet: lacks }: HostVerdict): CompactVerdict => ({
+  const compact = ({ hostId, refusals: why, score, rank, unmet: lacks }: HostVerdict): CompactVerdict => ({
     h: hosts.place(hostId),
     ...(why.length > 0 ? { r: refusals.place(why) } : {}),
     ...(score === undefined ? {} : { s: score }),
+    ...(rank === undefined ? {} : { k: rank }),
     ...(lacks ? { u: unmet.place(lacks) } : {}),
   });
   const lists = judged.map(({ component, verdicts }): CompactList => {
@@ -57,10 +59,11 @@ export function compactVerdicts(judged: readonly Judged[]): CompactVerdicts {
 
 export function expandVerdicts({ hosts, refusals, unmet = [], lists }: CompactVerdicts): HostVerdict[][] {
   const before = new Map<string, HostVerdict[]>();
-  const expand = ({ h, r, s, u }: CompactVerdict): HostVerdict => ({
+  const expand = ({ h, r, s, u, k }: CompactVerdict): HostVerdict => ({
     hostId: entry(hosts, h),
     refusals: r === undefined ? [] : entry(refusals, r),
     ...(s === undefined ? {} : { score: s }),
+    ...(k === undefined ? {} : { rank: k }),
     ...(u === undefined ? {} : { unmet: entry(unmet, u) }),
   });
   return lists.map(({ component, whole, changed }) => {
@@ -103,7 +106,7 @@ const sameHosts = (a: readonly HostVerdict[], b: readonly HostVerdict[]) =>
 
 function same(a: HostVerdict, b: HostVerdict | undefined): boolean {
   if (a === b) return true;
-  if (!b || a.score !== b.score || a.refusals.length !== b.refusals.length) return false;
+  if (!b || a.score !== b.score || a.rank !== b.rank || a.refusals.length !== b.refusals.length) return false;
   if (a.unmet !== b.unmet && JSON.stringify(a.unmet) !== JSON.stringify(b.unmet)) return false;
   return a.refusals.length === 0 || JSON.stringify(a.refusals) === JSON.stringify(b.refusals);
 }

@@ -1,13 +1,20 @@
 import { groupBy } from '../group-by';
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
+import { unmetRequirement } from './expressions';
 import type { Constraint, Handover, PlacedVee, Preference, Refusal, SnapshotHost } from './model';
 
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
 
+type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'requirement' }>;
+
+/** Is it about which host a VEE is on, whatever else is there? Others are about who shares a place. */
+export const isOfHost = (c: Constraint): c is HostConstraint =>
+  c.kind === 'assignment' || c.kind === 'requirement';
+
 export function constraintName(c: Constraint): string {
-  if (c.kind === 'assignment') return `assignment(${c.component})`;
+  if (isOfHost(c)) return `${c.kind}(${c.component})`;
   const most = c.kind === 'apart-within' && c.most > 1 ? `, at most ${c.most}` : '';
   const about = 'components' in c ? c.components.join(', ') : `${c.component}${most}`;
   if (c.kind === 'spread') return `spread(${about}, at most ${c.maxSkew} more than in another zone)`;
@@ -16,11 +23,11 @@ export function constraintName(c: Constraint): string {
 
 /** Where VEEs on this host are for a constraint: those with the same answer are together, others apart. */
 export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>): string =>
-  c.kind !== 'assignment' && c.level === 'zone' ? host.zone : host.id;
+  !isOfHost(c) && c.level === 'zone' ? host.zone : host.id;
 
 /** A place in words. */
 export const describePlace = (c: Constraint, place: string): string =>
-  c.kind !== 'assignment' && c.level === 'zone' ? `zone ${place}` : place;
+  !isOfHost(c) && c.level === 'zone' ? `zone ${place}` : place;
 
 /** Must these two VEEs not be in one place (see `placeFor`)? Of which there may be several, see `mostTogether`. */
 export function conflict(c: Constraint, a: Member, b: Member): boolean {
@@ -60,13 +67,16 @@ export function bound(c: Constraint, a: Member, b: Member): boolean {
 
 /** Why a host is not for this VEE whatever else runs there; undefined when it is. */
 export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Refusal | undefined {
-  if (c.kind !== 'assignment' || vee.serviceId !== c.serviceId || vee.component !== c.component)
-    return undefined;
+  if (!isOfHost(c) || vee.serviceId !== c.serviceId || vee.component !== c.component) return undefined;
   const refuse = (because: string): Refusal => ({
     reason: 'constraint',
     constraint: constraintName(c),
     because,
   });
+  if (c.kind === 'requirement') {
+    const unmet = unmetRequirement(c.expression, host);
+    return unmet === undefined ? undefined : refuse(unmet);
+  }
   const missing = Object.entries(c.labels).find(([key, value]) => host.labels[key] !== value);
   if (missing) return refuse(`it lacks the label ${missing[0]}=${missing[1]}`);
   if (c.allowHosts && !c.allowHosts.includes(host.id)) return refuse('it is not among the allowed hosts');
@@ -92,7 +102,7 @@ export function breaches(
   hosts: ReadonlyMap<HostId, SnapshotHost>,
 ): string[] {
   const members = placed.filter((v) => v.serviceId === c.serviceId && concerns(c, v.component));
-  if (c.kind === 'assignment')
+  if (isOfHost(c))
     return members.flatMap((v) => {
       const host = hosts.get(v.hostId);
       const refusal = host && hostRefusal(c, v, host);
@@ -169,7 +179,7 @@ interface Rule {
 }
 
 function rulesOf({ placement }: Manifest, serviceId: ServiceId): Rule[] {
-  const { affinity, antiAffinity, assignment, spread = [] } = placement;
+  const { affinity, antiAffinity, assignment, require = [], spread = [] } = placement;
   return [
     // All of a service is on one site: what is to be together there is.
     ...affinity.flatMap(({ together, level, weight }): Rule[] =>
@@ -189,6 +199,9 @@ function rulesOf({ placement }: Manifest, serviceId: ServiceId): Rule[] {
     ...assignment.map(({ component, labels, allowHosts, denyHosts, weight }): Rule => {
       const hosts = { denyHosts, ...(allowHosts ? { allowHosts } : {}) };
       return { weight, constraint: { kind: 'assignment', serviceId, component, labels, ...hosts } };
+    }),
+    ...require.map(({ component, expression, weight }): Rule => {
+      return { weight, constraint: { kind: 'requirement', serviceId, component, expression } };
     }),
     ...spread.map(({ component, maxSkew, weight }): Rule => {
       return { weight, constraint: { kind: 'spread', serviceId, level: 'zone', component, maxSkew } };

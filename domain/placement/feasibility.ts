@@ -8,12 +8,14 @@ import {
   heldAgainst,
   hostRefusal,
   isCounted,
+  isOfHost,
   mostTogether,
 } from './constraints';
 import type {
   Constraint,
   PlacedVee,
   PlacementRequest,
+  Rank,
   Refusal,
   RequestedVee,
   Snapshot,
@@ -94,6 +96,11 @@ export class Board {
       for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
   }
 
+  /** How the components of a unit rank hosts themselves; none for most. */
+  ranksOf({ vees }: Unit): readonly Rank[] {
+    return (this.request.ranks ?? []).filter((r) => vees.some((v) => v.component === r.component));
+  }
+
   /** Hosts as a policy sees them. */
   ranked({ vees: [first] }: Unit, hosts: readonly SnapshotHost[]): RankedHost[] {
     const { spread } = this;
@@ -162,7 +169,7 @@ export class Board {
   }
 
   private breach(c: Constraint, unit: Unit, host: SnapshotHost): string | undefined {
-    if (c.kind === 'assignment') return undefined;
+    if (isOfHost(c)) return undefined;
     const twins = this.twinsOf(c, unit);
     if (twins) return twins;
     const near = this.neighbours.get(c);

@@ -93,6 +93,13 @@ export type Constraint =
       readonly component: string;
       readonly maxSkew: number;
     }
+  /** ∀ a ∈ VEEs of `component`: `expression` (CEL) is true of host(a) */
+  | {
+      readonly kind: 'requirement';
+      readonly serviceId: ServiceId;
+      readonly component: string;
+      readonly expression: string;
+    }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {
       readonly kind: 'assignment';
@@ -109,11 +116,18 @@ export interface Preference {
   readonly weight: number;
 }
 
+/** How a component puts hosts in order itself, before the policy does: the highest number of `expression` (CEL) is best. */
+export interface Rank {
+  readonly component: string;
+  readonly expression: string;
+}
+
 /** All of `vees` are placed, or none. */
 export interface PlacementRequest {
   readonly vees: readonly RequestedVee[];
   readonly constraints: readonly Constraint[];
   readonly preferences?: readonly Preference[];
+  readonly ranks?: readonly Rank[];
   /** Set while one manifest gives way to another. */
   readonly handover?: Handover;
 }
@@ -150,6 +164,8 @@ export interface HostVerdict {
   readonly refusals: readonly Refusal[];
   /** Present when the host could take it: lower is better under the policy. */
   readonly score?: number;
+  /** Of a component with a rank of its own: higher is better. Absent where it has none for the host. */
+  readonly rank?: number;
   /** What is preferred and would not be kept there; absent when all of it would. */
   readonly unmet?: readonly Unmet[];
 }

@@ -82,6 +82,7 @@ export function moveRequest(
 const rulesOf = (manifest: Manifest, serviceId: ServiceId) => ({
   constraints: constraintsOf(manifest, serviceId),
   preferences: preferencesOf(manifest, serviceId),
+  ranks: manifest.placement.rank ?? [],
 });
 
 /** A new place for one VEE that runs; `toHostId` leaves one host to choose from, with its reasons if it can't. */

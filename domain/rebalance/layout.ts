@@ -6,6 +6,7 @@ import {
   conflict,
   hostRefusal,
   isCounted,
+  isOfHost,
   mostTogether,
   placeFor,
 } from '../placement/constraints';
@@ -106,7 +107,7 @@ export class Layout {
           return `it is spread over zones, and ${to} is in another one`;
         if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
         if (this.crowded(c, unit, source.host, host)) return `as many as may be together are on ${to}`;
-        if (c.kind !== 'assignment' && c.level === 'zone') {
+        if (!isOfHost(c) && c.level === 'zone') {
           const other = this.againstZone(c, unit, vee, source.host, host);
           if (other) return `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
           continue;

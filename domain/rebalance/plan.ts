@@ -2,6 +2,7 @@ import { groupBy } from '../group-by';
 import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
 import { goalOf } from '../placement/built-in-policies';
+import { isOfHost } from '../placement/constraints';
 import type { Goal } from '../placement/policy';
 import { sum } from '../units';
 import { changedSince } from './confirm';
@@ -102,7 +103,7 @@ function unfit(layout: Layout, unit: BalanceUnit, move: BalanceMove): string | u
 function inWaves(steps: readonly Step[], question: BalanceQuestion) {
   const moves = steps.map((step) => asOne(step, question));
   const byZone = new Set(
-    question.constraints.flatMap((c) => (c.kind !== 'assignment' && c.level === 'zone' ? [c.serviceId] : [])),
+    question.constraints.flatMap((c) => (!isOfHost(c) && c.level === 'zone' ? [c.serviceId] : [])),
   );
   const serviceOf = (step: Step | undefined) => step?.unit.vees[0]?.serviceId;
   return scheduleMoves(moves, question.budget, (index, waveOf) => {

@@ -1,4 +1,4 @@
-import { concerns, hostRefusal } from '../placement/constraints';
+import { concerns, hostRefusal, isOfHost } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { Draft } from '../placement/optimize/draft';
 import type { Problem } from '../placement/optimize/problem';
@@ -86,7 +86,7 @@ function allowedOf(
     const here = byId.get(at);
     const tied = unit.vees.some((v) => isTiedToZone(v, layout.constraintsOf(v.serviceId)));
     const assigned = unit.vees.flatMap((vee) =>
-      layout.constraintsOf(vee.serviceId).flatMap((c) => (c.kind === 'assignment' ? [{ vee, c }] : [])),
+      layout.constraintsOf(vee.serviceId).flatMap((c) => (isOfHost(c) ? [{ vee, c }] : [])),
     );
     for (const [h, host] of hosts.entries()) {
       const refused =

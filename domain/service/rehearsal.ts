@@ -67,11 +67,11 @@ export function moveRequest(
 function handover(
   { service, current, wanted, waves }: Handing,
   wave: number,
-): Pick<PlacementRequest, 'constraints' | 'preferences' | 'handover'> {
+): Pick<PlacementRequest, 'constraints' | 'preferences' | 'ranks' | 'handover'> {
   const { constraints, fresh } = handoverConstraints(current, wanted, service.id);
   const leaving = new Set(waves.slice(wave).flatMap((w) => (w.move ? [...w.destroys, w.move] : w.destroys)));
   const preferences = preferencesOf(wanted, service.id);
-  return { constraints, preferences, handover: { leaving, fresh } };
+  return { constraints, preferences, ranks: wanted.placement.rank ?? [], handover: { leaving, fresh } };
 }
 
 export interface Rehearsed {

@@ -126,6 +126,9 @@ describe('policies that are set while a site runs', () => {
     await run('policy', 'reset');
     const placement = {
       spread: [{ component: 'app' }],
+      require: [
+        { component: 'app', expression: 'host.capacity.cpuMillis >= 1000 && has(host.labels.carbon)' },
+      ],
       assignment: [{ component: 'app', labels: { order: '1' }, weight: 2 }],
     };
     const capacity = { cpuMillis: 100, memoryMiB: 64 };
@@ -149,6 +152,26 @@ describe('policies that are set while a site runs', () => {
     await writeFile(changed, JSON.stringify({ ...manifest, placement: other }));
     expect((await run('apply', '-f', changed, '--tenant', 'acme')).code).toBe(0);
     expect((await site.vees(serviceId)).map((v) => v.hostId)).toContain('host-1');
+  }, 60_000);
+
+  it('takes the host that a component ranks highest, and leaves it there', async () => {
+    const placement = { rank: [{ component: 'app', expression: 'int(host.labels.order)' }] };
+    const components = [{ name: 'app', image: 'busybox', capacity: { cpuMillis: 4_000, memoryMiB: 64 } }];
+    const manifest = manifestOf('ranked', { components, topology: {}, placement });
+    const { serviceId } = await site.done(await site.apply(manifest));
+    expect((await site.vees(serviceId)).map((v) => v.hostId)).toEqual(['host-4']);
+    const { out } = await run('explain', 'ranked/app/0');
+    expect(out).toContain('the best by its rank, then by the policy, of the 4 hosts that can take it');
+    expect(out).toMatch(/HOST +RANK +SCORE/);
+    expect((await run('rebalance', '--dry-run')).out).toMatch(
+      /stay: its component ranks hosts itself|ranked/,
+    );
+    const wrong = { rank: [{ component: 'app', expression: 'host.labels.order == "1"' }] };
+    const file = join(folder, 'wrong.json');
+    await writeFile(file, JSON.stringify({ ...manifest, placement: wrong }));
+    const refused = await run('validate', '-f', file);
+    expect(refused.code).not.toBe(0);
+    expect(`${refused.out}${refused.err}`).toContain('/placement/rank/0/expression');
   }, 60_000);
 
   it.each([

@@ -169,6 +169,7 @@ describe('what is spread over zones', () => {
 /** What of a preference would not be kept by one more VEE on a host: from its definition, by counting. */
 function broken(c: Constraint, component: string, at: string, snapshot: Snapshot): boolean {
   const zoneOf = (h: string) => snapshot.hosts.find((x) => x.id === h)?.zone;
+  if (c.kind === 'requirement') throw new Error('not drawn here');
   const near = (h: string) =>
     c.kind !== 'assignment' && c.level === 'zone' ? zoneOf(h) === zoneOf(at) : h === at;
   const of = (names: readonly string[]) => snapshot.vees.filter((v) => names.includes(v.component));

@@ -1,10 +1,10 @@
 import { groupBy } from '../../group-by';
 import type { HostId } from '../../ids';
-import { concerns, heldAgainst, placeFor } from '../constraints';
+import { concerns, heldAgainst, isOfHost, placeFor } from '../constraints';
 import type { Constraint, Handover, Level, PlacedVee, RequestedVee, SnapshotHost } from '../model';
 import type { Rule } from './problem';
 
-type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'spread' }>;
+type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'requirement' | 'spread' }>;
 type Member = Pick<RequestedVee, 'id' | 'serviceId' | 'component'>;
 
 interface Scene {
@@ -37,8 +37,7 @@ export function rulesOf({ constraints, items, staying, hosts, allHosts, handover
   };
   return constraints.flatMap((c): Rule[] => {
     // A spread depends on where all others are: what is found is checked against it afterwards.
-    if (c.kind === 'assignment' || c.kind === 'spread' || (c.kind === 'together' && c.level === 'host'))
-      return [];
+    if (isOfHost(c) || c.kind === 'spread' || (c.kind === 'together' && c.level === 'host')) return [];
     const members = (byService.get(c.serviceId) ?? []).filter(({ vee }) => concerns(c, vee.component));
     if (members.length === 0) return [];
     const others = (stayingOf.get(c.serviceId) ?? []).filter(
