@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { registerAdmitCommand } from './commands/admit';
 import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
 import { registerFailoverCommand } from './commands/failover';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
   registerReconcileCommand(program);
   registerRebalanceCommand(program);
   registerCapacityCommand(program);
+  registerAdmitCommand(program);
   registerFailoverCommand(program);
   registerPolicyCommands(program);
   registerRoutineCommands(program);

@@ -1,4 +1,5 @@
 import { Piscina } from 'piscina';
+import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
 import { remediesFor as remediesOf } from '../domain/placement/remedies';
@@ -29,6 +30,7 @@ function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q
   };
 }
 
+export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);
 export const roomForService = equipped(roomOf);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
+import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover, FailoverQuestion } from '../domain/maintenance/failover';
 import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
@@ -21,6 +22,8 @@ export interface Planner {
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
   /** What would be enough for a request that found no room? */
   readonly remediesFor: (question: RemedyQuestion) => Promise<Remedy[]>;
+  /** Should a service be taken on? */
+  readonly admission: (question: AdmissionQuestion) => Promise<Admission>;
   /** What would be left without a place if hosts were lost? */
   readonly failover: (question: FailoverQuestion) => Promise<Failover>;
 }
@@ -66,6 +69,7 @@ export function plannerInThread(policyFolder: string | undefined): Planner {
     planRebalance: (question) => ask('planRebalance', question, 'for fewer moves'),
     roomForService: (question) => ask('roomForService', question, 'for a smaller service'),
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
+    admission: (question) => ask('admission', question, 'on a smaller site'),
     failover: (question) => ask('failover', question, 'of a smaller site'),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NAME_PATTERN, type TenantId } from '../../domain/ids';
 import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
 import { SLA_CLASSES } from '../../domain/manifest/sla-class';
 import { roomForShape } from '../../domain/placement/room';
@@ -72,6 +73,23 @@ const failoverSchema = z
   })
   .meta({ id: 'Failover' });
 
+const ratesSchema = z.object({
+  hosts: survivalSchema,
+  zones: survivalSchema,
+  pairs: survivalSchema.extend({ sampled: z.boolean() }),
+});
+const admissionSchema = z
+  .object({
+    admit: z.boolean(),
+    because: z.string(),
+    places: z.array(z.object({ component: z.string(), index: z.int(), hostId: z.string() })).optional(),
+    before: ratesSchema.optional().describe('Losses that the site survives without it'),
+    after: ratesSchema.optional().describe('and with it'),
+    own: ratesSchema.optional().describe('Losses after which all of it has a place'),
+    more: serviceRoomSchema.optional(),
+  })
+  .meta({ id: 'Admission' });
+
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
 export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
   return [
@@ -102,6 +120,28 @@ export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
       handler: async ({ query }) => {
         const question = await readFailoverQuestion(store, Date.now(), query.class);
         const body = await policies.ask((policy) => planner.failover({ ...question, policy }));
+        return { status: 200, body };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/v1/capacity/admission',
+      tag: 'capacity',
+      summary: 'Should a service be taken on: has it room, what could be lost then, and how many more fit',
+      roles: ['operator'],
+      query: z.strictObject({
+        tenant: z.string().regex(NAME_PATTERN).default('any').describe('Whose it would be'),
+        class: z.enum(SLA_CLASSES).default('bronze').describe('What has a lower class may be stranded'),
+      }),
+      body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
+      responses: { 200: { description: 'The answer', schema: admissionSchema } },
+      handler: async ({ req, query }) => {
+        const manifest = readManifest(req.body);
+        const tenantId = query.tenant as TenantId;
+        const site = await readFailoverQuestion(store, Date.now(), query.class);
+        const body = await policies.ask((policy) =>
+          planner.admission({ ...site, manifest, tenantId, policy }),
+        );
         return { status: 200, body };
       },
     }),

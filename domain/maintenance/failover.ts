@@ -31,6 +31,8 @@ export interface FailoverQuestion {
   readonly policy: Policy;
   /** What has a lower class than this may be left without a place. */
   readonly least: SlaClass;
+  /** What is not of this service may be left without a place, too. */
+  readonly only?: ServiceRecord['id'];
 }
 
 export interface Stranded {
@@ -187,6 +189,7 @@ function loss(
     const one = asked[i];
     if (!one || SLA_CLASSES.indexOf(one.slaClass) > SLA_CLASSES.indexOf(least)) return [];
     const { service, slaClass } = one;
+    if (site.only !== undefined && site.only !== service.id) return [];
     return left
       .filter((l) => l.error.code === 'placement-infeasible')
       .map(({ component, index, error }): Stranded => {

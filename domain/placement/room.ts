@@ -163,16 +163,17 @@ export function roomForService({ snapshot, manifest, policy }: ServiceRoomQuesti
     const context = { now: snapshot.at, seed: ANY_OPERATION, blueprintId, operationId };
     const placed = plan(filled, request, policy, context);
     if (placed.kind === 'infeasible') return answer(n, filled, refusalSummary(placed));
-    filled = withPlaced(filled, request, placed, id);
+    filled = withPlaced(filled, request, placed, { id, tenantId: ANY_TENANT });
   }
   return answer(most, filled);
 }
 
-function withPlaced(
+/** A site once a service that was planned is there. */
+export function withPlaced(
   snapshot: Snapshot,
   { vees }: PlacementRequest,
   { assignments }: Blueprint,
-  serviceId: ServiceId,
+  { id: serviceId, tenantId }: { readonly id: ServiceId; readonly tenantId: TenantId },
 ): Snapshot {
   const needs = new Map(vees.map((v) => [v.id, v.need]));
   const taken = groupBy(assignments, (a) => a.hostId);
@@ -187,7 +188,7 @@ function withPlaced(
   const placed = assignments.map(
     ({ veeId, component, hostId }): PlacedVee => ({
       id: veeId,
-      tenantId: ANY_TENANT,
+      tenantId,
       serviceId,
       component,
       hostId,

@@ -68,6 +68,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'POST /v1/site/rebalance': ['operator'],
   'GET /v1/capacity/failover': ['operator'],
   'POST /v1/capacity/vees': ['operator'],
+  'POST /v1/capacity/admission': ['operator'],
   'POST /v1/capacity/services': ['operator'],
   'GET /schemas/manifest.v1.json': 'public',
   'GET /healthz': 'public',

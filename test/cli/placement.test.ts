@@ -68,8 +68,21 @@ describe('what people ask of placement', () => {
     expect(told.out).toMatch(/one host: 0 of 3 \(0 %\)\n.*one zone: 0 of 3/);
     expect(told.out).toMatch(/Without host-1:\n {2}acme:crowded\/app\/\d \(bronze\): No placement/);
     expect((await run('failover', '--class', 'gold')).code).toBe(0);
+    const small = await run('admit', '-f', manifest);
+    expect(small).toMatchObject({ code: 0, out: expect.stringContaining('Admit: It has room') });
+    expect(small.out).toMatch(/one host +0 of 3 +0 of 3 +3 of 3\n/);
+    expect(small.out).toMatch(/\d+ more like it fit after it\./);
+    expect(await run('admit', '-f', crowded)).toMatchObject({
+      ...{ code: 6, out: expect.stringContaining('Refuse: No placement') },
+    });
     expect((await run('failover', '--class', 'tin')).code).toBe(2);
     expect((await run('delete', 'service', 'crowded')).code).toBe(0);
+    const worse = await run('admit', '-f', crowded, '--tenant', 'acme');
+    expect(worse).toMatchObject({
+      code: 6,
+      out: expect.stringContaining('with it 3 more losses of one host'),
+    });
+    expect((await run('admit', '-f', crowded, '--class', 'gold')).code).toBe(0);
   }, 60_000);
 
   it('places by another policy from the next decision on, in the API and in the worker', async () => {

@@ -1,0 +1,66 @@
+import type { TenantId } from '../../domain/ids';
+import { admission } from '../../domain/maintenance/admission';
+import { type FailoverQuestion, failover } from '../../domain/maintenance/failover';
+import type { SlaClass } from '../../domain/manifest/sla-class';
+import { hostRecord } from '../support/drift-states';
+import { hostNamed, sketch } from '../support/recompose';
+
+/** Empty hosts of 1,000 thousandths of a core, each in a zone of its own. */
+function site(count: number, least: SlaClass = 'bronze'): FailoverQuestion {
+  const hosts = Array.from({ length: count }, (_, i) => hostNamed(`h${i + 1}`, { zone: `z${i + 1}` }));
+  return {
+    hosts: hosts.map(({ id, zone, liveness, cordoned }) => hostRecord(id, [], { zone, liveness, cordoned })),
+    ...{ snapshot: { at: 0, hosts, vees: [] }, services: [], vees: [], policy: { name: 'striping' }, least },
+  };
+}
+
+const service = (cpuMillis: number, instances: number, rest: Record<string, unknown> = {}) =>
+  sketch([{ name: 'app', capacity: { cpuMillis, memoryMiB: 1 }, instances }], rest);
+const ask = (question: FailoverQuestion, manifest: ReturnType<typeof service>) =>
+  admission({ ...question, manifest, tenantId: 'acme' as TenantId });
+
+describe('admission', () => {
+  it('takes on what has room, and leaves room for each host that may be lost', () => {
+    const answer = ask(site(3), service(400, 3));
+    expect(answer).toMatchObject({
+      admit: true,
+      before: { hosts: { survived: 3, of: 3 } },
+      after: { hosts: { survived: 3, of: 3 }, zones: { survived: 3, of: 3 }, pairs: { survived: 0, of: 3 } },
+      own: { hosts: { survived: 3, of: 3 } },
+      more: { services: 1, orMore: false },
+    });
+    expect(new Set(answer.places?.map((p) => p.hostId)).size).toBe(3);
+  });
+
+  it('refuses what would leave something stranded by the loss of one host', () => {
+    const answer = ask(site(3), service(600, 3));
+    expect(answer).toMatchObject({ admit: false, after: { hosts: { survived: 0, of: 3 } } });
+    expect(answer.because).toMatch(
+      /^It has room, but with it 3 more losses of one host would strand something, such as that of h\d\.$/,
+    );
+    // What is of a lower class than asked for may be.
+    expect(ask(site(3, 'gold'), service(600, 3))).toMatchObject({
+      ...{ admit: true, own: { hosts: { survived: 0, of: 3 } } },
+    });
+    expect(ask(site(3, 'gold'), service(600, 3, { slaClass: 'gold' })).admit).toBe(false);
+  });
+
+  it('refuses what has no room, and says why', () => {
+    const answer = ask(site(2), service(600, 3));
+    expect(answer.admit).toBe(false);
+    expect(answer.because).toContain('cpuMillis 600 needed, 400 free');
+    expect(answer.places).toBeUndefined();
+  });
+
+  it('does not blame a service for what could be lost already', () => {
+    const full = site(2);
+    const taken = { cpuMillis: 900, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 };
+    const hosts = full.snapshot.hosts.map((h) => ({ ...h, reserved: taken }));
+    const question = { ...full, snapshot: { ...full.snapshot, hosts } };
+    expect(failover(question).hosts).toEqual({ survived: 2, of: 2 });
+    // 100 are free on each: the one that is taken on has a place on the other, another one has none.
+    const answer = ask(question, service(100, 1));
+    expect(answer).toMatchObject({ admit: true, own: { hosts: { survived: 2, of: 2 } } });
+    expect(ask(question, service(100, 2))).toMatchObject({ admit: false });
+  });
+});
