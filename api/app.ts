@@ -25,6 +25,7 @@ import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
 import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
+import { explanationRoutes } from './routes/explanations';
 import { hostRoutes } from './routes/hosts';
 import { operationRoutes } from './routes/operations';
 import { policyRoutes } from './routes/policies';
@@ -44,6 +45,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     serviceRoutes,
     recompositionRoutes,
     veeRoutes,
+    explanationRoutes,
     hostRoutes,
     agentRoutes,
     operationRoutes,

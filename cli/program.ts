@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { registerAdmitCommand } from './commands/admit';
 import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
+import { registerExplainCommand } from './commands/explain';
 import { registerFailoverCommand } from './commands/failover';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
@@ -49,6 +50,7 @@ export function createProgram(): Command {
   registerRebalanceCommand(program);
   registerCapacityCommand(program);
   registerAdmitCommand(program);
+  registerExplainCommand(program);
   registerFailoverCommand(program);
   registerPolicyCommands(program);
   registerRoutineCommands(program);

@@ -29,6 +29,8 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['events', { serviceId: 1, at: -1 }],
   ['hosts', { joinedAt: -1, _id: -1 }],
   ['rebalances', { createdAt: 1 }],
+  ['blueprints', { operationId: 1, createdAt: 1 }],
+  ['blueprints', { 'assignments.veeId': 1, createdAt: -1 }],
   ['drift', { firstSeenAt: -1, _id: -1 }],
   ['drift', { veeId: 1 }],
   // What is over is kept for a week; what lasts has no such instant.

@@ -1,5 +1,5 @@
 import type { Db } from 'mongodb';
-import type { BlueprintId, OperationId, ServiceId, TenantId } from '../domain/ids';
+import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import {
   type CompactVerdicts,
   compactVerdicts,
@@ -38,13 +38,32 @@ export function blueprintRepository(db: Db) {
     },
     async get(id: BlueprintId): Promise<Plan | undefined> {
       const doc = await blueprints.findOne({ _id: id });
-      if (!doc) return undefined;
-      const { verdicts, ...plan } = doc;
-      return verdicts
-        ? withVerdicts(fromStored<Plan>(plan as Stored<Plan>), expandVerdicts(verdicts))
-        : fromStored<Plan>(plan as Stored<Plan>);
+      return doc ? fromDocument(doc) : undefined;
+    },
+
+    /** The first plans of an operation, in order. */
+    async ofOperation(operationId: OperationId): Promise<Plan[]> {
+      const docs = blueprints.find({ operationId } as never).sort({ createdAt: 1, _id: 1 });
+      return (await docs.limit(MOST_PLANS_TOLD).toArray()).map(fromDocument);
+    },
+
+    /** The last plan that put a VEE on a host. */
+    async thatPut(veeId: VeeId, hostId: HostId): Promise<Blueprint | undefined> {
+      const docs = blueprints.find({ assignments: { $elemMatch: { veeId, hostId } } } as never);
+      const [doc] = await docs.sort({ createdAt: -1 }).limit(1).toArray();
+      const plan = doc && fromDocument(doc);
+      return plan?.kind === 'blueprint' ? plan : undefined;
     },
   };
+}
+
+/** Re-compositions make one for each wave. */
+const MOST_PLANS_TOLD = 50;
+
+function fromDocument(doc: StoredPlan): Plan {
+  const { verdicts, ...rest } = doc;
+  const plan = fromStored<Plan>(rest as Stored<Plan>);
+  return verdicts ? withVerdicts(plan, expandVerdicts(verdicts)) : plan;
 }
 
 function judgedIn(plan: Plan): Judged[] {

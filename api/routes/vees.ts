@@ -25,7 +25,7 @@ import {
   scopeOf,
 } from '../route';
 import { pageOf, started, veeSchema } from '../schemas';
-import { blueprintView, veeView } from '../views';
+import { veeView } from '../views';
 
 const SIMPLE_VERBS = {
   pause: 'Freeze it where it is',
@@ -101,39 +101,6 @@ export function veeRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const vee = await load(context, context.params.id);
         return { status: 200, body: veeView(vee, await store.hosts.get(vee.hostId)), headers: etagOf(vee) };
-      },
-    }),
-    route({
-      method: 'get',
-      path: '/v1/vees/{id}/explain',
-      tag: 'vees',
-      summary: 'Why it is where it is, and why not elsewhere',
-      roles: OPERATED,
-      params: byId,
-      responses: {
-        200: {
-          description: 'The decision',
-          schema: z.object({ veeId: z.string(), hostId: z.string(), decision: z.unknown() }),
-        },
-      },
-      handler: async (context) => {
-        const vee = await load(context, context.params.id);
-        const blueprint = await store.blueprints.get(vee.blueprintId);
-        const told = blueprint?.kind === 'blueprint' ? blueprintView(blueprint, context.identity) : undefined;
-        const decision = told?.assignments.find((a) => a.veeId === vee.id);
-        const { policy, createdAt, algorithm } = told ?? {};
-        return {
-          status: 200,
-          body: {
-            veeId: vee.id,
-            hostId: vee.hostId,
-            blueprintId: vee.blueprintId,
-            policy,
-            algorithm,
-            decidedAt: createdAt,
-            decision,
-          },
-        };
       },
     }),
     route({

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import type { HostVerdict } from '../../domain/placement/model';
-import { describeRefusal } from '../../domain/placement/refusal-summary';
 import { clientOf, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { namerFor } from '../names';
-import { parametersText, printJson, seconds, table } from '../output';
+import { printJson, seconds, table } from '../output';
 import { inTermsOf } from '../problem';
 import { LISTINGS, type Row, UNPAGED } from './listings';
 
@@ -62,49 +60,6 @@ export function registerReadCommands(program: Command): void {
         table(
           listing.head,
           items.map((item) => listing.row(item, namer)),
-        ),
-      );
-    });
-
-  program
-    .command('explain <vee>')
-    .description('why a VEE is where it is, and why not elsewhere')
-    .action(async (target: string, _options: unknown, command: Command) => {
-      const client = await clientOf(command);
-      type Verdict = Pick<HostVerdict, 'hostId' | 'score' | 'rank' | 'refusals' | 'unmet'>;
-      const answer = await client.get<{
-        hostId: string;
-        algorithm: string;
-        policy?: { name: string; parameters?: Record<string, number> };
-        decision?: { hostId: string; because: string; verdicts: Verdict[] };
-      }>(`/v1/vees/${await findVee(client, target)}/explain`);
-      if (globals(command).json) return printJson(answer);
-      const { decision } = answer;
-      if (!decision) return console.log('No decision is on record for it.');
-      const policy = `${answer.policy?.name} ${parametersText(answer.policy?.parameters)}`.trim();
-      console.log(
-        `Placed on ${decision.hostId} (policy ${policy}, ${answer.algorithm}): ${decision.because}.`,
-      );
-      if (answer.hostId !== decision.hostId) console.log(`It has moved since, and runs on ${answer.hostId}.`);
-      console.log('Score: what the policy ranks hosts by; lower is better.');
-      const why = (v: Verdict) => v.refusals.map(describeRefusal).join('; ');
-      const unmet = (v: Verdict) =>
-        (v.unmet ?? []).map((u) => `${u.constraint} (weight ${u.weight}): ${u.because}`).join('; ');
-      const prefers = decision.verdicts.some((v) => v.unmet);
-      const ranks = decision.verdicts.some((v) => v.rank !== undefined);
-      console.log(
-        table(
-          [
-            'host',
-            ...(ranks ? ['rank'] : []),
-            'score',
-            'refused because',
-            ...(prefers ? ['would not keep'] : []),
-          ],
-          decision.verdicts.map((v) => [
-            ...[v.hostId, ...(ranks ? [v.rank ?? '-'] : []), v.score ?? '-', why(v)],
-            ...(prefers ? [unmet(v)] : []),
-          ]),
         ),
       );
     });

@@ -22,6 +22,8 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/vees': ['operator', 'tenant'],
   'GET /v1/vees/{id}': ['operator', 'tenant'],
   'GET /v1/vees/{id}/explain': ['operator', 'tenant'],
+  'GET /v1/services/{id}/explain': ['operator', 'tenant'],
+  'GET /v1/operations/{id}/explain': ['operator', 'tenant'],
   'GET /v1/vees/{id}/logs': ['operator', 'tenant'],
   'POST /v1/vees/{id}/pause': ['operator', 'tenant'],
   'POST /v1/vees/{id}/resume': ['operator', 'tenant'],
@@ -228,9 +230,12 @@ describe('every route under every role', () => {
   it('tells a tenant nothing of what the hosts hold', async () => {
     const token = (await site.post('/v1/tenants/acme/tokens', { name: 'own' })).body.token;
     const seen = await Promise.all(
-      [`/v1/vees/${mine.vee}/explain`, `/v1/services/${mine.service}/plan`].map(async (p) =>
-        JSON.stringify((await site.get(p, token)).body),
-      ),
+      [
+        `/v1/vees/${mine.vee}/explain`,
+        `/v1/services/${mine.service}/plan`,
+        `/v1/services/${mine.service}/explain`,
+        `/v1/operations/${mine.operation}/explain`,
+      ].map(async (p) => JSON.stringify((await site.get(p, token)).body)),
     );
     const big = manifestOf('big', {
       components: [{ name: 'x', image: 'busybox', capacity: { cpuMillis: 99_000, memoryMiB: 1 } }],
