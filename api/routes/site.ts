@@ -139,6 +139,9 @@ export function siteRoutes(deps: ApiDeps): Route[] {
               ...{ [goal === 'few-hosts' ? 'hostsInUse' : 'imbalance']: { before, after }, estimatedMillis },
               ...(optimality ? { optimality } : {}),
               ...(because ? { why: because } : {}),
+              moves: waves.flatMap((wave, n) =>
+                wave.flatMap((i) => (moves[i] ? [{ wave: n + 1, ...moves[i] }] : [])),
+              ),
             },
           );
         }

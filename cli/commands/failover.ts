@@ -38,10 +38,14 @@ function describeFailover(answer: Failover, least: string): string {
     `  ${what}: ${survived} of ${of}${of > 0 ? ` (${((survived / of) * 100).toFixed(0)} %)` : ''}${more}`;
   return [
     ...(lost.length > 0 ? [`Lost already: ${lost.join(', ')}; what was there is to find a place too.`] : []),
-    `Losses after which ${what} (${counted} VEEs) has a place:`,
+    `Losses after which ${what} (${counted} VEEs) would have a place:`,
     rate('one host', hosts),
     rate('one zone', zones),
-    rate('two hosts at once', pairs, pairs.sampled ? ', of those that were tried' : ''),
+    rate(
+      'two hosts at once',
+      pairs,
+      pairs.sampled ? ', of those that were tried' : ', of pairs that hold anything',
+    ),
     ...losses.flatMap(describeLoss),
     ...(moreLosses > 0 ? [`And ${moreLosses} more losses that are not survived.`] : []),
   ].join('\n');

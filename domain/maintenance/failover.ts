@@ -110,7 +110,9 @@ export function failover(question: FailoverQuestion): Failover {
     used,
   );
   const doubles = pairs.map((pair) => lose(pair.join(' and '), pair));
-  const named = [...worst(singles).slice(0, MOST_LOSSES), ...worst(zones).slice(0, MOST_LOSSES)];
+  // A zone of one host is told as that host.
+  const large = worst(zones).filter((z) => z.hostIds.length > 1);
+  const named = [...worst(singles).slice(0, MOST_LOSSES), ...large.slice(0, MOST_LOSSES)];
   const examples = named.length === 0 ? worst(doubles).slice(0, MOST_EXAMPLES) : [];
   return {
     lost,
@@ -119,7 +121,7 @@ export function failover(question: FailoverQuestion): Failover {
     zones: survivalOf(zones),
     pairs: { ...survivalOf(doubles), sampled },
     losses: [...named, ...examples],
-    moreLosses: worst(singles).length + worst(zones).length - named.length,
+    moreLosses: worst(singles).length + large.length - named.length,
   };
 }
 

@@ -18,6 +18,7 @@ import {
   DIMENSIONS,
   type Dimension,
   dominantShare,
+  fits,
   subtract,
   sum,
   ZERO,
@@ -68,9 +69,16 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     const free = subtract(host.capacity, host.reserved);
     if (standing.length > 0)
       return { hostId: host.id, fits: 0, because: standing.map(whyClosed).join(', '), free: undefined };
-    const fits = timesIn(need, free);
-    const scarce = DIMENSIONS.filter((d) => need[d] > 0 && timesIn(need, free, [d]) === fits);
-    return { hostId: host.id, fits, because: scarce.map((d) => DIMENSION_NAMES[d]).join(' and '), free };
+    if (!fits(host.capacity, need))
+      return { hostId: host.id, fits: 0, because: 'the host as a whole is too small', free: undefined };
+    const times = timesIn(need, free);
+    const scarce = DIMENSIONS.filter((d) => need[d] > 0 && timesIn(need, free, [d]) === times);
+    return {
+      hostId: host.id,
+      fits: times,
+      because: scarce.map((d) => DIMENSION_NAMES[d]).join(' and '),
+      free,
+    };
   });
   const usable = judged.flatMap(({ free }) => (free ? [atLeastZero(free)] : []));
   const byLimit = groupBy(judged, (h) => h.because);
