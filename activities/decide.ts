@@ -1,13 +1,15 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { type ErrorCode, SluiceError } from '../domain/errors';
-import { type HostId, makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
+import { type HostId, makeBlueprintId, type OperationId, type TenantId, type VeeId } from '../domain/ids';
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import type { Capacity } from '../domain/units';
+import type { Tenancy } from '../store/host-reservations';
 import { takeSnapshot } from '../store/snapshot';
+import type { Store } from '../store/store';
 import type { SiteDeps } from './deps';
 
 /** Other plans may keep taking the capacity; after so many lost races it is said so. */
@@ -61,6 +63,15 @@ function believed(plan: Blueprint | Infeasible): Blueprint {
   throw new SluiceError('placement-infeasible', refusalSummary(plan));
 }
 
+/** Who is kept from sharing a host with whatever is reserved for a tenant. */
+export async function tenancyOf(
+  store: Pick<Store, 'identities'>,
+  tenantId: TenantId | undefined,
+): Promise<Tenancy> {
+  if (tenantId === undefined) throw new SluiceError('internal', 'Nobody is to have this place.');
+  return { tenantId, others: [...((await store.identities.apartness()).get(tenantId) ?? [])] };
+}
+
 /**
  * Plans and reserves a place for one VEE, again while others are quicker. What was planned before is tried first, so
  * that a repeat finds what it took; then come fresh plans, so that one which is asked again later has another chance.
@@ -77,6 +88,7 @@ export async function decideAndReserve(
 ): Promise<{ blueprint: Blueprint; hostId: HostId }> {
   const { store, now } = deps;
   const needs = new Map([[veeId as string, amount]]);
+  const tenancy = await tenancyOf(store, request.vees[0]?.tenantId);
   for (let attempt = 1, fresh = 0; fresh < MOST_FRESH_PLANS; attempt++) {
     const numbered = [...which, attempt];
     const kept = await store.blueprints.get(blueprintIdOf(operationId, numbered));
@@ -86,7 +98,7 @@ export async function decideAndReserve(
     const blueprint = await decide(deps, operationId, request, ...numbered);
     const hostId = blueprint.assignments[0]?.hostId;
     if (!hostId || (only !== undefined && hostId !== only)) continue;
-    if (await store.hosts.reserve(hostId, operationId, needs, now())) return { blueprint, hostId };
+    if (await store.hosts.reserve(hostId, operationId, needs, now(), tenancy)) return { blueprint, hostId };
   }
   const code: ErrorCode = 'placement-race';
   throw ApplicationFailure.nonRetryable(

@@ -106,7 +106,7 @@ export function createMendingActivities(deps: SiteDeps) {
       const [vee, host] = [await veeOf(veeId), await hostOf(store, hostId)];
       if (host.reservations[veeId]) return;
       const need = new Map([[veeId as string, vee.template.capacity]]);
-      if (!(await store.hosts.reserve(hostId, operationId, need, deps.now())))
+      if (!(await store.hosts.reserve(hostId, operationId, need, deps.now(), { tenantId: vee.tenantId })))
         throw new SluiceError(
           'placement-infeasible',
           `${hostId} runs ${veeId}, but has no room for it on record or is cordoned: make room, or uncordon it.`,

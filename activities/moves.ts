@@ -7,6 +7,7 @@ import {
   makeBlueprintId,
   type OperationId,
   type ServiceId,
+  type TenantId,
   type VeeId,
 } from '../domain/ids';
 import type { MigrationMode } from '../domain/migration/estimate';
@@ -22,7 +23,7 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import { hostOf, takeSnapshot } from '../store/snapshot';
-import { awaitSuspects } from './decide';
+import { awaitSuspects, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
 
@@ -69,18 +70,23 @@ export function createMoveActivities(deps: SiteDeps) {
   }
 
   /** What the blueprint's VEEs need, by the host that they go to. */
-  async function needsOf(blueprintId: BlueprintId): Promise<Map<HostId, Map<string, Capacity>>> {
+  /** What is needed where, and whose it is: a blueprint is of one service. */
+  async function needsOf(
+    blueprintId: BlueprintId,
+  ): Promise<{ readonly needs: Map<HostId, Map<string, Capacity>>; readonly tenantId?: TenantId }> {
     const needs = new Map<HostId, Map<string, Capacity>>();
+    let tenantId: TenantId | undefined;
     const blueprint = await store.blueprints.get(blueprintId);
     // Nothing needs a new place: those that move are made anew where they are.
-    if (blueprint?.kind !== 'blueprint') return needs;
+    if (blueprint?.kind !== 'blueprint') return { needs };
     for (const { veeId, hostId } of blueprint.assignments) {
       const vee = await store.vees.get(veeId);
       // One that is made anew where it was has its place.
       if (!vee || vee.hostId === hostId) continue;
+      tenantId = vee.tenantId;
       needs.set(hostId, (needs.get(hostId) ?? new Map()).set(veeId, vee.template.capacity));
     }
-    return needs;
+    return { needs, ...(tenantId ? { tenantId } : {}) };
   }
 
   return {
@@ -125,9 +131,11 @@ export function createMoveActivities(deps: SiteDeps) {
 
     /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
     async reserveMoves({ operationId, blueprintId }: OnMoves): Promise<boolean> {
-      const needs = await needsOf(blueprintId);
+      const { needs, tenantId } = await needsOf(blueprintId);
+      if (needs.size === 0) return true;
+      const tenancy = await tenancyOf(store, tenantId);
       for (const [hostId, need] of needs) {
-        if (await store.hosts.reserve(hostId, operationId, need, deps.now())) continue;
+        if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         for (const [taken, of] of needs)
           for (const veeId of of.keys()) await store.hosts.release(taken, veeId, operationId);
         return false;

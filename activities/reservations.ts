@@ -4,6 +4,7 @@ import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
 import type { Blueprint } from '../domain/placement/model';
 import type { Capacity } from '../domain/units';
 import { BlueprintReader } from './blueprint-reader';
+import { tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { enterPhase } from './service-records';
 
@@ -22,12 +23,13 @@ export function createReservationActivities(deps: SiteDeps) {
     async reserveBlueprint({ operationId, blueprintId }: OnBlueprint): Promise<boolean> {
       const blueprint = await reader.blueprint(blueprintId);
       const needs = await needsByHost(blueprint);
+      const service = await reader.service(operationId);
+      const tenancy = await tenancyOf(store, service.tenantId);
       for (const [hostId, need] of needs) {
-        if (await store.hosts.reserve(hostId, operationId, need, deps.now())) continue;
+        if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         await release(blueprint, operationId);
         return false;
       }
-      const service = await reader.service(operationId);
       if (service.phase === 'negotiated')
         await enterPhase(deps, { serviceId: service.id, phase: 'reserved', operationId });
       return true;

@@ -15,7 +15,7 @@ import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
-import { decideAndReserve } from './decide';
+import { decideAndReserve, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { FIRST_EPOCH, serviceOf } from './planning';
 
@@ -70,7 +70,8 @@ export function createRestorationActivities(deps: SiteDeps) {
   /** Where it was, if there is room; the plan that says so is kept like any other. */
   async function atHome(operationId: OperationId, old: VeeRecord, id: VeeId): Promise<Blueprint | undefined> {
     const amount = new Map([[id as string, old.template.capacity]]);
-    if (!(await store.hosts.reserve(old.hostId, operationId, amount, deps.now()))) return undefined;
+    const tenancy = await tenancyOf(store, old.tenantId);
+    if (!(await store.hosts.reserve(old.hostId, operationId, amount, deps.now(), tenancy))) return undefined;
     const { component, index, hostId } = old;
     return store.blueprints.put({
       kind: 'blueprint',

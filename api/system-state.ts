@@ -38,6 +38,7 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     operations,
     ledger,
     constraints: constraints.flat(),
+    apart: await store.identities.apartness(),
     rebalances: await store.rebalances.since(0),
     openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,

@@ -1,4 +1,4 @@
-import type { AgentId, HostId, OperationId, ServiceId, SiteId, VeeId } from './ids';
+import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
 import type { Capacity } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
@@ -31,6 +31,8 @@ export interface Reservation {
   readonly operationId: string;
   readonly amount: Capacity;
   readonly since: number;
+  /** Whose it is. Absent in what earlier releases have reserved. */
+  readonly tenantId?: TenantId;
 }
 
 /** `EXITED` ended by itself; `INCOMING` and `OUTGOING` are the two ends of a migration that is not decided: neither runs. */

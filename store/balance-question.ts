@@ -2,6 +2,7 @@ import type { HostId, ServiceId, VeeId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { SnapshotHost } from '../domain/placement/model';
+import type { Apartness } from '../domain/placement/tenancy';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
 import type { ServiceRecord } from '../domain/service/service';
 import { nextState, occupiesHost } from '../domain/vee/state-machine';
@@ -25,10 +26,11 @@ export async function readBalanceQuestion(
   const busy = new Map<ServiceId, OperationRecord>();
   for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
   const since = now - COOL_DOWN_MILLIS;
-  const [offers, vees, services, tried, moved] = await Promise.all([
+  const [offers, vees, services, apart, tried, moved] = await Promise.all([
     store.hosts.offers(),
     store.vees.find({ living: true }),
     store.services.living(),
+    store.identities.apartness(),
     looker === 'confirming' ? [] : triedSince(store, since),
     looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
@@ -40,6 +42,7 @@ export async function readBalanceQuestion(
     busy,
     tried: new Set(tried),
     moved: new Set(moved),
+    apart,
     ranked: new Set(
       services.flatMap((s) =>
         (manifests.get(s.manifestDigest)?.placement.rank ?? []).map((r) => `${s.id}/${r.component}`),
@@ -80,6 +83,7 @@ interface Seen {
   readonly moved: ReadonlySet<VeeId>;
   /** Components with a rank of their own, as `service/component`. */
   readonly ranked: ReadonlySet<string>;
+  readonly apart: Apartness;
 }
 
 function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
@@ -95,7 +99,10 @@ function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
   };
 }
 
-function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved, ranked }: Seen): string | undefined {
+function whyFixed(
+  vee: VeeRecord,
+  { hosts, services, busy, tried, moved, ranked, apart }: Seen,
+): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
   if (holder) return `${holder} is at work on its service`;
@@ -103,6 +110,8 @@ function whyFixed(vee: VeeRecord, { hosts, services, busy, tried, moved, ranked 
     return 'its service is not as its manifest says';
   if (nextState(vee.state, 'migrate') === undefined) return `it is ${vee.state}`;
   if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
+  // Those that it is kept apart from stay as well: so none of them is ever moved to another.
+  if (apart.has(vee.tenantId)) return 'its tenant is kept apart from others';
   if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
   if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';
   return moved.has(vee.id) ? 'it has moved within the hour' : undefined;

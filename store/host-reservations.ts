@@ -1,8 +1,15 @@
 import type { Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
-import type { HostId, OperationId } from '../domain/ids';
+import type { HostId, OperationId, TenantId } from '../domain/ids';
 import { type Capacity, DIMENSIONS, sum } from '../domain/units';
 import type { Stored } from './documents';
+
+/** Whose VEEs something is reserved for. */
+export interface Tenancy {
+  readonly tenantId: TenantId;
+  /** Whose VEEs must not be on the same host: two that plan at once are kept apart here. */
+  readonly others?: readonly TenantId[];
+}
 
 /** What VEEs hold on hosts, and the sums of it: always changed together, in one write to one document. */
 export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
@@ -16,6 +23,7 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       operationId: OperationId,
       needs: ReadonlyMap<string, Capacity>,
       now: number,
+      { tenantId, others = [] }: Tenancy,
     ): Promise<boolean> {
       const total = sum([...needs.values()]);
       const keys = [...needs.keys()];
@@ -25,10 +33,13 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
       const entries = [...needs].map(([k, amount]) => [
         `reservations.${k}`,
-        { operationId, amount, since: now },
+        { operationId, amount, since: now, tenantId },
       ]);
       const result = await hosts.updateOne(
-        { _id: id, liveness: 'up', cordoned: false, $and: absent, $expr: { $and: room } } as Document,
+        {
+          ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
+          $expr: { $and: [...room, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+        } as Document,
         { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
       );
       if (result.modifiedCount === 1) return true;
@@ -94,6 +105,12 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
     },
   };
 }
+
+/** A condition on a host: nothing on it is of these tenants. */
+const nothingOf = (tenants: readonly TenantId[]): Document => {
+  const held = { $map: { input: { $objectToArray: '$reservations' }, in: '$$this.v.tenantId' } };
+  return { $eq: [{ $size: { $setIntersection: [held, [...tenants]] } }, 0] };
+};
 
 /** A pipeline that takes entries out of a host's reservations, and what they hold out of its sum. */
 function releasing(veeIds: readonly string[], operationId: OperationId | undefined): Document[] {

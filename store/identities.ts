@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Db } from 'mongodb';
 import type { AgentId, HostId, TenantId } from '../domain/ids';
-import { findPage, type PageRequest, type Stored } from './documents';
+import { type Apartness, apartnessOf } from '../domain/placement/tenancy';
+import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 
 export type Role = 'operator' | 'tenant' | 'agent';
 
@@ -19,6 +20,8 @@ export interface Identity {
 export interface TenantRecord {
   readonly id: TenantId;
   readonly createdAt: number;
+  /** With whom its VEEs must not share a host, as far as it was said of this one. */
+  readonly apartFrom?: readonly TenantId[];
 }
 
 interface JoinToken {
@@ -65,6 +68,19 @@ export function identityRepository(db: Db) {
         { upsert: true, returnDocument: 'after' },
       );
       return { id, createdAt: doc?.createdAt ?? now };
+    },
+
+    /** @returns the tenant as it is then; undefined when there is none */
+    async keepApart(id: TenantId, apartFrom: readonly TenantId[]): Promise<TenantRecord | undefined> {
+      const options = { returnDocument: 'after' } as const;
+      const doc = await tenants.findOneAndUpdate({ _id: id }, { $set: { apartFrom } }, options);
+      return doc ? fromStored<TenantRecord>(doc) : undefined;
+    },
+
+    /** Who must not share a host with whom. */
+    async apartness(): Promise<Apartness> {
+      const declared = await tenants.find({ 'apartFrom.0': { $exists: true } } as never).toArray();
+      return apartnessOf(declared.map((doc) => fromStored<TenantRecord>(doc)));
     },
 
     hasTenant: async (id: TenantId) => (await tenants.findOne({ _id: id })) !== null,

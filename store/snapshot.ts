@@ -12,8 +12,12 @@ export function toSnapshotHost(host: HostOffer): SnapshotHost {
 
 /** What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine. */
 export async function takeSnapshot(store: Store, now: number): Promise<Snapshot> {
-  const [hosts, vees] = await Promise.all([store.hosts.offers(), store.vees.places()]);
-  return { at: now, hosts: hosts.map(toSnapshotHost), vees };
+  const [hosts, vees, apart] = await Promise.all([
+    store.hosts.offers(),
+    store.vees.places(),
+    store.identities.apartness(),
+  ]);
+  return { at: now, hosts: hosts.map(toSnapshotHost), vees, ...(apart.size > 0 ? { apart } : {}) };
 }
 
 export async function hostOf(store: Store, id: HostRecord['id']): Promise<HostRecord> {

@@ -3,6 +3,7 @@ import { usageOf, type VeeUsage } from '../../domain/accounting/ledger';
 import { SluiceError } from '../../domain/errors';
 import { groupBy } from '../../domain/group-by';
 import { NAME_PATTERN, type ServiceId, type TenantId, type VeeId } from '../../domain/ids';
+import { hostsClosedTo } from '../../domain/placement/tenancy';
 import { makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
 import { json, pageQuery, type Route, route, scopeOf } from '../route';
@@ -10,6 +11,23 @@ import { pageOf, usageSchema } from '../schemas';
 
 const name = z.string().regex(NAME_PATTERN);
 const instant = z.coerce.number().int().min(0);
+
+const tenantSchema = z.object({
+  id: z.string(),
+  createdAt: z.int(),
+  apartFrom: z
+    .array(z.string())
+    .optional()
+    .describe('On whose hosts it must not be; said of the others, too'),
+});
+
+function notApart(index: number, message: string): SluiceError {
+  const pointer = `/tenants/${index}`;
+  const hint = 'Name other tenants of this site.';
+  return new SluiceError('request-invalid', `${pointer}: ${message}.`, {
+    ...{ pointer, errors: [{ pointer, message, hint }] },
+  });
+}
 
 /** Tenants and their tokens, and what they used. */
 export function accountRoutes(deps: ApiDeps): Route[] {
@@ -24,7 +42,7 @@ export function accountRoutes(deps: ApiDeps): Route[] {
       roles: ['operator'],
       query: pageQuery,
       responses: {
-        200: { description: 'A page', schema: pageOf(z.object({ id: z.string(), createdAt: z.int() })) },
+        200: { description: 'A page', schema: pageOf(tenantSchema) },
       },
       handler: async ({ query }) => ({ status: 200, body: await identities.tenants(query) }),
     }),
@@ -36,13 +54,48 @@ export function accountRoutes(deps: ApiDeps): Route[] {
       roles: ['operator'],
       body: json(z.strictObject({ id: name })),
       responses: {
-        201: { description: 'The tenant', schema: z.object({ id: z.string(), createdAt: z.int() }) },
+        201: { description: 'The tenant', schema: tenantSchema },
       },
       write: true,
       handler: async ({ body }) => ({
         status: 201,
         body: await identities.createTenant(body.id as TenantId, Date.now()),
       }),
+    }),
+    route({
+      method: 'put',
+      path: '/v1/tenants/{id}/apart-from',
+      tag: 'tenants',
+      summary: 'Keep a tenant’s VEEs off hosts on which those of others are, from the next decision on',
+      roles: ['operator'],
+      params: z.strictObject({ id: z.string().max(63) }),
+      body: json(z.strictObject({ tenants: z.array(name).max(1_000) })),
+      responses: {
+        200: {
+          description: 'The tenant, and where it shares a host with them now',
+          schema: tenantSchema.extend({ sharing: z.array(z.string()) }),
+        },
+      },
+      write: true,
+      handler: async ({ params, body, identity, operationId }) => {
+        const id = params.id as TenantId;
+        const others = [...new Set(body.tenants as TenantId[])];
+        const i = body.tenants.indexOf(id);
+        if (i >= 0) throw notApart(i, 'a tenant is never kept apart from itself');
+        for (const [n, other] of body.tenants.entries())
+          if (!(await identities.hasTenant(other as TenantId)))
+            throw notApart(n, `there is no tenant ${other}`);
+        const tenant = await identities.keepApart(id, others);
+        if (!tenant) throw new SluiceError('not-found', 'There is no such tenant.');
+        await deps.store.events.append({
+          ...{ id: `${operationId}/apart`, at: Date.now(), kind: 'tenant.apart', subject: deps.siteId },
+          message: `${identity.name} keeps ${id} apart from ${others.join(', ') || 'nobody any more'}`,
+        });
+        const closed = hostsClosedTo(id, await identities.apartness(), await vees.places());
+        const mine = await vees.find({ tenantId: id, living: true });
+        const sharing = [...new Set(mine.map((v) => v.hostId))].filter((h) => closed.has(h));
+        return { status: 200, body: { ...tenant, sharing } };
+      },
     }),
     route({
       method: 'post',

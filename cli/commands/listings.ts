@@ -94,7 +94,14 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       ];
     },
   },
-  tenants: { head: ['id', 'age'], row: (t) => [text(t.id), ago(Number(t.createdAt))] },
+  tenants: {
+    head: ['id', 'kept apart from', 'age'],
+    row: (t) => [
+      text(t.id),
+      ((t.apartFrom as string[] | undefined) ?? []).join(', ') || '-',
+      ago(Number(t.createdAt)),
+    ],
+  },
   images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },
   reservations: {
     head: ['host', 'vee', 'operation', 'cpu millis', 'memory MiB'],

@@ -54,6 +54,20 @@ export function registerOperationCommands(program: Command): void {
         else console.log(`${host} is ${answer.cordoned ? 'cordoned' : 'open'}`);
       });
 
+  program
+    .command('keep-apart <tenant> [others...]')
+    .description('keep the VEEs of a tenant off hosts on which those of others are; of nobody to lift that')
+    .action(async (tenant: string, others: string[], _options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      const path = `/v1/tenants/${encodeURIComponent(tenant)}/apart-from`;
+      const answer = await client.write<{ sharing: string[] }>('PUT', path, { tenants: others });
+      if (globals(command).json) return printJson(answer);
+      const { sharing } = answer;
+      console.log(`${tenant} is kept apart from ${others.join(', ') || 'nobody'}`);
+      if (sharing.length > 0)
+        console.log(`It shares ${sharing.join(', ')} with them now: migrate or drain what is to leave.`);
+    });
+
   const create = program.command('create').description('create tenants and tokens');
   create
     .command('tenant <name>')

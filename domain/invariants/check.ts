@@ -19,7 +19,11 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
   { number: 4, title: 'Metered intervals are contiguous and do not overlap', check: ledgerWhole },
   { number: 5, title: 'The same write with the same key has one effect', check: keysOnce },
   { number: 6, title: 'No tenant’s VEE or operation belongs to another’s service', check: tenantsApart },
-  { number: 7, title: 'Affinity, anti-affinity and assignment hold', check: constraintsHold },
+  {
+    number: 7,
+    title: 'Affinity, anti-affinity and assignment hold, and tenants are kept apart',
+    check: constraintsHold,
+  },
   {
     number: 8,
     title:

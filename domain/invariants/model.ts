@@ -2,6 +2,7 @@ import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
 import type { Constraint, SnapshotHost } from '../placement/model';
+import type { Apartness } from '../placement/tenancy';
 import type { RebalanceRecord } from '../rebalance/model';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
@@ -16,6 +17,8 @@ export interface SystemState {
   readonly operations: readonly OperationRecord[];
   readonly ledger: readonly LedgerEvent[];
   readonly constraints: readonly Constraint[];
+  /** Tenants that must not share a host. */
+  readonly apart?: Apartness;
   /** What operations decided to even the site out by. */
   readonly rebalances: readonly RebalanceRecord[];
   /** Ids of operations whose workflow is open in Temporal; undefined when Temporal could not be asked. */

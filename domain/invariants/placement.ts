@@ -3,6 +3,7 @@ import type { HostId } from '../ids';
 import { isServiceWide } from '../operation/operation';
 import { breaches } from '../placement/constraints';
 import type { SnapshotHost } from '../placement/model';
+import { tenantsTogether } from '../placement/tenancy';
 import { DIMENSIONS, sum } from '../units';
 import { occupiesHost } from '../vee/state-machine';
 import { isUnderWay, type SystemState } from './model';
@@ -79,8 +80,12 @@ export function reservationsHold({ hosts, vees, operations, now }: SystemState) 
   return { checked, violations };
 }
 
-export function constraintsHold({ constraints, vees, snapshotHosts }: SystemState) {
+export function constraintsHold({ constraints, vees, snapshotHosts, apart = new Map() }: SystemState) {
   const hosts = new Map<HostId, SnapshotHost>(snapshotHosts.map((h) => [h.id, h]));
   const placed = vees.filter((v) => occupiesHost(v.state));
-  return { checked: constraints.length, violations: constraints.flatMap((c) => breaches(c, placed, hosts)) };
+  const violations = constraints.flatMap((c) => breaches(c, placed, hosts));
+  return {
+    checked: constraints.length + apart.size,
+    violations: [...violations, ...tenantsTogether(apart, placed)],
+  };
 }

@@ -25,6 +25,7 @@ import type {
 import { Neighbours } from './neighbours';
 import type { RankedHost } from './policy';
 import { ServiceSpread } from './service-spread';
+import { hostsClosedTo } from './tenancy';
 
 /**
  * VEEs that affinity ties together are placed as one unit: choosing a host by the first of them alone
@@ -60,6 +61,8 @@ export class Board {
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly spread: ServiceSpread;
+  private readonly snapshot: Snapshot;
+  private closedHosts: ReadonlySet<HostId> | undefined;
   private readonly zones = new Map<Unit, ReadonlySet<string>>();
   private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
@@ -72,6 +75,7 @@ export class Board {
     this.request = request;
     this.pins = pins;
     this.hosts = snapshot.hosts;
+    this.snapshot = snapshot;
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
@@ -154,6 +158,7 @@ export class Board {
       found.push({ reason: 'other-driver', driver: host.driver });
     if (unit.vees.some((v) => v.moving?.to !== undefined && v.moving.to !== host.id))
       found.push({ reason: 'not-asked-for' });
+    if (this.closed(unit).has(host.id)) found.push({ reason: 'tenant-apart' });
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
     for (const c of this.request.constraints) {
@@ -204,6 +209,13 @@ export class Board {
     // What comes as one can't be spread any better than that.
     if (then - fewest <= Math.max(c.maxSkew, coming)) return undefined;
     return `zone ${host.zone} would have ${then} of them, and another one has ${fewest}`;
+  }
+
+  /** A request is of one tenant, as a service is. */
+  private closed({ vees: [first] }: Unit): ReadonlySet<HostId> {
+    if (!first) return new Set();
+    this.closedHosts ??= hostsClosedTo(first.tenantId, this.snapshot.apart, this.snapshot.vees);
+    return this.closedHosts;
   }
 
   /** The zones in which some host could take a unit if it had the room. */

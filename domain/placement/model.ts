@@ -2,12 +2,15 @@ import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { Capacity, Dimension } from '../units';
 import type { PolicyData } from './policy';
+import type { Apartness } from './tenancy';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
 export interface Snapshot {
   readonly at: number;
   readonly hosts: readonly SnapshotHost[];
   readonly vees: readonly PlacedVee[];
+  /** Tenants that must not share a host; absent where there are none. */
+  readonly apart?: Apartness;
 }
 
 export interface SnapshotHost {
@@ -150,6 +153,8 @@ export type Refusal =
   | { readonly reason: 'other-driver'; readonly driver: string }
   /** Another host was named for it. */
   | { readonly reason: 'not-asked-for' }
+  /** Somebody is there whom its tenant must not share a host with. */
+  | { readonly reason: 'tenant-apart' }
   | { readonly reason: 'image-missing'; readonly image: string }
   | {
       readonly reason: 'capacity';

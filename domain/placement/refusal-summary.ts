@@ -17,6 +17,8 @@ export function describeRefusal(r: Refusal): string {
       return `the host’s driver is ${r.driver}`;
     case 'not-asked-for':
       return 'it is not the host that was asked for';
+    case 'tenant-apart':
+      return 'the host has VEEs of a tenant that this one is kept apart from';
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
     case 'capacity':
@@ -93,7 +95,10 @@ export function refusalCounts({ unplaced }: Infeasible): string {
   const first = unplaced[0];
   if (!first) return 'Nothing was asked for.';
   const counts = groupBy(
-    first.hosts.flatMap((h) => [...new Set(h.refusals.map((r) => r.reason))]),
+    // That there is somebody it is kept apart from is not for a tenant to know.
+    first.hosts.flatMap((h) => [
+      ...new Set(h.refusals.map((r) => (r.reason === 'tenant-apart' ? 'capacity' : r.reason))),
+    ]),
     (reason) => reason,
   );
   const reasons = [...counts].map(([reason, of]) => `${of.length} × ${reason}`).join(', ');

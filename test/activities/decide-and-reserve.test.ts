@@ -42,6 +42,7 @@ function storeOf() {
       reserve: async () => --state.lost < 0,
     },
     vees: { places: async () => [] },
+    identities: { apartness: async () => new Map() },
   } as unknown as Store;
   const policies: PlacementPolicies = {
     inForce: async () => ({ name: 'packing' }),

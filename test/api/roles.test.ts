@@ -52,6 +52,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'POST /v1/operations/{id}/abort': ['operator'],
   'GET /v1/tenants': ['operator'],
   'POST /v1/tenants': ['operator'],
+  'PUT /v1/tenants/{id}/apart-from': ['operator'],
   'POST /v1/tenants/{id}/tokens': ['operator'],
   'GET /v1/usage': ['operator', 'tenant'],
   'GET /v1/events': ['operator', 'tenant'],
