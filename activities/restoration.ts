@@ -11,6 +11,7 @@ import {
 } from '../domain/ids';
 import { handoverConstraints } from '../domain/placement/constraints';
 import type { Blueprint, PlacementRequest } from '../domain/placement/model';
+import { wishesOf } from '../domain/placement/request';
 import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/recompose-work';
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
@@ -55,14 +56,16 @@ export function createRestorationActivities(deps: SiteDeps) {
   ): Promise<PlacementRequest> {
     const { tenantId, serviceId, component, index, template } = old;
     const service = await serviceOf(store, serviceId);
+    const manifest = await store.services.manifest(service.manifestDigest);
     const { constraints, fresh } = handoverConstraints(
       await reader.manifest(operationId),
-      await store.services.manifest(service.manifestDigest),
+      manifest,
       serviceId,
     );
     return {
       vees: [{ id, tenantId, serviceId, component, index, need: template.capacity, image: template.image }],
       constraints,
+      ...wishesOf(manifest, serviceId),
       handover: { leaving: await madeBy(operationId), fresh },
     };
   }

@@ -1,8 +1,7 @@
 import type { HostId, ServiceId, VeeId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
-import type { SnapshotHost } from '../domain/placement/model';
-import type { Apartness } from '../domain/placement/tenancy';
+import type { Apartness, SnapshotHost } from '../domain/placement/model';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
 import type { ServiceRecord } from '../domain/service/service';
 import { nextState, occupiesHost } from '../domain/vee/state-machine';
@@ -55,9 +54,11 @@ export async function readBalanceQuestion(
     vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen)),
     constraints: services.flatMap((s) => {
       const manifest = manifests.get(s.manifestDigest);
-      if (!manifest) return [];
-      // What is preferred as well: nothing is moved against it only to even a site out.
-      return [...constraintsOf(manifest, s.id), ...preferencesOf(manifest, s.id).map((p) => p.constraint)];
+      return manifest ? constraintsOf(manifest, s.id) : [];
+    }),
+    preferences: services.flatMap((s) => {
+      const manifest = manifests.get(s.manifestDigest);
+      return manifest ? preferencesOf(manifest, s.id) : [];
     }),
     policy,
     budget,

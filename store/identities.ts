@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Db } from 'mongodb';
 import type { AgentId, HostId, TenantId } from '../domain/ids';
-import { type Apartness, apartnessOf } from '../domain/placement/tenancy';
+import type { Apartness } from '../domain/placement/model';
+import { apartnessOf } from '../domain/placement/tenancy';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 
 export type Role = 'operator' | 'tenant' | 'agent';

@@ -6,7 +6,7 @@ import {
   expandVerdicts,
   type Judged,
 } from '../domain/placement/compact';
-import type { Blueprint, HostVerdict, Infeasible } from '../domain/placement/model';
+import type { Assignment, Blueprint, HostVerdict, Infeasible } from '../domain/placement/model';
 import { isDuplicateKey } from './connect';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
 
@@ -45,6 +45,26 @@ export function blueprintRepository(db: Db) {
     async ofOperation(operationId: OperationId): Promise<Plan[]> {
       const docs = blueprints.find({ operationId } as never).sort({ createdAt: 1, _id: 1 });
       return (await docs.limit(MOST_PLANS_TOLD).toArray()).map(fromDocument);
+    },
+
+    /** Of each VEE the last decision that put it where it is; each plan is read once, however many VEEs it is about. */
+    async lastPlacings(
+      vees: readonly { readonly id: VeeId; readonly hostId: HostId }[],
+      withVerdicts: boolean,
+    ): Promise<Map<VeeId, Assignment>> {
+      const wanted = new Map(vees.map((v) => [v.id, v.hostId]));
+      const found = new Map<VeeId, Assignment>();
+      const about = { 'assignments.veeId': { $in: [...wanted.keys()] } };
+      const plans = blueprints
+        .find(about as never, withVerdicts ? {} : { projection: { verdicts: 0 } })
+        .sort({ createdAt: -1 });
+      for await (const doc of plans) {
+        const plan = fromDocument(doc as StoredPlan);
+        for (const a of plan.kind === 'blueprint' ? plan.assignments : [])
+          if (wanted.get(a.veeId) === a.hostId && !found.has(a.veeId)) found.set(a.veeId, a);
+        if (found.size === wanted.size) break;
+      }
+      return found;
     },
 
     /** The last plan that put a VEE on a host. */

@@ -21,7 +21,8 @@ export interface RoutineState {
 /** One look of a routine. */
 export interface Look {
   readonly at: number;
-  readonly state: 'running' | 'completed' | 'failed';
+  /** `unknown` where Temporal has forgotten how it ended. */
+  readonly state: 'running' | 'completed' | 'failed' | 'unknown';
   /** How much there was to do; absent while it looks. */
   readonly found?: number;
   /** What it has asked for; absent where there was nothing to do. */
@@ -80,9 +81,9 @@ export class Routines {
     return this.change(name, (handle) => handle.unpause());
   }
 
-  /** Looks now, also while it is paused. @throws SluiceError `transition-illegal` where the settings say never */
+  /** Looks now, also while it is paused; not while it looks already. @throws SluiceError `transition-illegal` where the settings say never */
   run(name: RoutineName): Promise<void> {
-    return this.change(name, (handle) => handle.trigger());
+    return this.change(name, (handle) => handle.trigger('SKIP'));
   }
 
   private handle(name: RoutineName) {
@@ -118,7 +119,7 @@ export class Routines {
       };
     } catch (error) {
       // Its history is past its retention time.
-      if (error instanceof WorkflowNotFoundError) return { at: at.getTime(), state: 'completed' };
+      if (error instanceof WorkflowNotFoundError) return { at: at.getTime(), state: 'unknown' };
       throw error;
     }
   }

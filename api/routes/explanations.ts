@@ -25,12 +25,11 @@ const explainedSchema = z.object({
 
 /** Why things are where they are, as it was decided then. */
 export function explanationRoutes({ store }: ApiDeps): Route[] {
-  /** The decision by which a VEE came to where it is; of one whose move left none, that by which it was made. */
-  async function decisionOn(vee: VeeRecord, planOf = store.blueprints.get): Promise<Blueprint | undefined> {
-    const plan = await planOf(vee.blueprintId);
-    const made = plan?.kind === 'blueprint' ? plan : undefined;
-    if (made && assignmentOf(made, vee)?.hostId === vee.hostId) return made;
-    return (await store.blueprints.thatPut(vee.id, vee.hostId)) ?? made;
+  /** The last decision by which a VEE came to where it is; of one whose move left none, that by which it was made. */
+  async function decisionOn(vee: VeeRecord): Promise<Blueprint | undefined> {
+    const last = await store.blueprints.thatPut(vee.id, vee.hostId);
+    const made = last ?? (await store.blueprints.get(vee.blueprintId));
+    return made?.kind === 'blueprint' ? made : undefined;
   }
 
   return [
@@ -78,19 +77,8 @@ export function explanationRoutes({ store }: ApiDeps): Route[] {
           await store.services.get(params.id as ServiceId),
         );
         const vees = await store.vees.find({ serviceId: service.id, living: true });
-        const kept = new Map<string, ReturnType<typeof store.blueprints.get>>();
-        const planOf = (id: Blueprint['id']) => {
-          const plan = kept.get(id) ?? store.blueprints.get(id);
-          kept.set(id, plan);
-          return plan;
-        };
-        const items = await Promise.all(
-          vees.map(async (vee) => {
-            const decided = await decisionOn(vee, planOf);
-            const there = decided && assignmentOf(decided, vee);
-            return explained(vee, there?.hostId === vee.hostId ? there : undefined, identity);
-          }),
-        );
+        const decided = await store.blueprints.lastPlacings(vees, identity.role === 'operator');
+        const items = vees.map((vee) => explained(vee, decided.get(vee.id), identity));
         items.sort((a, b) =>
           a.component < b.component ? -1 : a.component > b.component ? 1 : a.index - b.index,
         );

@@ -13,7 +13,7 @@ const routineSchema = z
     last: z
       .object({
         at: z.int(),
-        state: z.enum(['running', 'completed', 'failed']),
+        state: z.enum(['running', 'completed', 'failed', 'unknown']),
         found: z.int().optional().describe('How much there was to do'),
         operationId: z.string().optional().describe('What it has asked for'),
       })

@@ -13,10 +13,10 @@ interface EventOptions {
   readonly limit: string;
 }
 
-/** Commands that only look. */
 /** `host-2` before `host-10`. */
 const byId = (a: Row, b: Row) => String(a.id).localeCompare(String(b.id), 'en', { numeric: true });
 
+/** Commands that only look. */
 export function registerReadCommands(program: Command): void {
   program
     .command('get <resource> [id]')

@@ -1,8 +1,7 @@
 import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
-import type { Constraint, SnapshotHost } from '../placement/model';
-import type { Apartness } from '../placement/tenancy';
+import type { Apartness, Constraint, SnapshotHost } from '../placement/model';
 import type { RebalanceRecord } from '../rebalance/model';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';

@@ -9,14 +9,20 @@ import { refusalSummary } from '../placement/refusal-summary';
 import { additionRequest, initialAdditions } from '../placement/request';
 import { roomForService, type ServiceRoom, withPlaced } from '../placement/room';
 import type { VeeRecord } from '../vee/vee';
-import { type Failover, type FailoverQuestion, failover } from './failover';
+import {
+  type Counts,
+  countingFrom,
+  type FailoverQuestion,
+  type PlayedLosses,
+  playLosses,
+  type Rates,
+  ratesOf,
+} from './failover';
 
 export interface AdmissionQuestion extends FailoverQuestion {
   readonly manifest: Manifest;
   readonly tenantId: TenantId;
 }
-
-export type Rates = Pick<Failover, 'hosts' | 'zones' | 'pairs'>;
 
 /** Should a service be taken on? */
 export interface Admission {
@@ -39,7 +45,7 @@ export interface Admission {
 
 /**
  * Takes a service on in thought: where it would be placed, what could be lost then, and how many more like it would fit. It is
- * refused when it has no room, or when a loss of one host would strand something that counts and would not without it
+ * refused when it has no room, or when the loss of some host would strand something that counts and would not without it
  * (RESERVOIR's admission control by fail-over rate, seed 002 §2.2.6).
  */
 export function admission(question: AdmissionQuestion): Admission {
@@ -62,25 +68,31 @@ export function admission(question: AdmissionQuestion): Admission {
     services: [...question.services, { service, slaClass, manifest }],
     vees: [...question.vees, ...recordsOf(placed, manifest, service, snapshot.at)],
   };
-  const [before, after] = [failover(question), failover(then)];
-  const own = failover({ ...then, least: 'bronze', only: id });
-  const worse = after.hosts.of - after.hosts.survived - (before.hosts.of - before.hosts.survived);
-  const [loss] = after.losses.filter((l) => !before.losses.some((b) => b.what === l.what));
+  const counts = countingFrom(question.least);
+  const [before, after] = [playLosses(question), playLosses(then)];
+  const worse = worseLosses(before, after, counts);
+  const [first] = worse;
   return {
-    admit: worse <= 0,
-    because:
-      worse <= 0
-        ? 'It has room, and each loss of one host that would be survived without it is survived with it.'
-        : `It has room, but with it ${worse} more losses of one host would strand something${loss ? `, such as that of ${loss.what}` : ''}.`,
+    admit: first === undefined,
+    because: first
+      ? `It has room, but with it the loss of ${worse.length === 1 ? first : `one of ${worse.length} hosts, such as ${first},`} would strand what has a place then without it.`
+      : 'It has room, and with it no loss of one host would strand what has a place then without it.',
     places: placed.assignments.map(({ component, index, hostId }) => ({ component, index, hostId })),
-    before: ratesOf(before),
-    after: ratesOf(after),
-    own: ratesOf(own),
+    before: ratesOf(before, counts),
+    after: ratesOf(after, counts),
+    own: ratesOf(after, (s) => s.serviceId === id),
     more: roomForService({ snapshot: filled, manifest, policy }),
   };
 }
 
-const ratesOf = ({ hosts, zones, pairs }: Failover): Rates => ({ hosts, zones, pairs });
+/** The hosts whose loss would strand something that counts, be it of the service itself, and does not strand it now. */
+function worseLosses(before: PlayedLosses, after: PlayedLosses, counts: Counts): string[] {
+  const already = new Map(before.losses.map((l) => [l.what, new Set(l.stranded.map((s) => s.veeId))]));
+  return after.losses
+    .filter((l) => l.kind === 'host')
+    .filter((l) => l.stranded.some((s) => counts(s) && !already.get(l.what)?.has(s.veeId)))
+    .map((l) => l.what);
+}
 
 /** Its VEEs as they would be once it runs. */
 function recordsOf(

@@ -31,11 +31,11 @@ export interface FailoverQuestion {
   readonly policy: Policy;
   /** What has a lower class than this may be left without a place. */
   readonly least: SlaClass;
-  /** What is not of this service may be left without a place, too. */
-  readonly only?: ServiceRecord['id'];
 }
 
 export interface Stranded {
+  readonly veeId: VeeRecord['id'];
+  readonly serviceId: ServiceRecord['id'];
   readonly service: string;
   readonly component: string;
   readonly index: number;
@@ -60,15 +60,18 @@ export interface Survival {
   readonly of: number;
 }
 
-export interface Failover {
-  /** Hosts that are lost already: what is on them is to find a place as well. */
-  readonly lost: readonly HostId[];
-  /** How many VEEs have to find a place, wherever they are lost. */
-  readonly counted: number;
+export interface Rates {
   readonly hosts: Survival;
   readonly zones: Survival;
   /** Of two hosts at once. In a large site some are tried, the same ones for the same site. */
   readonly pairs: Survival & { readonly sampled: boolean };
+}
+
+export interface Failover extends Rates {
+  /** Hosts that are lost already: what is on them is to find a place as well. */
+  readonly lost: readonly HostId[];
+  /** How many VEEs have to find a place, wherever they are lost. */
+  readonly counted: number;
   /**
    * Losses of a host that are not survived, and then those of a zone, in each those first that strand most. Of pairs some
    * are told when each host and zone alone may be lost.
@@ -90,15 +93,54 @@ const MOST_EXAMPLES = 3;
  * of RESERVOIR's admission, seed 002 §2.2.6.)
  */
 export function failover(question: FailoverQuestion): Failover {
+  const counts = countingFrom(question.least);
+  return failoverOf(question, playLosses(question), counts);
+}
+
+/** Hosts that are lost at once, in thought, with all that has no place then, of whatever class. */
+export interface Played {
+  readonly kind: 'host' | 'zone' | 'pair';
+  readonly what: string;
+  readonly hostIds: readonly HostId[];
+  readonly stranded: readonly Stranded[];
+}
+
+export interface PlayedLosses {
+  readonly losses: readonly Played[];
+  readonly sampled: boolean;
+  readonly lost: readonly HostId[];
+}
+
+/** Whether it counts that something is stranded. */
+export type Counts = (stranded: Pick<Stranded, 'slaClass' | 'serviceId'>) => boolean;
+
+export const countingFrom =
+  (least: SlaClass): Counts =>
+  ({ slaClass }) =>
+    SLA_CLASSES.indexOf(slaClass) <= SLA_CLASSES.indexOf(least);
+
+/** Of the losses of each kind those after which everything that counts has a place. */
+export function ratesOf({ losses, sampled }: PlayedLosses, counts: Counts): Rates {
+  const survival = (kind: Played['kind']): Survival => {
+    const of = losses.filter((l) => l.kind === kind);
+    return { survived: of.filter((l) => !l.stranded.some(counts)).length, of: of.length };
+  };
+  return { hosts: survival('host'), zones: survival('zone'), pairs: { ...survival('pair'), sampled } };
+}
+
+export function playLosses(question: FailoverQuestion): PlayedLosses {
   const { hosts, vees } = question;
   const lost = hosts.filter((h) => h.liveness === 'lost').map((h) => h.id);
   // One that is only suspect is soon up again, or lost itself: that is one of the losses here.
   const standing = hosts.filter((h) => h.liveness !== 'lost');
   const site = withLiveness(question, new Set(standing.map((h) => h.id)), 'up');
-  const lose = (what: string, ids: readonly HostId[]) => loss(site, what, ids, lost);
-  const singles = standing.map((h) => lose(h.id, [h.id]));
+  const lose = (kind: Played['kind'], what: string, hostIds: readonly HostId[]): Played => {
+    return { kind, what, hostIds, stranded: strandedBy(site, what, hostIds, lost) };
+  };
+  const singles = standing.map((h) => lose('host', h.id, [h.id]));
   const zones = [...groupBy(standing, (h) => h.zone)].map(([zone, of]) =>
     lose(
+      'zone',
       `zone ${zone}`,
       of.map((h) => h.id),
     ),
@@ -109,19 +151,24 @@ export function failover(question: FailoverQuestion): Failover {
     standing.map((h) => h.id),
     used,
   );
-  const doubles = pairs.map((pair) => lose(pair.join(' and '), pair));
+  const doubles = pairs.map((pair) => lose('pair', pair.join(' and '), pair));
+  return { losses: [...singles, ...zones, ...doubles], sampled, lost };
+}
+
+function failoverOf(question: FailoverQuestion, played: PlayedLosses, counts: Counts): Failover {
+  const of = (kind: Played['kind']) =>
+    worst(played.losses.filter((l) => l.kind === kind).map((l) => told(l, counts)));
+  const singles = of('host');
   // A zone of one host is told as that host.
-  const large = worst(zones).filter((z) => z.hostIds.length > 1);
-  const named = [...worst(singles).slice(0, MOST_LOSSES), ...large.slice(0, MOST_LOSSES)];
-  const examples = named.length === 0 ? worst(doubles).slice(0, MOST_EXAMPLES) : [];
+  const zones = of('zone').filter((z) => z.hostIds.length > 1);
+  const named = [...singles.slice(0, MOST_LOSSES), ...zones.slice(0, MOST_LOSSES)];
+  const examples = named.length === 0 ? of('pair').slice(0, MOST_EXAMPLES) : [];
   return {
-    lost,
+    lost: played.lost,
     counted: countedOf(question),
-    hosts: survivalOf(singles),
-    zones: survivalOf(zones),
-    pairs: { ...survivalOf(doubles), sampled },
+    ...ratesOf(played, counts),
     losses: [...named, ...examples],
-    moreLosses: worst(singles).length + large.length - named.length,
+    moreLosses: singles.length + zones.length - named.length,
   };
 }
 
@@ -134,10 +181,10 @@ function countedOf({ vees, services, least }: FailoverQuestion): number {
   return vees.filter((v) => occupiesHost(v.state) && counting.has(v.serviceId)).length;
 }
 
-const survivalOf = (losses: readonly Loss[]): Survival => ({
-  survived: losses.filter((l) => l.strandedVees === 0).length,
-  of: losses.length,
-});
+function told({ what, hostIds, stranded }: Played, counts: Counts): Loss {
+  const counted = stranded.filter(counts);
+  return { what, hostIds, strandedVees: counted.length, stranded: counted.slice(0, MOST_STRANDED) };
+}
 
 const worst = (losses: readonly Loss[]): Loss[] =>
   losses
@@ -158,13 +205,13 @@ function withLiveness(
   };
 }
 
-function loss(
+function strandedBy(
   site: FailoverQuestion,
   what: string,
   hostIds: readonly HostId[],
   before: readonly HostId[],
-): Loss {
-  const { services, vees, policy, least, hosts, snapshot } = withLiveness(site, new Set(hostIds), 'lost');
+): Stranded[] {
+  const { services, vees, policy, hosts, snapshot } = withLiveness(site, new Set(hostIds), 'lost');
   const byService = groupBy(vees, (v) => v.serviceId);
   const inOrder = SLA_CLASSES.flatMap((c) => services.filter((s) => s.slaClass === c));
   const asked = [...before, ...hostIds].flatMap((hostId) =>
@@ -187,19 +234,20 @@ function loss(
     }),
     snapshot,
   );
-  const stranded = decided.flatMap(({ left }, i) => {
+  return decided.flatMap(({ left }, i) => {
     const one = asked[i];
-    if (!one || SLA_CLASSES.indexOf(one.slaClass) > SLA_CLASSES.indexOf(least)) return [];
+    if (!one) return [];
     const { service, slaClass } = one;
-    if (site.only !== undefined && site.only !== service.id) return [];
     return left
       .filter((l) => l.error.code === 'placement-infeasible')
-      .map(({ component, index, error }): Stranded => {
+      .map(({ veeId, component, index, error }): Stranded => {
         const name = `${service.tenantId}:${service.name}`;
-        return { service: name, component, index, slaClass, because: error.detail };
+        return {
+          ...{ veeId, serviceId: service.id, service: name, component, index, slaClass },
+          because: error.detail,
+        };
       });
   });
-  return { what, hostIds, strandedVees: stranded.length, stranded: stranded.slice(0, MOST_STRANDED) };
 }
 
 /** All pairs, or of many the same ones for the same hosts, in whatever order these come. */

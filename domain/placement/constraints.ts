@@ -14,7 +14,8 @@ export const isOfHost = (c: Constraint): c is HostConstraint =>
   c.kind === 'assignment' || c.kind === 'requirement';
 
 export function constraintName(c: Constraint): string {
-  if (isOfHost(c)) return `${c.kind}(${c.component})`;
+  if (c.kind === 'requirement') return `requirement(${c.component}: ${c.expression})`;
+  if (c.kind === 'assignment') return `assignment(${c.component})`;
   const most = c.kind === 'apart-within' && c.most > 1 ? `, at most ${c.most}` : '';
   const about = 'components' in c ? c.components.join(', ') : `${c.component}${most}`;
   if (c.kind === 'spread') return `spread(${about}, at most ${c.maxSkew} more than in another zone)`;

@@ -63,6 +63,7 @@ export class Board {
   private readonly spread: ServiceSpread;
   private readonly snapshot: Snapshot;
   private closedHosts: ReadonlySet<HostId> | undefined;
+  private readonly zoneOf: ReadonlyMap<HostId, string>;
   private readonly zones = new Map<Unit, ReadonlySet<string>>();
   private readonly twins = new Map<Constraint, Map<Unit, string | undefined>>();
 
@@ -76,6 +77,7 @@ export class Board {
     this.pins = pins;
     this.hosts = snapshot.hosts;
     this.snapshot = snapshot;
+    this.zoneOf = new Map(snapshot.hosts.map((h) => [h.id, h.zone]));
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
@@ -200,9 +202,12 @@ export class Board {
 
   /** By so many there would be more in this host's zone than in the one that has the fewest. */
   private askew(c: Spread, unit: Unit, host: SnapshotHost): string | undefined {
-    const coming = unit.vees.filter((v) => v.component === c.component && v.serviceId === c.serviceId).length;
+    const spread = unit.vees.filter((v) => v.component === c.component && v.serviceId === c.serviceId);
+    const coming = spread.length;
     const near = this.neighbours.get(c);
     if (coming === 0 || !near) return undefined;
+    // Within its zone it changes nothing.
+    if (spread.every((v) => v.moving && this.zoneOf.get(v.moving.from) === host.zone)) return undefined;
     const then = near.countAt(host.zone, unit.vees) + coming;
     let fewest = then - coming;
     for (const zone of this.openZones(unit)) fewest = Math.min(fewest, near.countAt(zone, unit.vees));

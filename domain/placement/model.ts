@@ -2,7 +2,6 @@ import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { Capacity, Dimension } from '../units';
 import type { PolicyData } from './policy';
-import type { Apartness } from './tenancy';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
 export interface Snapshot {
@@ -12,6 +11,9 @@ export interface Snapshot {
   /** Tenants that must not share a host; absent where there are none. */
   readonly apart?: Apartness;
 }
+
+/** With whom each tenant must not share a host, such as a competitor; both ways. Most have nobody. */
+export type Apartness = ReadonlyMap<TenantId, ReadonlySet<TenantId>>;
 
 export interface SnapshotHost {
   readonly id: HostId;

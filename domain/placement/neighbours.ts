@@ -43,6 +43,8 @@ export class Neighbours {
   /** One that gets a place there, which those that are tied to it follow. */
   put(vee: PlacedVee): void {
     if (!this.isAbout(vee)) return;
+    // How they are spread is a matter of where all of them are in the end.
+    if (this.constraint.kind === 'spread') for (const there of this.byPlace.values()) there.delete(vee.id);
     this.enter(this.byPlace, vee);
     this.enter(this.binding, vee);
   }

@@ -79,10 +79,15 @@ export function moveRequest(
   };
 }
 
-const rulesOf = (manifest: Manifest, serviceId: ServiceId) => ({
-  constraints: constraintsOf(manifest, serviceId),
+/** What of a manifest decides among places that will do. */
+export const wishesOf = (manifest: Manifest, serviceId: ServiceId) => ({
   preferences: preferencesOf(manifest, serviceId),
   ranks: manifest.placement.rank ?? [],
+});
+
+const rulesOf = (manifest: Manifest, serviceId: ServiceId) => ({
+  constraints: constraintsOf(manifest, serviceId),
+  ...wishesOf(manifest, serviceId),
 });
 
 /** A new place for one VEE that runs; `toHostId` leaves one host to choose from, with its reasons if it can't. */

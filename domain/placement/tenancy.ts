@@ -1,8 +1,5 @@
 import type { HostId, TenantId } from '../ids';
-import type { PlacedVee } from './model';
-
-/** With whom each tenant must not share a host, such as a competitor; both ways. Most have nobody. */
-export type Apartness = ReadonlyMap<TenantId, ReadonlySet<TenantId>>;
+import type { Apartness, PlacedVee } from './model';
 
 /** @param declared by one side or by both */
 export function apartnessOf(

@@ -4,6 +4,7 @@ import {
   bound,
   concerns,
   conflict,
+  constraintName,
   hostRefusal,
   isCounted,
   isOfHost,
@@ -46,14 +47,24 @@ export class Layout {
   private readonly hostOfVee = new Map<BalancedVee, HostId>();
   private readonly byService: ReadonlyMap<ServiceId, readonly BalancedVee[]>;
   private readonly constraints: ReadonlyMap<ServiceId, readonly Constraint[]>;
+  private readonly preferences: ReadonlyMap<ServiceId, readonly Constraint[]>;
   /** Share of the site's capacity that is used in each dimension: moves don't change it. */
   readonly mean: readonly number[];
 
-  constructor({ hosts, vees, constraints }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints'>) {
+  constructor({
+    hosts,
+    vees,
+    constraints,
+    preferences = [],
+  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences'>) {
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
     this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host)]));
     this.allHosts = new Map(hosts.map((h) => [h.id, h]));
     this.constraints = groupBy(constraints, (c) => c.serviceId);
+    this.preferences = groupBy(
+      preferences.map((p) => p.constraint),
+      (c) => c.serviceId,
+    );
     for (const vee of vees) this.settle(vee, vee.hostId);
     this.byService = groupBy(vees, (v) => v.serviceId);
     this.units = [...this.byService].flatMap(([serviceId, all]) => tied(all, this.constraintsOf(serviceId)));
@@ -100,22 +111,46 @@ export class Layout {
     if (short) return `${to} has too little ${DIMENSION_NAMES[short]} left`;
     for (const vee of unit.vees) {
       if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
-      const there = target.residents.get(vee.serviceId);
       for (const c of this.constraintsOf(vee.serviceId)) {
-        // What is spread over zones is moved within one.
-        if (c.kind === 'spread' && concerns(c, vee.component) && source.host.zone !== host.zone)
-          return `it is spread over zones, and ${to} is in another one`;
-        if (hostRefusal(c, vee, host)) return `a constraint keeps it from ${to}`;
-        if (this.crowded(c, unit, source.host, host)) return `as many as may be together are on ${to}`;
-        if (!isOfHost(c) && c.level === 'zone') {
-          const other = this.againstZone(c, unit, vee, source.host, host);
-          if (other) return `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
-          continue;
-        }
-        for (const other of there ?? [])
-          if (conflict(c, vee, other)) return `${other.component}/${other.index} is on ${to}`;
+        const breach = this.breach(c, unit, vee, source, target);
+        if (breach) return breach;
       }
+      // What is not kept where it is loses nothing.
+      for (const c of this.preferences.get(vee.serviceId) ?? [])
+        if (this.breach(c, unit, vee, source, target) && !this.breach(c, unit, vee, target, source))
+          return `it would give up what it prefers: ${constraintName(c)}`;
     }
+    return undefined;
+  }
+
+  /** What of a constraint one of a unit would break on a host. */
+  private breach(
+    c: Constraint,
+    unit: BalanceUnit,
+    vee: BalancedVee,
+    { host: from }: Place,
+    { host: to, residents }: Place,
+  ): string | undefined {
+    // What is spread over zones is moved within one.
+    if (c.kind === 'spread')
+      return concerns(c, vee.component) && from.zone !== to.zone
+        ? `it is spread over zones, and ${to.id} is in another one`
+        : undefined;
+    if (hostRefusal(c, vee, to)) return `a constraint keeps it from ${to.id}`;
+    if (this.crowded(c, unit, from, to)) return `as many as may be together are on ${to.id}`;
+    if (!isOfHost(c) && c.level === 'zone') {
+      const other = this.againstZone(c, unit, vee, from, to);
+      return other && `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
+    }
+    if (c.kind === 'together') {
+      const elsewhere = this.byService
+        .get(vee.serviceId)
+        ?.find((o) => !unit.vees.includes(o) && bound(c, vee, o) && this.hostNow(o)?.id !== to.id);
+      return elsewhere && `${elsewhere.component}/${elsewhere.index} is on ${this.hostNow(elsewhere)?.id}`;
+    }
+    for (const other of residents.get(vee.serviceId) ?? [])
+      if (!unit.vees.includes(other as BalancedVee) && conflict(c, vee, other))
+        return `${other.component}/${other.index} is on ${to.id}`;
     return undefined;
   }
 
@@ -128,7 +163,7 @@ export class Layout {
     const coming = vees.filter((v) => isCounted(c, v)).length;
     const there = this.byService.get(c.serviceId)?.filter((v) => {
       const host = this.hostNow(v);
-      return isCounted(c, v) && host !== undefined && placeFor(c, host) === place;
+      return isCounted(c, v) && !vees.includes(v) && host !== undefined && placeFor(c, host) === place;
     });
     return coming > 0 && (there?.length ?? 0) + coming > most;
   }

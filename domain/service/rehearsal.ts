@@ -9,7 +9,7 @@ import {
 } from '../ids';
 import { templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
-import { handoverConstraints, preferencesOf } from '../placement/constraints';
+import { handoverConstraints } from '../placement/constraints';
 import type {
   Assignment,
   Blueprint,
@@ -20,7 +20,7 @@ import type {
 } from '../placement/model';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
-import { additionRequest } from '../placement/request';
+import { additionRequest, wishesOf } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type Recomposition, recompose } from './recompose';
@@ -70,8 +70,7 @@ function handover(
 ): Pick<PlacementRequest, 'constraints' | 'preferences' | 'ranks' | 'handover'> {
   const { constraints, fresh } = handoverConstraints(current, wanted, service.id);
   const leaving = new Set(waves.slice(wave).flatMap((w) => (w.move ? [...w.destroys, w.move] : w.destroys)));
-  const preferences = preferencesOf(wanted, service.id);
-  return { constraints, preferences, ranks: wanted.placement.rank ?? [], handover: { leaving, fresh } };
+  return { constraints, ...wishesOf(wanted, service.id), handover: { leaving, fresh } };
 }
 
 export interface Rehearsed {

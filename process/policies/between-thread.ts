@@ -7,6 +7,8 @@ import { type Asked, inShort, MOST_MEMORY_MIB, type Reply, type Timed } from './
 /** Of JavaScript objects; reaching it ends the process at once. */
 const MOST_HEAP_MIB = 64;
 const LOOK_MILLIS = 20;
+/** What a process does to itself; others end it by other signals. */
+const CRASHES = new Set(['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGTRAP', 'SIGFPE']);
 /** What the kernel counts processor time in, everywhere. */
 const TICK_MILLIS = 10;
 
@@ -42,6 +44,7 @@ child.on('message', (reply: Reply) => {
 child.on('error', (error) => end({ kind: 'gone', because: `it could not be begun: ${error.message}` }));
 child.on('exit', (code, killedBy) => {
   if (killedBy === 'SIGABRT' || code === 134) end(broken(`it took more than ${MOST_HEAP_MIB} MiB of memory`));
+  else if (killedBy && CRASHES.has(killedBy)) end(broken(`it crashed (${killedBy})`));
   else if (killedBy) end({ kind: 'gone', because: `its process was ended by ${killedBy}` });
   else end(broken(`it ended its process (code ${code})`));
 });

@@ -20,6 +20,13 @@ const GRACE_MILLIS = 5_000;
 /** Its process has ended, and nothing says that this was its own fault: to be tried again with a new one. */
 export class PluginGone extends Error {
   override readonly name = 'PluginGone';
+  /** We have ended it ourselves, while somebody asked: nothing is wrong with it. */
+  readonly ours: boolean;
+
+  constructor(why: string, ours = false) {
+    super(why);
+    this.ours = ours;
+  }
 }
 
 /** What one question may take. */
@@ -38,6 +45,7 @@ export class Plugin {
   private readonly between: Worker;
   private readonly port;
   private readonly answered = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES));
+  private readonly gone: Promise<string>;
   private known: Promise<Description> | undefined;
   private decision: Decision | undefined;
   private ended = false;
@@ -50,6 +58,10 @@ export class Plugin {
       workerData: { file, sha256, port: port2, signal: this.answered.buffer },
       transferList: [port2],
       execArgv: [],
+    });
+    this.gone = new Promise((resolve) => {
+      this.between.once('error', (error) => resolve(error.message));
+      this.between.once('exit', () => resolve('the thread that asks it has ended'));
     });
     this.between.unref();
     this.port.unref();
@@ -79,7 +91,7 @@ export class Plugin {
     limits: Limits,
   ): Extract<Reply, { kind: 'scores' }> {
     // Nobody would answer.
-    if (this.ended) throw new PluginGone('it was ended meanwhile');
+    if (this.ended) throw new PluginGone('it was ended meanwhile', true);
     const anew = decision !== this.decision;
     if (anew) decision.numbers.clear();
     this.decision = decision;
@@ -111,8 +123,12 @@ export class Plugin {
     this.port.ref();
     try {
       const answer = once(this.port, 'message');
+      const end = this.gone.then((why) => {
+        throw new PluginGone(why, this.ended);
+      });
       this.send({ ask: 'describe' }, LOAD);
-      const reply = said((await answer)[0] as Reply);
+      const [message] = await Promise.race([answer, end]);
+      const reply = said(message as Reply);
       if (reply.kind !== 'description') throw new PolicyBroken('it gave no description');
       return reply.description;
     } finally {

@@ -23,13 +23,15 @@ const SCORE_MILLIS = 0.02;
 /** By the clock it may take so many times as long: the machine has other things to do as well. */
 const WALL = 3;
 const IDLE_MILLIS = 60_000;
+const MOST_ATTEMPTS = 3;
+const MOST_TAKEN = 3;
 
 const CHANGED = 'its file is another one than when it was set';
 
 interface Loaded {
   readonly sha256: string;
   readonly plugin: Plugin;
-  idle: NodeJS.Timeout;
+  idle: NodeJS.Timeout | undefined;
 }
 
 /** Policies in a folder, one a file, named as the file is. */
@@ -37,6 +39,8 @@ export class PolicyPlugins {
   readonly folder: string | undefined;
   private readonly decisionMillis: number;
   private readonly loaded = new Map<string, Loaded>();
+  /** How often in a row the process of one was taken away while it was asked. */
+  private readonly taken = new Map<string, number>();
 
   constructor(folder: string | undefined, decisionMillis = DECISION_MILLIS) {
     this.folder = folder && resolve(folder);
@@ -97,6 +101,19 @@ export class PolicyPlugins {
     this.loaded.delete(name);
   }
 
+  /**
+   * A decision is made by one policy from its beginning to its end: whoever asked for it asks anew. Not for ever: what ends again
+   * and again while it is asked may as well do that to itself.
+   */
+  private takenAway(name: string, gone: PluginGone): Error {
+    this.giveUp(name);
+    const times = (this.taken.get(name) ?? 0) + (gone.ours ? 0 : 1);
+    this.taken.set(name, times);
+    if (times < MOST_TAKEN) return unavailable(name, gone);
+    this.taken.delete(name);
+    return new PolicyBroken(`${gone.message}, ${MOST_TAKEN} times in a row while it was asked`);
+  }
+
   /** Nothing decides by it any more, or seldom: it is begun again when it is asked. */
   private untilIdle(name: string): NodeJS.Timeout {
     return setTimeout(() => this.giveUp(name), IDLE_MILLIS).unref();
@@ -129,12 +146,11 @@ export class PolicyPlugins {
           const { scores, cpuMillis } = loaded.plugin.scores(decision, placing, hosts, set, limits);
           worked += cpuMillis;
           waited += performance.now() - began;
+          this.taken.delete(name);
           if (worked <= budget && waited <= WALL * budget) return [...scores];
         } catch (error) {
           if (!(error instanceof PluginGone)) throw error;
-          // A decision is made by one policy from its beginning to its end: whoever asked for it asks anew.
-          this.giveUp(name);
-          throw unavailable(name, error);
+          throw this.takenAway(name, error);
         }
         throw new PolicyBroken(limits.tooLong);
       },
@@ -143,22 +159,22 @@ export class PolicyPlugins {
 
   private async load(name: string): Promise<Loaded> {
     const { path, sha256 } = this.find(name);
-    const known = this.loaded.get(name);
-    if (known?.sha256 === sha256) {
-      clearTimeout(known.idle);
-      known.idle = this.untilIdle(name);
-      return known;
-    }
     for (let attempt = 1; ; attempt++) {
-      this.giveUp(name);
-      const loaded = { sha256, plugin: new Plugin(path, sha256), idle: this.untilIdle(name) };
+      const known = this.loaded.get(name);
+      if (known?.sha256 !== sha256) this.giveUp(name);
+      else clearTimeout(known.idle);
+      const loaded: Loaded =
+        known?.sha256 === sha256 ? known : { sha256, plugin: new Plugin(path, sha256), idle: undefined };
+      loaded.idle = this.untilIdle(name);
       this.loaded.set(name, loaded);
       try {
         await loaded.plugin.describe();
         return loaded;
       } catch (error) {
         if (!(error instanceof PluginGone)) throw error;
-        if (attempt === 2) throw unavailable(name, error);
+        // Somebody else may have begun another one by now.
+        if (this.loaded.get(name) === loaded) this.giveUp(name);
+        if (attempt === MOST_ATTEMPTS) throw unavailable(name, error);
       }
     }
   }

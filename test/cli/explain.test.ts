@@ -48,6 +48,9 @@ describe('why things are where they are', () => {
     expect(out).toContain(`Decided by vee.migrate ${moved.id}, for bootstrap.`);
     expect(out).toContain('it is not the host that was asked for');
     expect((await run('explain', 'shop')).out).toMatch(new RegExp(`db/0 +${target} +the only host`));
+    // Also back to where it was made: that was another decision.
+    const back = await site.done(await site.post(`/v1/vees/${vee.id}/migrate`, { toHost: vee.hostId }));
+    expect((await run('explain', 'shop/db/0')).out).toContain(`Decided by vee.migrate ${back.id}`);
   }, 60_000);
 
   it('says of an operation that found no place why not', async () => {

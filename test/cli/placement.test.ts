@@ -80,7 +80,7 @@ describe('what people ask of placement', () => {
     const worse = await run('admit', '-f', crowded, '--tenant', 'acme');
     expect(worse).toMatchObject({
       code: 6,
-      out: expect.stringContaining('with it 3 more losses of one host'),
+      out: expect.stringContaining('with it the loss of one of 3 hosts'),
     });
     expect((await run('admit', '-f', crowded, '--class', 'gold')).code).toBe(0);
   }, 60_000);

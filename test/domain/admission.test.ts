@@ -1,9 +1,9 @@
-import type { TenantId } from '../../domain/ids';
+import type { ServiceId, TenantId } from '../../domain/ids';
 import { admission } from '../../domain/maintenance/admission';
 import { type FailoverQuestion, failover } from '../../domain/maintenance/failover';
 import type { SlaClass } from '../../domain/manifest/sla-class';
 import { hostRecord } from '../support/drift-states';
-import { hostNamed, sketch } from '../support/recompose';
+import { asPlaced, hostNamed, membersOf, sketch } from '../support/recompose';
 
 /** Empty hosts of 1,000 thousandths of a core, each in a zone of its own. */
 function site(count: number, least: SlaClass = 'bronze'): FailoverQuestion {
@@ -36,7 +36,7 @@ describe('admission', () => {
     const answer = ask(site(3), service(600, 3));
     expect(answer).toMatchObject({ admit: false, after: { hosts: { survived: 0, of: 3 } } });
     expect(answer.because).toMatch(
-      /^It has room, but with it 3 more losses of one host would strand something, such as that of h\d\.$/,
+      /^It has room, but with it the loss of one of 3 hosts, such as h1, would strand what has a place then without it\.$/,
     );
     // What is of a lower class than asked for may be.
     expect(ask(site(3, 'gold'), service(600, 3))).toMatchObject({
@@ -62,5 +62,37 @@ describe('admission', () => {
     const answer = ask(question, service(100, 1));
     expect(answer).toMatchObject({ admit: true, own: { hosts: { survived: 2, of: 2 } } });
     expect(ask(question, service(100, 2))).toMatchObject({ admit: false });
+  });
+
+  it('refuses what has no place after a loss, also where that loss strands others already', () => {
+    const question = site(3);
+    const used = { cpuMillis: 700, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 };
+    const hosts = question.snapshot.hosts.map((h) => ({ ...h, reserved: used }));
+    const manifest = service(700, 3);
+    const other = { id: 'svc-other' as ServiceId, name: 'other', tenantId: 'acme' as TenantId };
+    const vees = membersOf(manifest, 'app/0@h1', 'app/1@h2', 'app/2@h3').map((v) => ({
+      ...v,
+      serviceId: other.id,
+    }));
+    const fragile: FailoverQuestion = {
+      ...question,
+      snapshot: {
+        ...question.snapshot,
+        hosts,
+        vees: vees.map((v) => ({ ...asPlaced(v), serviceId: other.id })),
+      },
+      services: [{ service: other, slaClass: 'bronze', manifest }],
+      vees,
+    };
+    expect(failover(fragile).hosts).toEqual({ survived: 0, of: 3 });
+    const answer = ask(fragile, service(250, 3));
+    expect(answer).toMatchObject({
+      ...{ admit: false, before: { hosts: { survived: 0, of: 3 } }, own: { hosts: { survived: 0, of: 3 } } },
+    });
+    // One that finds a place after each loss makes nothing worse.
+    expect(ask(fragile, service(200, 1))).toMatchObject({
+      admit: true,
+      own: { hosts: { survived: 3, of: 3 } },
+    });
   });
 });

@@ -166,6 +166,56 @@ describe('what is spread over zones', () => {
   });
 });
 
+describe('what is spread and moves', () => {
+  const member = (n: number, at: string): PlacedVee => ({
+    ...{ id: `vee-app-${n}` as VeeId, tenantId, serviceId, component: 'app', hostId: at as HostId },
+  });
+  const leaving = (n: number, from: string) => ({
+    ...{ ...vee('app', n), moving: { from: from as HostId, away: true } },
+  });
+  const three = (cpuMillis = 4_000) => [
+    host('h1', 4_000, { zone: 'z1' }),
+    host('h2', 4_000, { zone: 'z1' }),
+    host('h3', cpuMillis, { zone: 'z2' }),
+  ];
+
+  it.each([
+    [6, 2],
+    [8, 2],
+    [4, 1],
+    [6, 0],
+  ])(
+    'is never more uneven than before when many leave at once: %i in a zone and %i in the other',
+    (near, far) => {
+      const vees = [
+        ...Array.from({ length: near }, (_, n) => member(n, 'h1')),
+        ...Array.from({ length: far }, (_, n) => member(near + n, 'h3')),
+      ];
+      const request = {
+        vees: Array.from({ length: near }, (_, n) => leaving(n, 'h1')),
+        constraints: [spread('app')],
+      };
+      const moved = Object.values(placed({ at: 1, hosts: three(), vees }, request));
+      const there = far + moved.filter((h) => h === 'h3').length;
+      expect(Math.abs(near + far - 2 * there)).toBeLessThanOrEqual(Math.max(1, near - far));
+      // Where its own zone takes no more, they go over until both have as many.
+      const full = three().map((h) => (h.id === 'h2' ? { ...h, reserved: h.capacity } : h));
+      const half = { ...request, vees: request.vees.slice(0, Math.ceil((near - far) / 2)) };
+      const over = Object.values(placed({ at: 1, hosts: full, vees }, half)).length;
+      expect(Math.abs(near - far - 2 * over)).toBeLessThanOrEqual(1);
+      expect(plan({ at: 1, hosts: full, vees }, request, packing, context).kind).toBe('infeasible');
+    },
+  );
+
+  it('may go to another host of its zone, however uneven it is', () => {
+    const vees = [member(0, 'h1'), member(1, 'h2'), member(2, 'h2'), member(3, 'h3')];
+    const snapshot: Snapshot = { at: 1, hosts: three(10), vees };
+    expect(placed(snapshot, { vees: [leaving(0, 'h1')], constraints: [spread('app')] })).toEqual({
+      'app/0': 'h2',
+    });
+  });
+});
+
 /** What of a preference would not be kept by one more VEE on a host: from its definition, by counting. */
 function broken(c: Constraint, component: string, at: string, snapshot: Snapshot): boolean {
   const zoneOf = (h: string) => snapshot.hosts.find((x) => x.id === h)?.zone;

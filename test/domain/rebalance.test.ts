@@ -6,7 +6,7 @@ import type { Constraint, SnapshotHost } from '../../domain/placement/model';
 import { evenOut } from '../../domain/rebalance/even-out';
 import { greedily, priceOf } from '../../domain/rebalance/greedy';
 import { imbalanceOf, Layout } from '../../domain/rebalance/layout';
-import type { BalanceQuestion } from '../../domain/rebalance/model';
+import type { BalancedVee, BalanceQuestion } from '../../domain/rebalance/model';
 import { confirmMoves, planRebalance } from '../../domain/rebalance/plan';
 import type { Step } from '../../domain/rebalance/step';
 
@@ -62,6 +62,46 @@ describe('a rebalance', () => {
     expect(planRebalance(closed)).toMatchObject({ moves: [], because: expect.stringMatching(/two hosts/) });
     const other = site(['a', 'b'], vees, {}, (id) => (id === 'b' ? { driver: 'container' } : {}));
     expect(planRebalance(other).moves).toEqual([]);
+  });
+
+  it('moves nothing against what it prefers and has, and everything else as usual', () => {
+    const ssd: Constraint = {
+      ...{ kind: 'assignment', serviceId: 's' as ServiceId, component: 'app', labels: { disk: 'ssd' } },
+      denyHosts: [],
+    };
+    const vees = [1, 2, 3, 4, 5, 6].map((n) => vee(n, 'a'));
+    const hosts = (where: Record<string, string>) =>
+      planRebalance(
+        site(['a', 'b', 'c'], vees, { preferences: [{ constraint: ssd, weight: 1 }] }, (id) => ({
+          labels: where[id] ? { disk: where[id] } : {},
+        })),
+      ).moves.map((m) => m.toHostId);
+    expect(new Set(hosts({ a: 'ssd', b: 'ssd' }))).toEqual(new Set(['b']));
+    expect(hosts({ a: 'ssd' })).toEqual([]);
+    // What it prefers is nowhere, or not where it is: it is free to go.
+    expect(new Set(hosts({}))).toEqual(new Set(['b', 'c']));
+    expect(new Set(hosts({ b: 'hdd', c: 'ssd' }))).toEqual(new Set(['b', 'c']));
+  });
+
+  it('does not part what prefers to be together and is, and lets go what is not', () => {
+    const preferences = [
+      {
+        constraint: {
+          ...{ kind: 'together' as const, serviceId: 's' as ServiceId, level: 'host' as const },
+          components: ['app', 'db'],
+        },
+        weight: 1,
+      },
+    ];
+    const pair = [vee(1, 'a'), vee(2, 'a', { component: 'db' })];
+    const others = [3, 4, 5, 6].map((n) => vee(n, 'a', { component: 'web' }));
+    const moved = (vees: readonly BalancedVee[]) =>
+      planRebalance(site(['a', 'b'], vees, { preferences })).moves.flatMap((m) => m.label);
+    const labels = moved([...pair, ...others]);
+    expect(labels.length).toBeGreaterThan(0);
+    expect(labels.filter((l) => !l.includes('web'))).toEqual([]);
+    const apart = [vee(1, 'a'), vee(2, 'a'), vee(3, 'a'), vee(4, 'a'), vee(5, 'b', { component: 'db' })];
+    expect(moved(apart).length).toBeGreaterThan(0);
   });
 
   it('keeps what is spread over zones in its zone', () => {

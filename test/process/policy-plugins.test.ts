@@ -221,6 +221,32 @@ describe('policies of others', () => {
     expect(await rank(policy)).toEqual([1, 1]);
   });
 
+  it.each([
+    ['SIGKILL', /^its process was ended by SIGKILL, 3 times in a row while it was asked$/, 3],
+    ['SIGSEGV', /^it crashed \(SIGSEGV\)$/, 1],
+  ])('are broken when they end themselves by %s, however that looks', async (signal, because, times) => {
+    await put(
+      'grim.js',
+      `module.exports = { takes: 'x', score: () => { process.kill(process.pid, '${signal}'); for (;;); } }`,
+    );
+    const policy = await set('grim');
+    for (let n = 1; n < times; n++) await expect(rank(policy)).rejects.toMatchObject({ code: 'unavailable' });
+    const failed = await rank(policy).catch((error: Error) => error);
+    expect(failed).toMatchObject({ name: 'PolicyBroken', message: expect.stringMatching(because) });
+  });
+
+  it('keep nobody waiting who asks for one while it is ended', async () => {
+    await put(
+      'slow.js',
+      `const end = Date.now() + 1_500; while (Date.now() < end); module.exports = { takes: 'x', score: () => 1 }`,
+    );
+    const first = plugins.describe('slow');
+    await delay(300);
+    plugins.keepOnly('another');
+    // Begun anew by who still waits for it.
+    expect(await first).toMatchObject({ takes: 'x' });
+  });
+
   it('say in one line what is wrong, and where', async () => {
     await put(
       'wordy.js',
