@@ -13,6 +13,7 @@ import {
   costOfResizing,
   type PlanCost,
 } from '../domain/operation/plan-cost';
+import { loadChanges } from '../domain/placement/loads';
 import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
@@ -187,7 +188,14 @@ async function decide(
       operation,
       result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${a.because}`),
       cost,
-      { blueprint: blueprintView(result, identity), ...rest },
+      {
+        blueprint: blueprintView(result, identity),
+        // What hosts hold besides is not for tenants.
+        ...(identity.role === 'operator'
+          ? { loads: loadChanges(snapshot, request, result.assignments) }
+          : {}),
+        ...rest,
+      },
     );
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const isOperator = identity.role === 'operator';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { isErrorCode } from '../domain/errors';
 import type { PlanCost } from '../domain/operation/plan-cost';
+import type { LoadChange } from '../domain/placement/loads';
 import { HOST_WORTH } from '../domain/rebalance/problem';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT, exitCodeOf } from './exit-codes';
@@ -37,6 +38,7 @@ export async function conclude(
             : ['  nothing to do']),
           ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
           ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
+          ...(answer.loads ?? []).slice(0, MOST_LOADS).map((load) => `  ${describeLoad(load)}`),
           ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
           ...(answer.remedies ?? []).map((remedy) => `  it would fit ${remedy}`),
@@ -135,12 +137,21 @@ interface Plan {
   readonly imbalance?: BeforeAfter;
   readonly hostsInUse?: BeforeAfter;
   readonly remedies?: readonly string[];
+  readonly loads?: readonly LoadChange[];
   readonly optimality?: { readonly cost: number; readonly bound: number };
 }
 
 interface BeforeAfter {
   readonly before: number;
   readonly after: number;
+}
+
+/** Of a large plan so many hosts are told; all of them with `--json`. */
+const MOST_LOADS = 20;
+
+function describeLoad({ hostId, before, after }: LoadChange): string {
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  return `${hostId} is ${percent(before)} full, and ${percent(after)} then`;
 }
 
 /** What a rebalance would gain, in lines of their own. */

@@ -36,6 +36,8 @@ export function plan(
   if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context);
 
   const proven = greedy.unplaced.some((u) => u.proven);
+  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, context.seed);
+  if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context);
   for (const [algorithm, solve] of proven ? [] : SOLVERS) {
     const answer = solve(snapshot, request, units, context.seed);
     if (answer.kind !== 'placed') continue;
@@ -59,6 +61,21 @@ export function plan(
       unit.vees.map((v) => ({ veeId: v.id, component: v.component, index: v.index, hosts: verdicts })),
     ),
   };
+}
+
+/** What is spread needs room in each zone, which what is larger may have taken: it chooses first then. */
+function placeSpreadFirst(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  policy: Policy,
+  seed: string,
+): GreedyResult | undefined {
+  const spread = new Set(request.constraints.flatMap((c) => (c.kind === 'spread' ? [c.component] : [])));
+  if (spread.size === 0) return undefined;
+  const isSpread = (unit: Unit) => unit.vees.some((v) => spread.has(v.component));
+  const order = [...units.filter(isSpread), ...units.filter((u) => !isSpread(u))];
+  return placeByZone(snapshot, request, order, policy, seed);
 }
 
 /** What is asked in turn where the greedy way leaves something without a place. */

@@ -136,6 +136,18 @@ describe('what is spread over zones', () => {
     expect(loads(placed(snapshotOf(hosts), preferred))).toEqual([1, 8]);
   });
 
+  it('has room kept in each zone by what is larger', () => {
+    const hosts = [
+      host('a', 500, { zone: 'z1' }),
+      host('b', 100, { zone: 'z1' }),
+      host('c', 300, { zone: 'z2' }),
+    ];
+    const request = { vees: [...members(2), vee('db', 0, 300)], constraints: [spread('app')] };
+    const zoneOf = (h: string | undefined) => hosts.find((x) => x.id === h)?.zone;
+    const where = placed(snapshotOf(hosts), request);
+    expect(new Set([zoneOf(where['app/0']), zoneOf(where['app/1'])])).toEqual(new Set(['z1', 'z2']));
+  });
+
   it('does not wait for zones where none could be', () => {
     const hosts = [
       host('a', 1_000, { zone: 'z1' }),
