@@ -49,7 +49,16 @@ const placement = fc.record({
     { within: 'a', most: 2, level: 'zone' },
   ),
   affinity: oneOf({ together: ['b', 'c'] }, { together: ['b', 'c'], level: 'zone' }),
-  assignment: oneOf({ component: 'c', labels: { rack: 'r1' } }),
+  assignment: oneOf(
+    { component: 'c', labels: { rack: 'r1' } },
+    { component: 'c', labels: { rack: 'r2' }, weight: 3 },
+  ),
+  require: oneOf(
+    { component: 'b', expression: 'host.zone != "z1"' },
+    { component: 'b', expression: 'host.labels.rack == "r2"', weight: 2 },
+  ),
+  spread: oneOf({ component: 'a', maxSkew: 1 }, { component: 'a', maxSkew: 2, weight: 1 }),
+  rank: oneOf({ component: 'c', expression: 'host.capacity.cpuMillis - host.sameService.onHost' }),
 });
 
 const listed = (names: unknown) => (Array.isArray(names) ? (names as string[]) : []);
@@ -77,6 +86,9 @@ const manifests = fc
         affinity: wish.affinity.filter(known),
         antiAffinity: wish.antiAffinity.filter(known),
         assignment: wish.assignment.filter(known),
+        require: wish.require.filter(known),
+        spread: wish.spread.filter(known),
+        rank: wish.rank.filter(known),
       },
       topology: {
         dependencies: ordered
