@@ -34,7 +34,9 @@ async function main(log: Logger): Promise<void> {
     drivers.set(host.id, driver);
   }
 
-  const { connection, namespace } = await workerConnection();
+  const { connection, namespace } = await workerConnection((address) =>
+    log.warn({ address }, 'Temporal is not reachable yet: TEMPORAL_ADDRESS says where it is'),
+  );
   const worker = await Worker.create({
     connection,
     namespace,

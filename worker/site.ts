@@ -46,7 +46,9 @@ async function main(log: Logger): Promise<void> {
   await untilIndexed(connection, log);
   const store = createStore(connection);
   const { client, namespace } = lazyTemporalClient();
-  const native = await workerConnection();
+  const native = await workerConnection((address) =>
+    log.warn({ address }, 'Temporal is not reachable yet: TEMPORAL_ADDRESS says where it is'),
+  );
   await ensureSearchAttributes(client, namespace);
 
   const operations = new Operations(client, settings);

@@ -133,6 +133,8 @@ export interface PlacementRequest {
   readonly constraints: readonly Constraint[];
   readonly preferences?: readonly Preference[];
   readonly ranks?: readonly Rank[];
+  /** Breaks ties, in place of the context's: what is asked twice in thought, and then in earnest, gets one answer. */
+  readonly seed?: string;
   /** Set while one manifest gives way to another. */
   readonly handover?: Handover;
 }

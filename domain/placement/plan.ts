@@ -32,26 +32,19 @@ export function plan(
   context: PlanContext,
 ): Blueprint | Infeasible {
   const units = largestFirst(unitsOf(request), snapshot.hosts);
-  const greedy = placeByZone(snapshot, request, units, policy, context.seed);
-  if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context);
+  const seed = request.seed ?? context.seed;
+  const greedy = placeByZone(snapshot, request, units, policy, seed);
+  if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context, seed);
 
   const proven = greedy.unplaced.some((u) => u.proven);
-  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, context.seed);
-  if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context);
+  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed);
+  if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
   for (const [algorithm, solve] of proven ? [] : SOLVERS) {
-    const answer = solve(snapshot, request, units, context.seed);
+    const answer = solve(snapshot, request, units, seed);
     if (answer.kind !== 'placed') continue;
-    const assignments = explained(
-      algorithm,
-      snapshot,
-      request,
-      units,
-      answer.hostOfUnit,
-      policy,
-      context.seed,
-    );
+    const assignments = explained(algorithm, snapshot, request, units, answer.hostOfUnit, policy, seed);
     if (assignments && isLegal(snapshot, request, assignments))
-      return blueprint(algorithm, assignments, policy, context);
+      return blueprint(algorithm, assignments, policy, context, seed);
   }
   return {
     kind: 'infeasible',
@@ -232,6 +225,7 @@ function blueprint(
   assignments: readonly Assignment[],
   policy: Policy,
   context: PlanContext,
+  seed: string,
 ): Blueprint {
   return {
     kind: 'blueprint',
@@ -240,7 +234,7 @@ function blueprint(
     operationId: context.operationId,
     createdAt: context.now,
     policy: policyData(policy),
-    seed: context.seed,
+    seed,
     algorithm,
     assignments,
   };

@@ -1,7 +1,7 @@
 import { derivedEntropy } from '../derived-entropy';
 import { SluiceError } from '../errors';
 import type { HostRecord } from '../host';
-import { makeVeeId, type OperationId, type ServiceId } from '../ids';
+import { makeVeeId, type OperationId, type ServiceId, type TenantId } from '../ids';
 import { componentNamed, templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import type { ServiceRecord } from '../service/service';
@@ -44,7 +44,7 @@ export function additionRequest(
       image: template.image,
     }));
   });
-  return { vees, ...rulesOf(manifest, service.id) };
+  return { vees, ...rulesOf(manifest, service.id), seed: seedOf(manifest, service.tenantId) };
 }
 
 /** New places for VEEs that live. A driver is named where only one of its kind can take the VEE over. */
@@ -76,8 +76,12 @@ export function moveRequest(
       };
     }),
     ...rulesOf(manifest, serviceId),
+    ...(vees[0] ? { seed: seedOf(manifest, vees[0].vee.tenantId) } : {}),
   };
 }
+
+/** The same for a dry run, before a service has an id, as for the operation. */
+export const seedOf = ({ name }: Manifest, tenantId: TenantId): string => `${tenantId}/${name}`;
 
 /** What of a manifest decides among places that will do. */
 export const wishesOf = (manifest: Manifest, serviceId: ServiceId) => ({

@@ -20,7 +20,7 @@ import type {
 } from '../placement/model';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
-import { additionRequest, wishesOf } from '../placement/request';
+import { additionRequest, seedOf, wishesOf } from '../placement/request';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type Recomposition, recompose } from './recompose';
@@ -67,10 +67,15 @@ export function moveRequest(
 function handover(
   { service, current, wanted, waves }: Handing,
   wave: number,
-): Pick<PlacementRequest, 'constraints' | 'preferences' | 'ranks' | 'handover'> {
+): Pick<PlacementRequest, 'constraints' | 'preferences' | 'ranks' | 'handover' | 'seed'> {
   const { constraints, fresh } = handoverConstraints(current, wanted, service.id);
   const leaving = new Set(waves.slice(wave).flatMap((w) => (w.move ? [...w.destroys, w.move] : w.destroys)));
-  return { constraints, ...wishesOf(wanted, service.id), handover: { leaving, fresh } };
+  return {
+    constraints,
+    ...wishesOf(wanted, service.id),
+    handover: { leaving, fresh },
+    seed: seedOf(wanted, service.tenantId),
+  };
 }
 
 export interface Rehearsed {

@@ -1,3 +1,4 @@
+import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
 import { sluiceIn } from '../support/sluice-process';
@@ -51,6 +52,16 @@ describe('why things are where they are', () => {
     // Also back to where it was made: that was another decision.
     const back = await site.done(await site.post(`/v1/vees/${vee.id}/migrate`, { toHost: vee.hostId }));
     expect((await run('explain', 'shop/db/0')).out).toContain(`Decided by vee.migrate ${back.id}`);
+  }, 60_000);
+
+  it('is what a dry run has said before, on a site that has not changed meanwhile', async () => {
+    for (const name of ['one', 'two', 'three', 'four']) {
+      const dry = await site.post('/v1/services?tenant=acme&dryRun=true', manifestOf(name));
+      const told = dry.body.blueprint.assignments.map((a: Json) => `${a.component}/${a.index} ${a.hostId}`);
+      const { serviceId } = await site.done(await site.apply(manifestOf(name)));
+      const made = (await site.vees(serviceId)).map((v) => `${v.component}/${v.index} ${v.hostId}`);
+      expect([name, made.sort()]).toEqual([name, told.sort()]);
+    }
   }, 60_000);
 
   it('says of an operation that found no place why not', async () => {
