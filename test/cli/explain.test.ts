@@ -71,6 +71,6 @@ describe('why things are where they are', () => {
     expect(ended.state).toBe('undone');
     const { out } = await run('explain', ended.id);
     expect(out).toMatch(/^No placement exists for app\/0|^No placement was found for app\/0/);
-    expect(out).toContain('cpuMillis 90000 needed, 16000 free');
+    expect(out).toMatch(/host-1: cpuMillis 90000 needed, \d+ free/);
   }, 60_000);
 });
