@@ -69,8 +69,7 @@ export function createMoveActivities(deps: SiteDeps) {
     };
   }
 
-  /** What the blueprint's VEEs need, by the host that they go to. */
-  /** What is needed where, and whose it is: a blueprint is of one service. */
+  /** What the blueprint's VEEs need, by the host that they go to, and whose they are: a blueprint is of one service. */
   async function needsOf(
     blueprintId: BlueprintId,
   ): Promise<{ readonly needs: Map<HostId, Map<string, Capacity>>; readonly tenantId?: TenantId }> {

@@ -79,9 +79,6 @@ export function explanationRoutes({ store }: ApiDeps): Route[] {
         const vees = await store.vees.find({ serviceId: service.id, living: true });
         const decided = await store.blueprints.lastPlacings(vees, identity.role === 'operator');
         const items = vees.map((vee) => explained(vee, decided.get(vee.id), identity));
-        items.sort((a, b) =>
-          a.component < b.component ? -1 : a.component > b.component ? 1 : a.index - b.index,
-        );
         return { status: 200, body: { items } };
       },
     }),

@@ -19,24 +19,19 @@ const fullness: Term = ({ need }, { capacity, reserved }) => dominantShare(add(r
 const TERMS = {
   striping: fullness,
   packing: (placing, host) => 1 - fullness(placing, host),
-  latency: (placing, host) => distance(placing, host, USUAL_DISTANCES),
+  latency: (_, host) => distance(host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 
 /** What a round trip costs within a zone and between two; within a host it is nothing. */
 const USUAL_DISTANCES = { sameZone: 0.2, otherZone: 1 };
 
 /** What traffic with the rest of the service would cost, if each talked to each as much. */
-function distance(
-  _: Placing,
-  { sameService }: RankedHost,
-  { sameZone = 0, otherZone = 0 }: Parameters,
-): number {
+function distance({ sameService }: RankedHost, { sameZone = 0, otherZone = 0 }: Parameters): number {
   const { onHost, inZone, inSite } = sameService;
   return inSite === 0 ? 0 : (sameZone * (inZone - onHost) + otherZone * (inSite - inZone)) / inSite;
 }
 
-export type TermName = keyof typeof TERMS;
-export const TERM_NAMES = Object.keys(TERMS) as TermName[];
+const TERM_NAMES = Object.keys(TERMS) as (keyof typeof TERMS)[];
 
 /** Among hosts that are as near: less than one neighbour more or less makes. */
 const TIE = 1e-3;
@@ -58,8 +53,7 @@ const BUILT_IN = {
     goal: () => 'none',
     parameters: USUAL_DISTANCES,
     score: (placing, host, distances) =>
-      distance(placing, host, distances) +
-      (TIE * TERMS.striping(placing, host)) / (host.sameService.inSite + 1),
+      distance(host, distances) + (TIE * TERMS.striping(placing, host)) / (host.sameService.inSite + 1),
   },
   weighted: {
     takes: 'the best by weight',

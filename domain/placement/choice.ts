@@ -45,8 +45,8 @@ function placingOf({ vees: [first, ...others], need }: Unit): Placing {
 }
 
 /**
- * The one that leaves the least unmet of what is preferred; of those the highest rank, and of those the best score; ties by a hash of seed and host id, then
- * by id, so that a seed reproduces a plan.
+ * The one that leaves the least unmet of what is preferred; of those the highest rank, and of those the best score; ties by a
+ * hash of seed and host id, then by id, so that a seed reproduces a plan.
  */
 export function choose(verdicts: readonly HostVerdict[], seed: string): HostId | undefined {
   let best: HostVerdict | undefined;

@@ -63,6 +63,5 @@ const MOST_TOLD = 300;
 /** Whatever a plug-in says of its fault: one line, and not a book. */
 export function inShort(text: string): string {
   const [line = ''] = text.split('\n', 1);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
-  return line.slice(0, MOST_TOLD).replaceAll(/[\u0000-\u001f\u007f]/g, ' ');
+  return line.slice(0, MOST_TOLD).replaceAll(/\p{Cc}/gu, ' ');
 }

@@ -1,7 +1,7 @@
 import type { Json } from '../support/json';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
-import { sluiceIn } from '../support/sluice-process';
+import { cliOf } from '../support/sluice-process';
 
 describe('why things are where they are', () => {
   let site: TestSite;
@@ -10,12 +10,7 @@ describe('why things are where they are', () => {
   });
   afterAll(() => site?.stop());
 
-  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const { apiUrl, token } = site.system.access;
-    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
-    const { code, stdout, stderr } = await sluiceIn(env, process.cwd(), args);
-    return { code, out: stdout, err: stderr };
-  }
+  const run = cliOf(() => site);
 
   it('is told of a VEE, of each VEE of a service, and of an operation', async () => {
     const provision = await site.done(await site.apply(manifestOf('shop')));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
-import { sluiceIn } from '../support/sluice-process';
+import { cliOf } from '../support/sluice-process';
 
 describe('what people ask of placement', () => {
   let site: TestSite;
@@ -21,12 +21,10 @@ describe('what people ask of placement', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const { apiUrl, token } = site.system.access;
-    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
-    const { code, stdout, stderr } = await sluiceIn(env, folder, args);
-    return { code, out: stdout, err: stderr };
-  }
+  const run = cliOf(
+    () => site,
+    () => folder,
+  );
 
   it('tells how many more fit, and what keeps hosts from taking more', async () => {
     const size = ['--cpu-millis', '4000', '--memory-mib', '1'];

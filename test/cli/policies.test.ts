@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
-import { sluiceIn } from '../support/sluice-process';
+import { cliOf } from '../support/sluice-process';
 
 const CAPACITY = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
 
@@ -43,12 +43,10 @@ describe('policies that are set while a site runs', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const { apiUrl, token } = site.system.access;
-    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
-    const { code, stdout, stderr } = await sluiceIn(env, folder, args);
-    return { code, out: stdout, err: stderr };
-  }
+  const run = cliOf(
+    () => site,
+    () => folder,
+  );
 
   /** Where the first VEE of a service of one component is put, and why. */
   async function placed(name: string, component = 'app', initial = 1): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { TestSite } from '../support/site';
-import { sluiceIn } from '../support/sluice-process';
+import { cliOf } from '../support/sluice-process';
 
 describe('what a site looks for by itself', () => {
   let site: TestSite;
@@ -9,12 +9,7 @@ describe('what a site looks for by itself', () => {
   });
   afterAll(() => site?.stop());
 
-  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const { apiUrl, token } = site.system.access;
-    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
-    const { code, stdout, stderr } = await sluiceIn(env, process.cwd(), args);
-    return { code, out: stdout, err: stderr };
-  }
+  const run = cliOf(() => site);
   const reconcile = async () =>
     JSON.parse((await run('--json', 'routine', 'list')).out).find(
       (r: { name: string }) => r.name === 'reconcile',

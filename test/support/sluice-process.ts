@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTimeOf } from '../../supervisor/process-identity';
 import type { Json } from './json';
+import type { TestSite } from './site';
 
 const SLUICE = join(process.cwd(), 'bin', 'sluice');
 
@@ -131,4 +132,14 @@ export async function stillThere(pids: readonly number[], millis: number): Promi
     if (left.length === 0 || Date.now() > until) return left;
     await delay(100);
   }
+}
+
+/** The command line of an operator of a site, in a folder of its own. */
+export function cliOf(site: () => TestSite, folder: () => string = process.cwd) {
+  return async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
+    const { apiUrl, token } = site().system.access;
+    const env = { ...process.env, SLUICE_URL: apiUrl, SLUICE_TOKEN: token };
+    const { code, stdout, stderr } = await sluiceIn(env, folder(), args);
+    return { code, out: stdout, err: stderr };
+  };
 }
