@@ -11,6 +11,7 @@ import { distanceOf, Layout } from '../../domain/rebalance/layout';
 import { planRebalance } from '../../domain/rebalance/plan';
 import { solveByHighs } from '../../test/support/highs';
 import { consolidation } from './generator';
+import { packingRows } from './packing';
 import { type Curve, qualityOverTime } from './plot';
 import { afterwards, siteOf } from './site';
 
@@ -187,6 +188,15 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
   );
   console.log('\nFreeing hosts, by 100 moves at most, and the next run within the hour:\n');
   console.log(table(['site', 'before → after', 'moves', 'next run', 'CPU', '≤ 1 s, ≤ 10 s'], freed(seeds)));
+  console.log(
+    '\nPacking on as few hosts of one size as can be, from nothing: hosts for each that the bound has:\n',
+  );
+  console.log(
+    table(
+      ['VEEs', 'bound', 'first fit decreasing, CPU', 'dot product, CPU', 'ours, CPU', 'goal', ''],
+      packingRows(seeds),
+    ),
+  );
   if (options.plot) {
     await writeFile(options.plot, qualityOverTime(curves));
     console.log(`\nQuality over time: ${options.plot}`);
