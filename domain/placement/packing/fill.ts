@@ -11,7 +11,7 @@ export interface Thoroughness {
 }
 
 /** Of so many items, spread evenly, a host takes the best each time, until its last ones. */
-const SAMPLE = 100;
+const SAMPLE = 400;
 /** So many items are known at once: more fit better, and cost more. */
 const MOST_AT_ONCE = 10_000;
 /** Others join when so few of them are left: to the last ones little fits. */

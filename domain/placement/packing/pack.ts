@@ -21,7 +21,7 @@ const NEAR = 1.003;
 const FILLINGS = 3;
 const LOOKS = 8_000;
 /** So many of mean size a host has room for when it takes its last ones: what is best differs between problems. */
-const LAST_ONES = [2.1, 2.2, 2, 2.4] as const;
+const LAST_ONES = [2.1, 1, 2.6] as const;
 
 /**
  * Packs on as few hosts as it finds: by patterns where there are few shapes, and by filling host after host. Ends early
@@ -40,9 +40,9 @@ export function pack(problem: PackingProblem, seed: string, effort: Effort = {})
   let took = 0;
   for (let n = 0; n < fillings && (best?.length ?? Infinity) > enough; n++) {
     const began = progress();
-    // Each takes up to twice as long as the one before it: one that would be too late is not begun.
-    if (best && (began + 2 * took > 1 || began >= 1)) break;
-    const thoroughness = { looks: LOOKS * 2 ** n, lastOnes: LAST_ONES[n % LAST_ONES.length] ?? 2 };
+    // One that takes as long as the one before it, and would be too late, is not begun.
+    if (best && (began + took > 1 || began >= 1)) break;
+    const thoroughness = { looks: LOOKS * 2 ** n, lastOnes: LAST_ONES[n % LAST_ONES.length] ?? 0 };
     const isOver = () => best !== undefined && progress() >= 1;
     const found = filled(problem, all, `${seed}/${n}`, thoroughness, isOver);
     if (found && found.length < (best?.length ?? Infinity)) best = found;
