@@ -16,7 +16,7 @@ export interface Effort {
 const MOST_SHAPES = 100;
 /** How many items there are for a pattern to be used again and again. */
 const ITEMS_OF_A_SHAPE = 4;
-/** No filling comes nearer to the bound than this, in so large a problem that it is a host. */
+/** So near the bound another filling is not worth its time. */
 const NEAR = 1.003;
 const FILLINGS = 3;
 const LOOKS = 8_000;
