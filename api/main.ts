@@ -34,7 +34,10 @@ async function main(log: Logger): Promise<void> {
   const connection = await connectStore(settings.mongoUri, settings.database, (why) =>
     log.warn({ why }, 'not connected to the database yet'),
   );
-  const store = createStore(connection);
+  const store = createStore(connection, {
+    largeFrom: settings.largeFrom,
+    tell: (why) => log.warn({ why }, 'the whole site is read instead of what has changed'),
+  });
   const { client, namespace } = lazyTemporalClient();
   const plugins = new PolicyPlugins(settings.policyFolder);
   let started = false;
@@ -74,6 +77,7 @@ async function main(log: Logger): Promise<void> {
     await closed;
     clearTimeout(hard);
     await client.connection.close();
+    await store.contents.close();
     await connection.close();
   });
   log.info({ port }, 'API listens');

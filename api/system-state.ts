@@ -2,7 +2,7 @@ import { SluiceError } from '../domain/errors';
 import type { SystemState } from '../domain/invariants/check';
 import type { OperationRecord } from '../domain/operation/operation';
 import { constraintsOf, sharedConstraints } from '../domain/placement/constraints';
-import { toSnapshotHost } from '../store/snapshot';
+import { toSnapshotHost } from '../store/hosts';
 import type { ApiDeps } from './deps';
 
 /**

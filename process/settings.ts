@@ -31,6 +31,7 @@ const siteSchema = z.object({
     .default('sluice'),
   SLUICE_PLACEMENT_POLICY: z.enum(POLICY_NAMES).default('striping'),
   SLUICE_POLICY_DIR: z.string().min(1).optional(),
+  SLUICE_LARGE_SITE: z.coerce.number().int().min(0).default(5_000),
   SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
   SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
@@ -68,6 +69,8 @@ export interface SiteSettings {
   readonly policyFolder: string | undefined;
   readonly migrationBudget: MigrationBudget;
   readonly liveness: LivenessPolicy;
+  /** From so many hosts and VEEs on only what changes is read, see `store/site-contents.ts`. */
+  readonly largeFrom: number;
   readonly recovery: RecoveryMode;
   readonly fencing: { readonly command: string; readonly timeoutMillis: number } | undefined;
   readonly timing: OperationTiming;
@@ -100,6 +103,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       streamKbps: env.SLUICE_MIGRATION_STREAM_KBPS,
     },
     liveness: { suspectAfterMillis: env.SLUICE_SUSPECT_MILLIS, lostAfterMillis: env.SLUICE_LOST_MILLIS },
+    largeFrom: env.SLUICE_LARGE_SITE,
     recovery: env.SLUICE_RECOVERY,
     fencing:
       env.SLUICE_FENCE_COMMAND === undefined

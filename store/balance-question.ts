@@ -6,7 +6,7 @@ import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../dom
 import type { ServiceRecord } from '../domain/service/service';
 import { nextState, occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
-import { toSnapshotHost } from './snapshot';
+import { toSnapshotHost } from './hosts';
 import type { Store } from './store';
 
 /** Who looks: people, the site by itself, or an operation that confirms what it has decided already. */

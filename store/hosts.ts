@@ -11,6 +11,7 @@ import type {
   ReportedVee,
 } from '../domain/host';
 import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
+import type { SnapshotHost } from '../domain/placement/model';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 import { hostReservations } from './host-reservations';
@@ -27,6 +28,12 @@ export interface HostJoin {
 /** What a host offers and how it is, without the long lists of what it holds and runs. */
 export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'>;
 
+export function toSnapshotHost(host: HostOffer): SnapshotHost {
+  const { id, zone, labels, liveness, cordoned, fingerprint, reserved } = host;
+  const { driver, capabilities, images, capacity } = fingerprint;
+  return { id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved };
+}
+
 export function hostRepository(db: Db) {
   const hosts = db.collection<Stored<HostRecord>>('hosts');
 
@@ -40,7 +47,7 @@ export function hostRepository(db: Db) {
       return (await hosts.find().sort({ _id: 1 }).toArray()).map((d) => fromStored<HostRecord>(d));
     },
 
-    async offers(ids?: readonly HostId[]): Promise<HostOffer[]> {
+    async offers(ids?: readonly string[]): Promise<HostOffer[]> {
       const docs = await hosts
         .find(ids ? { _id: { $in: [...ids] } } : {}, { projection: { reservations: 0, reported: 0 } })
         .sort({ _id: 1 })

@@ -35,6 +35,8 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['drift', { veeId: 1 }],
   // What is over is kept for a week; what lasts has no such instant.
   ['drift', { mendedOn: 1 }, { expireAfterSeconds: 7 * DAY_SECONDS }],
+  // Of processes that were killed; others renew theirs.
+  ['siteViewMarks', { at: 1 }, { expireAfterSeconds: DAY_SECONDS }],
   ['idempotencyKeys', { createdAt: 1 }, { expireAfterSeconds: DAY_SECONDS }],
   ['joinTokens', { expiresAt: 1 }, { expireAfterSeconds: 0 }],
 ];

@@ -2,7 +2,7 @@ import type { HostId, VeeId } from '../domain/ids';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
-import { type HostRepository, hostRepository } from './hosts';
+import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
 import { identityRepository } from './identities';
 import { operationRepository } from './operations';
 import { rebalanceRepository } from './rebalances';
@@ -10,16 +10,22 @@ import { recompositionRepository } from './recompositions';
 import { blueprintRepository, eventRepository, idempotencyRepository } from './records';
 import { serviceRepository } from './services';
 import { siteRepository } from './site';
+import { type SiteContentsOptions, siteContents } from './site-contents';
 import { type VeeRepository, veeRepository } from './vees';
 import { worklistRepository } from './worklists';
 
 /** One repository a collection, and what needs several of them. */
-export function createStore({ client, db }: StoreConnection) {
+export function createStore({ client, db }: StoreConnection, options: SiteContentsOptions = {}) {
   const hosts = hostRepository(db);
   const vees = veeRepository(client, db);
   return {
     hosts,
     vees,
+    contents: siteContents(
+      db,
+      { hosts: async (ids) => (await hosts.offers(ids)).map(toSnapshotHost), places: vees.places },
+      options,
+    ),
     exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
     operations: operationRepository(db),

@@ -3,7 +3,7 @@ import type { LedgerEvent } from '../domain/accounting/ledger';
 import { SluiceError } from '../domain/errors';
 import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { PlacedVee } from '../domain/placement/model';
-import { occupiesHost, type VeeState } from '../domain/vee/state-machine';
+import type { VeeState } from '../domain/vee/state-machine';
 import type { Standing } from '../domain/vee/superseded';
 import type { VeeRecord } from '../domain/vee/vee';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
@@ -17,8 +17,6 @@ export interface VeeFilter {
   readonly hostId?: HostId | undefined;
   readonly state?: VeeState | undefined;
 }
-
-/** What decides whether a copy of a VEE that is found somewhere counts. */
 
 export function veeRepository(client: MongoClient, db: Db) {
   const vees = db.collection<StoredVee>('vees');
@@ -46,22 +44,17 @@ export function veeRepository(client: MongoClient, db: Db) {
     },
 
     /** Where all that hold a place are: what a planner needs of them, and no more. */
-    async places(): Promise<PlacedVee[]> {
+    async places(ids?: readonly string[]): Promise<PlacedVee[]> {
+      const among = ids ? { _id: { $in: [...ids] } } : {};
       const docs = await vees
-        .find(queryOf({ living: true }), {
-          projection: { tenantId: 1, serviceId: 1, component: 1, hostId: 1, state: 1 },
+        .find({ ...queryOf({ living: true }), ...among } as Filter<StoredVee>, {
+          projection: { tenantId: 1, serviceId: 1, component: 1, hostId: 1 },
         })
-        .sort({ component: 1, index: 1, _id: 1 })
+        .sort({ _id: 1 })
         .toArray();
-      return docs
-        .filter((v) => occupiesHost(v.state))
-        .map(({ _id, tenantId, serviceId, component, hostId }) => ({
-          id: _id as VeeId,
-          tenantId,
-          serviceId,
-          component,
-          hostId,
-        }));
+      return docs.map(({ _id, tenantId, serviceId, component, hostId }) => {
+        return { id: _id as VeeId, tenantId, serviceId, component, hostId };
+      });
     },
 
     /** Those that an operation holds, or was the last to change. */

@@ -44,7 +44,10 @@ async function main(log: Logger): Promise<void> {
     log.warn({ why }, 'not connected to the database yet'),
   );
   await untilIndexed(connection, log);
-  const store = createStore(connection);
+  const store = createStore(connection, {
+    largeFrom: settings.largeFrom,
+    tell: (why) => log.warn({ why }, 'the whole site is read instead of what has changed'),
+  });
   const { client, namespace } = lazyTemporalClient();
   const native = await workerConnection((address) =>
     log.warn({ address }, 'Temporal is not reachable yet: TEMPORAL_ADDRESS says where it is'),
@@ -124,6 +127,7 @@ async function main(log: Logger): Promise<void> {
     for (const w of workers) if (w.getState() === 'RUNNING') w.shutdown();
     await running;
     await native.connection.close();
+    await store.contents.close();
     await connection.close();
   });
   log.info({ siteId, namespace }, 'site worker runs');

@@ -1,5 +1,5 @@
 import { checkInvariants, type SystemState } from '../../domain/invariants/check';
-import { toSnapshotHost } from '../../store/snapshot';
+import { toSnapshotHost } from '../../store/hosts';
 import { CAPACITY, hostRecord, NOW, reported, SERVICE, veeRecord } from '../support/drift-states';
 import type { Json } from '../support/json';
 import { LONG_AGO, ledger, operation, running, sound, toAndFro } from '../support/sound-site';

@@ -1,7 +1,7 @@
 import type { LedgerEvent } from '../../domain/accounting/ledger';
 import type { SystemState } from '../../domain/invariants/check';
 import { DEFAULT_TIMING, type OperationRecord } from '../../domain/operation/operation';
-import { toSnapshotHost } from '../../store/snapshot';
+import { toSnapshotHost } from '../../store/hosts';
 import { hostRecord, NOW, reported, SERVICE, veeRecord } from './drift-states';
 import type { Json } from './json';
 
