@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeStream, Db, Document, Timestamp } from 'mongodb';
 import type { PlacedVee, SnapshotHost } from '../domain/placement/model';
-import type { Kept } from './kept-in-order';
+
 import { KeptInOrder } from './kept-in-order';
 
 /** What a view is made of, read anew where something has changed. */
@@ -39,8 +39,8 @@ export class SiteView {
   private readonly read: SiteReader;
   private readonly stream: ChangeStream;
   private readonly id: string;
-  private readonly hosts: Kept<SnapshotHost> = new KeptInOrder();
-  private readonly vees: Kept<PlacedVee> = new KeptInOrder();
+  private readonly hosts = new KeptInOrder<SnapshotHost>();
+  private readonly vees = new KeptInOrder<PlacedVee>();
   private readonly changed = { hosts: new Set<string>(), vees: new Set<string>() };
   private asked = 0;
   private heard = 0;
