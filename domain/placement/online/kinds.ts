@@ -1,0 +1,138 @@
+import { groupBy } from '../../group-by';
+import type { ServiceId, TenantId } from '../../ids';
+import { concerns, hostRefusal, isOfHost } from '../constraints';
+import type { Apartness, Constraint, SnapshotHost } from '../model';
+
+/** What VEEs have in common that may be in the same places: a component of a service. */
+export interface OnlineKind {
+  readonly tenantId: TenantId;
+  readonly serviceId: ServiceId;
+  readonly component: string;
+  readonly image: string;
+  /** Of its service; those that are about others only don't matter. */
+  readonly constraints: readonly Constraint[];
+}
+
+/** At a place there may be no more than `most` that a counter counts before one more comes. */
+export interface Test {
+  readonly counter: number;
+  readonly most: number;
+}
+
+/** The rules of a kind, in numbers. */
+export interface CompiledKind {
+  /** What is counted of each VEE of it, by host and by zone. */
+  readonly counters: readonly number[];
+  readonly onHost: readonly Test[];
+  readonly inZone: readonly Test[];
+  /** Counters whose VEEs must all be on one host, or in one zone, with it. */
+  readonly withOnHost: readonly number[];
+  readonly withInZone: readonly number[];
+  readonly spread: readonly { readonly counter: number; readonly maxSkew: number }[];
+  /** A bit for each group with hosts that may take it, whatever else is there. */
+  readonly groups: Uint32Array;
+  /** By host, of those groups; absent when all of them may. */
+  readonly allowed: Uint8Array | undefined;
+  /** By zone: may any host there take it? */
+  readonly zones: Uint8Array;
+}
+
+/** Hosts that are alike in all that a kind may ask of them but for its lists of hosts. */
+export interface HostGroups {
+  readonly groupOf: Int32Array;
+  readonly zoneOf: Int32Array;
+  readonly zones: number;
+  readonly members: readonly (readonly number[])[];
+}
+
+export function groupsOf(hosts: readonly SnapshotHost[]): HostGroups {
+  const zoneNames = [...new Set(hosts.map((h) => h.zone))];
+  const numbered = new Map(zoneNames.map((name, n) => [name, n]));
+  const likeness = ({ zone, labels, images, driver }: SnapshotHost) =>
+    JSON.stringify([zone, Object.entries(labels).sort(), [...images].sort(), driver]);
+  const groups = [...groupBy([...hosts.entries()], ([, host]) => likeness(host)).values()];
+  const groupOf = new Int32Array(hosts.length);
+  const members = groups.map((of) => of.map(([h]) => h));
+  for (const [group, of] of members.entries()) for (const h of of) groupOf[h] = group;
+  const zoneOf = Int32Array.from(hosts, (h) => numbered.get(h.zone) ?? 0);
+  return { groupOf, zoneOf, zones: zoneNames.length, members };
+}
+
+/** Turns the declarations of kinds into numbers, each once. */
+export class KindCompiler {
+  private readonly hosts: readonly SnapshotHost[];
+  private readonly groups: HostGroups;
+  private readonly apart: Apartness;
+  private readonly numbers = new Map<string, number>();
+
+  constructor(hosts: readonly SnapshotHost[], groups: HostGroups, apart: Apartness = new Map()) {
+    this.hosts = hosts;
+    this.groups = groups;
+    this.apart = apart;
+  }
+
+  compile(kind: OnlineKind): CompiledKind {
+    const { tenantId, serviceId, component } = kind;
+    const mine = kind.constraints.filter((c) => c.serviceId === serviceId && concerns(c, component));
+    const own = this.counterOf(`${serviceId} ${component}`);
+    const tests: { host: Test[]; zone: Test[] } = { host: [], zone: [] };
+    const together: { host: number[]; zone: number[] } = { host: [], zone: [] };
+    const spread: { counter: number; maxSkew: number }[] = [];
+    const counters = new Set<number>();
+    for (const c of mine) {
+      if (isOfHost(c)) continue;
+      counters.add(own);
+      if (c.kind === 'apart-within') tests[c.level].push({ counter: own, most: c.most - 1 });
+      else if (c.kind === 'spread') spread.push({ counter: own, maxSkew: c.maxSkew });
+      else if (c.kind === 'apart-between')
+        for (const other of c.components.filter((name) => name !== component))
+          tests[c.level].push({ counter: this.counterOf(`${serviceId} ${other}`), most: 0 });
+      else {
+        const all = this.counterOf(`${serviceId} ${c.level} ${[...c.components].sort().join(' ')}`);
+        counters.add(all);
+        together[c.level].push(all);
+      }
+    }
+    const enemies = this.apart.get(tenantId);
+    if (enemies) counters.add(this.counterOf(`tenant ${tenantId}`));
+    for (const enemy of enemies ?? [])
+      tests.host.push({ counter: this.counterOf(`tenant ${enemy}`), most: 0 });
+    return {
+      ...{ counters: [...counters], onHost: tests.host, inZone: tests.zone, spread },
+      ...{ withOnHost: together.host, withInZone: together.zone },
+      ...this.placesOf(kind, mine.filter(isOfHost)),
+    };
+  }
+
+  private placesOf(
+    { serviceId, component, image }: OnlineKind,
+    ofHost: readonly Constraint[],
+  ): Pick<CompiledKind, 'groups' | 'allowed' | 'zones'> {
+    const vee = { serviceId, component };
+    const may = (h: number) => {
+      const host = this.hosts[h] as SnapshotHost;
+      return host.images.includes(image) && !ofHost.some((c) => hostRefusal(c, vee, host) !== undefined);
+    };
+    const open = this.groups.members.map((members) =>
+      ofHost.length === 0 ? (may(members[0] as number) ? members : []) : members.filter(may),
+    );
+    const partial = open.some((of, g) => of.length > 0 && of.length < (this.groups.members[g]?.length ?? 0));
+    const allowed = partial ? new Uint8Array(this.hosts.length) : undefined;
+    const zones = new Uint8Array(this.groups.zones);
+    for (const h of open.flat()) {
+      if (allowed) allowed[h] = 1;
+      zones[this.groups.zoneOf[h] as number] = 1;
+    }
+    const groups = new Uint32Array((open.length + 31) >>> 5);
+    for (const [g, of] of open.entries())
+      if (of.length > 0) groups[g >>> 5] = (groups[g >>> 5] as number) | (1 << (g & 31));
+    return { groups, allowed, zones };
+  }
+
+  private counterOf(name: string): number {
+    const known = this.numbers.get(name);
+    if (known !== undefined) return known;
+    this.numbers.set(name, this.numbers.size);
+    return this.numbers.size - 1;
+  }
+}

@@ -1,0 +1,303 @@
+import type { HostId } from '../../ids';
+import { type Capacity, DIMENSIONS } from '../../units';
+import type { Apartness, SnapshotHost } from '../model';
+import { BUCKETS, Buckets } from './buckets';
+import { Counters } from './counters';
+import { type CompiledKind, groupsOf, type HostGroups, KindCompiler, type OnlineKind } from './kinds';
+import { VeeTable } from './vee-table';
+
+export const NOWHERE = -1;
+const D = DIMENSIONS.length;
+/** So many hosts that can take it are compared, and so many of a list are looked at, before the next list. */
+const COMPARED = 4;
+const LOOKED_AT = 12;
+
+/** Which of the hosts that can take a VEE gets it: the fullest (as `packing` takes), or the emptiest (as `striping`). */
+export type Takes = 'tightest' | 'emptiest';
+
+/**
+ * A site in typed arrays, for thousands of decisions one after the other, in thought: the hosts are kept in lists by how full
+ * they are, so that few of ten thousand are looked at for a VEE. Every rule holds that holds in a plan; which host is best
+ * is answered nearly rather than exactly, and none is missed where there is one. Mutable; knows nothing of preferences,
+ * ranks, and policies other than these two.
+ */
+export class OnlineSite {
+  readonly hosts: readonly SnapshotHost[];
+  readonly vees = new VeeTable();
+  readonly zoneOf: Int32Array;
+  readonly zones: number;
+  private readonly takes: Takes;
+  private readonly groups: HostGroups;
+  private readonly compiler: KindCompiler;
+  private readonly kinds: CompiledKind[] = [];
+  private readonly kindNumbers = new Map<string, number>();
+  private readonly shapes: Float64Array[] = [];
+  private readonly shapeNumbers = new Map<string, number>();
+  private readonly free: Float64Array;
+  /** One by what a host has, so that a share is a product. */
+  private readonly perCapacity: Float64Array;
+  private readonly largest: Float64Array;
+  private readonly open: Uint8Array;
+  private readonly openIn: Int32Array;
+  private readonly buckets: Buckets;
+  private readonly counters = new Counters();
+  /** Of counters whose VEEs have to be together: the host that one of them was put on last. */
+  private readonly anchors = new Map<number, number>();
+  private readonly zoneAllowed: Uint8Array;
+
+  /** @param hosts with what else holds places on them in `reserved`; those that take nothing now are closed */
+  constructor(hosts: readonly SnapshotHost[], takes: Takes, apart?: Apartness) {
+    this.hosts = hosts;
+    this.takes = takes;
+    this.groups = groupsOf(hosts);
+    this.zoneOf = this.groups.zoneOf;
+    this.zones = this.groups.zones;
+    this.compiler = new KindCompiler(hosts, this.groups, apart);
+    this.free = Float64Array.from(hosts.flatMap((h) => DIMENSIONS.map((d) => h.capacity[d] - h.reserved[d])));
+    this.perCapacity = Float64Array.from(
+      hosts.flatMap((h) => DIMENSIONS.map((d) => 1 / Math.max(h.capacity[d], 1))),
+    );
+    this.largest = Float64Array.from(DIMENSIONS, (d) =>
+      hosts.reduce((m, h) => Math.max(m, h.capacity[d]), 1),
+    );
+    this.buckets = new Buckets(hosts.length, this.groups.members.length);
+    this.open = new Uint8Array(hosts.length);
+    this.openIn = new Int32Array(this.zones);
+    this.zoneAllowed = new Uint8Array(this.zones);
+    for (const [h, { liveness, cordoned }] of hosts.entries())
+      if (liveness === 'up' && !cordoned) this.openHost(h);
+  }
+
+  kindOf(kind: OnlineKind): number {
+    const name = `${kind.serviceId} ${kind.component} ${kind.image}`;
+    const known = this.kindNumbers.get(name);
+    if (known !== undefined) return known;
+    this.kindNumbers.set(name, this.kinds.length);
+    return this.kinds.push(this.compiler.compile(kind)) - 1;
+  }
+
+  shapeOf(need: Capacity): number {
+    const name = DIMENSIONS.map((d) => need[d]).join(' ');
+    const known = this.shapeNumbers.get(name);
+    if (known !== undefined) return known;
+    this.shapeNumbers.set(name, this.shapes.length);
+    return this.shapes.push(Float64Array.from(DIMENSIONS, (d) => need[d])) - 1;
+  }
+
+  hostId = (host: number): HostId => (this.hosts[host] as SnapshotHost).id;
+
+  /** Nothing new comes to a host that is closed. */
+  closeHost(host: number): void {
+    if (this.open[host] === 0) return;
+    this.open[host] = 0;
+    this.countOpen(host, -1);
+    this.buckets.leave(host);
+  }
+
+  openHost(host: number): void {
+    if (this.open[host] === 1) return;
+    this.open[host] = 1;
+    this.countOpen(host, 1);
+    this.file(host);
+  }
+
+  isOpen(host: number): boolean {
+    return this.open[host] === 1;
+  }
+
+  freeOn(host: number, dimension: number): number {
+    return this.free[host * D + dimension] as number;
+  }
+
+  /** Puts a VEE where it is, whatever stands against that. @returns its number */
+  put(kind: number, shape: number, host: number): number {
+    this.shift(kind, shape, host, 1);
+    return this.vees.add(kind, shape, host);
+  }
+
+  /** Finds a place for a VEE and puts it there. @returns its number, or `NOWHERE` when no host can take it */
+  place(kind: number, shape: number): number {
+    const host = this.find(kind, shape);
+    return host === NOWHERE ? NOWHERE : this.put(kind, shape, host);
+  }
+
+  take(vee: number): void {
+    this.shift(this.vees.kind(vee), this.vees.shape(vee), this.vees.host(vee), -1);
+    this.vees.remove(vee);
+  }
+
+  /** Could a host take one more of a kind now? */
+  canTake(kind: number, shape: number, host: number): boolean {
+    const compiled = this.kinds[kind] as CompiledKind;
+    const zone = this.zoneOf[host] as number;
+    return (
+      this.open[host] === 1 &&
+      this.fits(shape, host) &&
+      this.mayBeOn(compiled, host) &&
+      this.zoneTakes(compiled, zone) &&
+      this.hostTakes(compiled, host)
+    );
+  }
+
+  /** The host that gets it, or `NOWHERE` when no host can take it. */
+  find(kind: number, shape: number): number {
+    const compiled = this.kinds[kind] as CompiledKind;
+    const anchored = this.anchorOf(compiled);
+    if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
+    const restricted =
+      compiled.inZone.length > 0 || compiled.withInZone.length > 0 || compiled.spread.length > 0;
+    if (restricted)
+      for (let z = 0; z < this.zones; z++)
+        this.zoneAllowed[z] = compiled.zones[z] === 1 && this.zoneTakes(compiled, z) ? 1 : 0;
+    const found = this.search(compiled, shape, restricted, LOOKED_AT);
+    // Most often it ends there. Where it does not, there may still be one that was passed by.
+    return found === NOWHERE ? this.search(compiled, shape, restricted, Number.POSITIVE_INFINITY) : found;
+  }
+
+  private search(kind: CompiledKind, shape: number, restricted: boolean, lookedAt: number): number {
+    const { buckets, zoneOf } = this;
+    const tightest = this.takes === 'tightest';
+    const step = tightest ? -1 : 1;
+    let best = NOWHERE;
+    let bestShare = 0;
+    let compared = 0;
+    for (let b = tightest ? this.fullestFor(shape) : 0; b >= 0 && b < BUCKETS; b += step) {
+      let left = lookedAt;
+      for (let word = 0; word < buckets.words; word++) {
+        let bits = buckets.groupsIn(b, word) & (kind.groups[word] as number);
+        while (bits !== 0 && left > 0) {
+          const lowest = bits & -bits;
+          bits ^= lowest;
+          let host = buckets.first((word << 5) + 31 - Math.clz32(lowest), b);
+          // A group is in one zone.
+          if (restricted && this.zoneAllowed[zoneOf[host] as number] === 0) continue;
+          for (; host >= 0 && left > 0; host = buckets.next(host)) {
+            left--;
+            if (!this.fits(shape, host) || kind.allowed?.[host] === 0 || !this.hostTakes(kind, host))
+              continue;
+            const share = this.shareWith(shape, host);
+            if (best === NOWHERE || (tightest ? share > bestShare : share < bestShare)) {
+              best = host;
+              bestShare = share;
+            }
+            if (++compared >= COMPARED) return best;
+          }
+        }
+      }
+      // Those of the next one are less tight, or less empty, all of them.
+      if (best !== NOWHERE) return best;
+    }
+    return NOWHERE;
+  }
+
+  /** The fullest bucket whose hosts may have room for it. */
+  private fullestFor(shape: number): number {
+    const need = this.shapes[shape] as Float64Array;
+    let least = Number.POSITIVE_INFINITY;
+    for (let d = 0; d < D; d++) {
+      const share = (need[d] as number) / (this.largest[d] as number);
+      if (share > 0 && share < least) least = share;
+    }
+    return least === Number.POSITIVE_INFINITY ? BUCKETS - 1 : Math.max(0, Math.floor((1 - least) * BUCKETS));
+  }
+
+  fits(shape: number, host: number): boolean {
+    const need = this.shapes[shape] as Float64Array;
+    const at = host * D;
+    for (let d = 0; d < D; d++) if ((need[d] as number) > (this.free[at + d] as number)) return false;
+    return true;
+  }
+
+  /** How full it would be with it, in the dimension that runs out first. */
+  shareWith(shape: number, host: number): number {
+    const need = this.shapes[shape] as Float64Array;
+    const at = host * D;
+    let share = 0;
+    for (let d = 0; d < D; d++) {
+      const left =
+        ((this.free[at + d] as number) - (need[d] as number)) * (this.perCapacity[at + d] as number);
+      if (1 - left > share) share = 1 - left;
+    }
+    return share;
+  }
+
+  private mayBeOn({ allowed, groups }: CompiledKind, host: number): boolean {
+    if (allowed) return allowed[host] === 1;
+    const group = this.groups.groupOf[host] as number;
+    return ((groups[group >>> 5] as number) & (1 << (group & 31))) !== 0;
+  }
+
+  private hostTakes({ onHost, withOnHost }: CompiledKind, host: number): boolean {
+    for (let n = 0; n < onHost.length; n++) {
+      const { counter, most } = onHost[n] as CompiledKind['onHost'][number];
+      if (this.counters.get(counter, host) > most) return false;
+    }
+    for (let n = 0; n < withOnHost.length; n++) {
+      const counter = withOnHost[n] as number;
+      if (this.counters.get(counter, this.anywhere) > 0 && this.counters.get(counter, host) === 0)
+        return false;
+    }
+    return true;
+  }
+
+  private zoneTakes({ inZone, withInZone, spread, zones }: CompiledKind, zone: number): boolean {
+    const place = this.hosts.length + zone;
+    for (const { counter, most } of inZone) if (this.counters.get(counter, place) > most) return false;
+    for (const counter of withInZone)
+      if (this.counters.get(counter, this.anywhere) > 0 && this.counters.get(counter, place) === 0)
+        return false;
+    for (const { counter, maxSkew } of spread) {
+      let fewest = Number.POSITIVE_INFINITY;
+      for (let z = 0; z < this.zones; z++)
+        if (zones[z] === 1 && (this.openIn[z] as number) > 0)
+          fewest = Math.min(fewest, this.counters.get(counter, this.hosts.length + z));
+      if (this.counters.get(counter, place) + 1 - fewest > maxSkew) return false;
+    }
+    return true;
+  }
+
+  /** The host on which it has to be with others. */
+  private anchorOf({ withOnHost }: CompiledKind): number {
+    for (const counter of withOnHost) {
+      const host = this.anchors.get(counter);
+      if (host !== undefined && this.counters.get(counter, host) > 0) return host;
+    }
+    return NOWHERE;
+  }
+
+  /** The place that stands for all of them. */
+  private get anywhere(): number {
+    return this.hosts.length + this.zones;
+  }
+
+  private shift(kind: number, shape: number, host: number, sign: 1 | -1): void {
+    const need = this.shapes[shape] as Float64Array;
+    const { counters, withOnHost } = this.kinds[kind] as CompiledKind;
+    const at = host * D;
+    for (let d = 0; d < D; d++)
+      this.free[at + d] = (this.free[at + d] as number) - sign * (need[d] as number);
+    for (let n = 0; n < counters.length; n++) {
+      const counter = counters[n] as number;
+      this.counters.add(counter, host, sign);
+      this.counters.add(counter, this.hosts.length + (this.zoneOf[host] as number), sign);
+      this.counters.add(counter, this.anywhere, sign);
+    }
+    if (sign > 0) for (const counter of withOnHost) this.anchors.set(counter, host);
+    if (this.open[host] === 1) this.file(host);
+  }
+
+  private countOpen(host: number, by: 1 | -1): void {
+    const zone = this.zoneOf[host] as number;
+    this.openIn[zone] = (this.openIn[zone] as number) + by;
+  }
+
+  private file(host: number): void {
+    const at = host * D;
+    let load = 0;
+    for (let d = 0; d < D; d++) {
+      const used = 1 - (this.free[at + d] as number) * (this.perCapacity[at + d] as number);
+      if (used > load) load = used;
+    }
+    this.buckets.enter(host, this.groups.groupOf[host] as number, load);
+  }
+}
