@@ -11,9 +11,11 @@ import { distanceOf, Layout } from '../../domain/rebalance/layout';
 import { planRebalance } from '../../domain/rebalance/plan';
 import { solveByHighs } from '../../test/support/highs';
 import { consolidation } from './generator';
+import { onlineRows } from './online';
 import { packingRows } from './packing';
 import { type Curve, qualityOverTime } from './plot';
 import { afterwards, siteOf } from './site';
+import { snapshotRows } from './snapshot';
 
 const EXACT_SIZES = [
   [10, 5],
@@ -197,6 +199,21 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
       packingRows(seeds),
     ),
   );
+  console.log(
+    '\nVEEs that come and go on 10,000 hosts, every kind of rule in use, against a scan of all hosts:\n',
+  );
+  const online = [
+    'state',
+    'scan',
+    'ours',
+    'quicker',
+    'scan is tighter',
+    'bytes a VEE',
+    '≥ 25 ×, ≤ 20 µs, ≤ 200',
+  ];
+  console.log(table(online, onlineRows(seeds)));
+  console.log('\nWhat a planner sees of 10,000 hosts and 100,000 VEEs, out of MongoDB:\n');
+  console.log(table(['loaded', 'wall time', 'goal', ''], await snapshotRows()));
   if (options.plot) {
     await writeFile(options.plot, qualityOverTime(curves));
     console.log(`\nQuality over time: ${options.plot}`);

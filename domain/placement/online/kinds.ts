@@ -28,13 +28,13 @@ export interface CompiledKind {
   /** Counters whose VEEs must all be on one host, or in one zone, with it. */
   readonly withOnHost: readonly number[];
   readonly withInZone: readonly number[];
-  readonly spread: readonly { readonly counter: number; readonly maxSkew: number }[];
+  /** Of those in `onHost`: of the tenants that its own shares no host with. */
+  readonly enemies: readonly number[];
+  readonly spread?: { readonly counter: number; readonly maxSkew: number };
   /** A bit for each group with hosts that may take it, whatever else is there. */
   readonly groups: Uint32Array;
   /** By host, of those groups; absent when all of them may. */
   readonly allowed: Uint8Array | undefined;
-  /** By zone: may any host there take it? */
-  readonly zones: Uint8Array;
 }
 
 /** Hosts that are alike in all that a kind may ask of them but for its lists of hosts. */
@@ -43,6 +43,8 @@ export interface HostGroups {
   readonly zoneOf: Int32Array;
   readonly zones: number;
   readonly members: readonly (readonly number[])[];
+  /** The groups of each zone: a group is in one. */
+  readonly inZone: readonly (readonly number[])[];
 }
 
 export function groupsOf(hosts: readonly SnapshotHost[]): HostGroups {
@@ -55,7 +57,9 @@ export function groupsOf(hosts: readonly SnapshotHost[]): HostGroups {
   const members = groups.map((of) => of.map(([h]) => h));
   for (const [group, of] of members.entries()) for (const h of of) groupOf[h] = group;
   const zoneOf = Int32Array.from(hosts, (h) => numbered.get(h.zone) ?? 0);
-  return { groupOf, zoneOf, zones: zoneNames.length, members };
+  const inZone: number[][] = zoneNames.map(() => []);
+  for (const [group, [first = 0]] of members.entries()) inZone[zoneOf[first] as number]?.push(group);
+  return { groupOf, zoneOf, zones: zoneNames.length, members, inZone };
 }
 
 /** Turns the declarations of kinds into numbers, each once. */
@@ -77,13 +81,13 @@ export class KindCompiler {
     const own = this.counterOf(`${serviceId} ${component}`);
     const tests: { host: Test[]; zone: Test[] } = { host: [], zone: [] };
     const together: { host: number[]; zone: number[] } = { host: [], zone: [] };
-    const spread: { counter: number; maxSkew: number }[] = [];
+    let maxSkew = Number.POSITIVE_INFINITY;
     const counters = new Set<number>();
     for (const c of mine) {
       if (isOfHost(c)) continue;
       counters.add(own);
       if (c.kind === 'apart-within') tests[c.level].push({ counter: own, most: c.most - 1 });
-      else if (c.kind === 'spread') spread.push({ counter: own, maxSkew: c.maxSkew });
+      else if (c.kind === 'spread') maxSkew = Math.min(maxSkew, c.maxSkew);
       else if (c.kind === 'apart-between')
         for (const other of c.components.filter((name) => name !== component))
           tests[c.level].push({ counter: this.counterOf(`${serviceId} ${other}`), most: 0 });
@@ -93,12 +97,12 @@ export class KindCompiler {
         together[c.level].push(all);
       }
     }
-    const enemies = this.apart.get(tenantId);
-    if (enemies) counters.add(this.counterOf(`tenant ${tenantId}`));
-    for (const enemy of enemies ?? [])
-      tests.host.push({ counter: this.counterOf(`tenant ${enemy}`), most: 0 });
+    const enemies = [...(this.apart.get(tenantId) ?? [])].map((id) => this.counterOf(`tenant ${id}`));
+    if (enemies.length > 0) counters.add(this.counterOf(`tenant ${tenantId}`));
+    for (const counter of enemies) tests.host.push({ counter, most: 0 });
     return {
-      ...{ counters: [...counters], onHost: tests.host, inZone: tests.zone, spread },
+      ...{ counters: [...counters], onHost: tests.host, inZone: tests.zone, enemies },
+      ...(maxSkew < Number.POSITIVE_INFINITY ? { spread: { counter: own, maxSkew } } : {}),
       ...{ withOnHost: together.host, withInZone: together.zone },
       ...this.placesOf(kind, mine.filter(isOfHost)),
     };
@@ -107,7 +111,7 @@ export class KindCompiler {
   private placesOf(
     { serviceId, component, image }: OnlineKind,
     ofHost: readonly Constraint[],
-  ): Pick<CompiledKind, 'groups' | 'allowed' | 'zones'> {
+  ): Pick<CompiledKind, 'groups' | 'allowed'> {
     const vee = { serviceId, component };
     const may = (h: number) => {
       const host = this.hosts[h] as SnapshotHost;
@@ -118,15 +122,11 @@ export class KindCompiler {
     );
     const partial = open.some((of, g) => of.length > 0 && of.length < (this.groups.members[g]?.length ?? 0));
     const allowed = partial ? new Uint8Array(this.hosts.length) : undefined;
-    const zones = new Uint8Array(this.groups.zones);
-    for (const h of open.flat()) {
-      if (allowed) allowed[h] = 1;
-      zones[this.groups.zoneOf[h] as number] = 1;
-    }
+    if (allowed) for (const h of open.flat()) allowed[h] = 1;
     const groups = new Uint32Array((open.length + 31) >>> 5);
     for (const [g, of] of open.entries())
       if (of.length > 0) groups[g >>> 5] = (groups[g >>> 5] as number) | (1 << (g & 31));
-    return { groups, allowed, zones };
+    return { groups, allowed };
   }
 
   private counterOf(name: string): number {

@@ -38,6 +38,7 @@ export class OnlineSite {
   private readonly perCapacity: Float64Array;
   private readonly largest: Float64Array;
   private readonly open: Uint8Array;
+  /** How many of a group are open. */
   private readonly openIn: Int32Array;
   private readonly buckets: Buckets;
   private readonly counters = new Counters();
@@ -62,7 +63,7 @@ export class OnlineSite {
     );
     this.buckets = new Buckets(hosts.length, this.groups.members.length);
     this.open = new Uint8Array(hosts.length);
-    this.openIn = new Int32Array(this.zones);
+    this.openIn = new Int32Array(this.groups.members.length);
     this.zoneAllowed = new Uint8Array(this.zones);
     for (const [h, { liveness, cordoned }] of hosts.entries())
       if (liveness === 'up' && !cordoned) this.openHost(h);
@@ -134,7 +135,7 @@ export class OnlineSite {
       this.open[host] === 1 &&
       this.fits(shape, host) &&
       this.mayBeOn(compiled, host) &&
-      this.zoneTakes(compiled, zone) &&
+      this.zoneTakes(compiled, zone, this.fewest(compiled)) &&
       this.hostTakes(compiled, host)
     );
   }
@@ -144,11 +145,12 @@ export class OnlineSite {
     const compiled = this.kinds[kind] as CompiledKind;
     const anchored = this.anchorOf(compiled);
     if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
-    const restricted =
-      compiled.inZone.length > 0 || compiled.withInZone.length > 0 || compiled.spread.length > 0;
-    if (restricted)
-      for (let z = 0; z < this.zones; z++)
-        this.zoneAllowed[z] = compiled.zones[z] === 1 && this.zoneTakes(compiled, z) ? 1 : 0;
+    const { inZone, withInZone, spread } = compiled;
+    const restricted = inZone.length > 0 || withInZone.length > 0 || spread !== undefined;
+    if (restricted) {
+      const fewest = this.fewest(compiled);
+      for (let z = 0; z < this.zones; z++) this.zoneAllowed[z] = this.zoneTakes(compiled, z, fewest) ? 1 : 0;
+    }
     const found = this.search(compiled, shape, restricted, LOOKED_AT);
     // Most often it ends there. Where it does not, there may still be one that was passed by.
     return found === NOWHERE ? this.search(compiled, shape, restricted, Number.POSITIVE_INFINITY) : found;
@@ -240,20 +242,37 @@ export class OnlineSite {
     return true;
   }
 
-  private zoneTakes({ inZone, withInZone, spread, zones }: CompiledKind, zone: number): boolean {
+  private zoneTakes({ inZone, withInZone, spread }: CompiledKind, zone: number, fewest: number): boolean {
     const place = this.hosts.length + zone;
     for (const { counter, most } of inZone) if (this.counters.get(counter, place) > most) return false;
     for (const counter of withInZone)
       if (this.counters.get(counter, this.anywhere) > 0 && this.counters.get(counter, place) === 0)
         return false;
-    for (const { counter, maxSkew } of spread) {
-      let fewest = Number.POSITIVE_INFINITY;
-      for (let z = 0; z < this.zones; z++)
-        if (zones[z] === 1 && (this.openIn[z] as number) > 0)
-          fewest = Math.min(fewest, this.counters.get(counter, this.hosts.length + z));
-      if (this.counters.get(counter, place) + 1 - fewest > maxSkew) return false;
+    return !spread || this.counters.get(spread.counter, place) + 1 - fewest <= spread.maxSkew;
+  }
+
+  /** What is spread: how many are in the zone that has the fewest, of those that it could go to. */
+  private fewest(kind: CompiledKind): number {
+    let fewest = Number.POSITIVE_INFINITY;
+    if (!kind.spread) return fewest;
+    for (let z = 0; z < this.zones; z++)
+      if (this.isZoneOpen(kind, z))
+        fewest = Math.min(fewest, this.counters.get(kind.spread.counter, this.hosts.length + z));
+    return fewest;
+  }
+
+  /** Is there a host that could take it, but for room and for where the rest of its service is? */
+  private isZoneOpen({ groups, allowed, enemies }: CompiledKind, zone: number): boolean {
+    const may = (h: number) =>
+      this.open[h] === 1 &&
+      allowed?.[h] !== 0 &&
+      enemies.every((counter) => this.counters.get(counter, h) === 0);
+    for (const group of this.groups.inZone[zone] ?? []) {
+      const any = (this.openIn[group] as number) > 0;
+      if (!any || ((groups[group >>> 5] as number) & (1 << (group & 31))) === 0) continue;
+      if ((!allowed && enemies.length === 0) || this.groups.members[group]?.some(may)) return true;
     }
-    return true;
+    return false;
   }
 
   /** The host on which it has to be with others. */
@@ -287,8 +306,8 @@ export class OnlineSite {
   }
 
   private countOpen(host: number, by: 1 | -1): void {
-    const zone = this.zoneOf[host] as number;
-    this.openIn[zone] = (this.openIn[zone] as number) + by;
+    const group = this.groups.groupOf[host] as number;
+    this.openIn[group] = (this.openIn[group] as number) + by;
   }
 
   private file(host: number): void {
