@@ -8,7 +8,7 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import type { Capacity } from '../domain/units';
 import type { Tenancy } from '../store/host-reservations';
-import { takeSnapshot } from '../store/snapshot';
+import { takeSnapshotFor } from '../store/spare';
 import type { Store } from '../store/store';
 import type { SiteDeps } from './deps';
 
@@ -26,7 +26,7 @@ const blueprintIdOf = (operationId: OperationId, which: Which) =>
  * @throws SluiceError `placement-infeasible`, or `host-unreachable` while that depends on hosts that are suspect
  */
 export async function decide(
-  { store, now, policies }: Pick<SiteDeps, 'store' | 'now' | 'policies'>,
+  { store, siteId, now, policies }: Pick<SiteDeps, 'store' | 'siteId' | 'now' | 'policies'>,
   operationId: OperationId,
   request: PlacementRequest,
   ...which: Which
@@ -35,7 +35,7 @@ export async function decide(
   const kept = await store.blueprints.get(blueprintId);
   if (kept) return believed(kept);
   const at = now();
-  const snapshot = await takeSnapshot(store, at);
+  const snapshot = await takeSnapshotFor(store, siteId, at, request);
   const context = { now: at, seed: operationId, blueprintId, operationId };
   const answer = await policies.decide((policy) => {
     const made = plan(snapshot, request, policy, context);
@@ -80,7 +80,7 @@ export async function tenancyOf(
  * @throws ApplicationFailure `placement-race`, not to be tried again by itself
  */
 export async function decideAndReserve(
-  deps: Pick<SiteDeps, 'store' | 'now' | 'policies'>,
+  deps: Pick<SiteDeps, 'store' | 'siteId' | 'now' | 'policies'>,
   operationId: OperationId,
   request: PlacementRequest,
   which: Which,

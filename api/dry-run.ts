@@ -24,7 +24,7 @@ import type { ServiceRecord } from '../domain/service/service';
 import { type Capacity, shortages, subtract } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
-import { takeSnapshot } from '../store/snapshot';
+import { takeSnapshotFor } from '../store/spare';
 import { singlyChanged } from '../store/stilled';
 import type { ApiDeps } from './deps';
 import type { Answer } from './route';
@@ -176,7 +176,7 @@ async function decide(
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
-  const snapshot = await takeSnapshot(deps.store, now);
+  const snapshot = await takeSnapshotFor(deps.store, deps.siteId, now, request);
   const { result, awaited } = await deps.policies.ask((policy) => {
     const made = plan(snapshot, request, policy, context);
     if (made.kind === 'blueprint') return { result: made, awaited: [] };

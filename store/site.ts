@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { HostId, OperationId, ServiceId, SiteId } from '../domain/ids';
+import type { SpareRule } from '../domain/placement/model';
 import type { PolicySetting } from '../domain/placement/policy';
 
 /** What an orderly shutdown has closed and stilled, for the power-up that follows. */
@@ -11,9 +12,22 @@ export interface Shutdown {
   readonly services: readonly ServiceId[];
 }
 
+/** The room that somebody wants to be kept for losses. */
+export interface SpareSetting extends SpareRule {
+  readonly since: number;
+  readonly setBy: string;
+  /** Of the request, which may be repeated. */
+  readonly requestedAs: OperationId;
+}
+
 /** The one document about the site as a whole. */
 export function siteRepository(db: Db) {
-  const site = db.collection<{ _id: string; shutdown?: Shutdown | null; placement?: PolicySetting }>('site');
+  const site = db.collection<{
+    _id: string;
+    shutdown?: Shutdown | null;
+    placement?: PolicySetting;
+    spare?: SpareSetting | null;
+  }>('site');
   return {
     async shutdown(id: SiteId): Promise<Shutdown | undefined> {
       return (await site.findOne({ _id: id }))?.shutdown ?? undefined;
@@ -52,6 +66,21 @@ export function siteRepository(db: Db) {
       const fresh = { 'placement.requestedAs': { $ne: placement.requestedAs } };
       await site.updateOne({ _id: id, ...fresh, $or: isOther } as never, { $set: { placement } });
       return (await this.placement(id)) ?? placement;
+    },
+
+    async spare(id: SiteId): Promise<SpareSetting | undefined> {
+      return (await site.findOne({ _id: id }, { projection: { spare: 1 } }))?.spare ?? undefined;
+    },
+
+    /** @param spare nothing where no room is to be kept any more @returns what counts from now on */
+    async setSpare(id: SiteId, spare: SpareSetting | undefined): Promise<SpareSetting | undefined> {
+      const { lose, least } = spare ?? {};
+      const isOther = spare
+        ? { $or: [{ 'spare.lose': { $ne: lose } }, { 'spare.least': { $ne: least } }] }
+        : { spare: { $ne: null } };
+      await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
+      await site.updateOne({ _id: id, ...isOther } as never, { $set: { spare: spare ?? null } });
+      return this.spare(id);
     },
 
     /** Gives up what was set, unless something else has been set since, or it is given up already. */

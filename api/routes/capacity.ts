@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { NAME_PATTERN, type TenantId } from '../../domain/ids';
 import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
-import { SLA_CLASSES } from '../../domain/manifest/sla-class';
+import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../../domain/manifest/sla-class';
 import { roomForShape } from '../../domain/placement/room';
 import { readFailoverQuestion } from '../../store/failover-question';
 import { takeSnapshot } from '../../store/snapshot';
+import { takeSnapshotFor } from '../../store/spare';
 import type { ApiDeps } from '../deps';
 import { readManifest } from '../manifest-body';
 import { json, type Route, route } from '../route';
@@ -91,7 +92,7 @@ const admissionSchema = z
   .meta({ id: 'Admission' });
 
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
-export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
+export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): Route[] {
   return [
     route({
       method: 'post',
@@ -155,7 +156,8 @@ export function capacityRoutes({ store, planner, policies }: ApiDeps): Route[] {
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
-        const snapshot = await takeSnapshot(store, Date.now());
+        const { slaClass = DEFAULT_SLA_CLASS } = manifest;
+        const snapshot = await takeSnapshotFor(store, siteId, Date.now(), { slaClass });
         const body = await policies.ask((policy) => planner.roomForService({ snapshot, manifest, policy }));
         return { status: 200, body };
       },

@@ -1,5 +1,6 @@
 import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import type { SlaClass } from '../manifest/sla-class';
 import type { Capacity, Dimension } from '../units';
 import type { PolicyData } from './policy';
 
@@ -10,6 +11,28 @@ export interface Snapshot {
   readonly vees: readonly PlacedVee[];
   /** Tenants that must not share a host; absent where there are none. */
   readonly apart?: Apartness;
+  /** What is to have a place whatever is lost; absent where no room is kept for that, or nobody asks. */
+  readonly spare?: Spare;
+}
+
+/** What may be lost at any moment, such that everything of at least a class has a place all the same (N+1). */
+export interface SpareRule {
+  readonly lose: 'host' | 'zone';
+  readonly least: SlaClass;
+}
+
+/** A VEE as far as it matters for where it could go. */
+export interface SpareVee extends PlacedVee {
+  readonly image: string;
+  readonly need: Capacity;
+  readonly slaClass: SlaClass;
+  /** Of its service. */
+  readonly constraints: readonly Constraint[];
+}
+
+export interface Spare extends SpareRule {
+  /** All that hold a place. */
+  readonly vees: readonly SpareVee[];
 }
 
 /** With whom each tenant must not share a host, such as a competitor; both ways. Most have nobody. */
@@ -133,6 +156,8 @@ export interface PlacementRequest {
   readonly constraints: readonly Constraint[];
   readonly preferences?: readonly Preference[];
   readonly ranks?: readonly Rank[];
+  /** Of the service, where what is new must leave the room for losses that the site keeps. */
+  readonly slaClass?: SlaClass;
   /** Breaks ties, in place of the context's: what is asked twice in thought, and then in earnest, gets one answer. */
   readonly seed?: string;
   /** Set while one manifest gives way to another. */
@@ -159,6 +184,8 @@ export type Refusal =
   | { readonly reason: 'not-asked-for' }
   /** Somebody is there whom its tenant must not share a host with. */
   | { readonly reason: 'tenant-apart' }
+  /** If it were there, the loss of that host or zone would leave something without a place. */
+  | { readonly reason: 'no-spare'; readonly lost: string }
   | { readonly reason: 'image-missing'; readonly image: string }
   | {
       readonly reason: 'capacity';

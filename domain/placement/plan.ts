@@ -18,6 +18,7 @@ import type {
   SnapshotHost,
 } from './model';
 import { type Policy, policyData } from './policy';
+import { SpareKeeper } from './spare-keeper';
 
 /**
  * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
@@ -142,10 +143,10 @@ function placeGreedily(
   pins?: ReadonlyMap<Constraint, string>,
 ): GreedyResult {
   const board = new Board(snapshot, request, pins);
+  const keeper = SpareKeeper.of(snapshot, request);
   const result: GreedyResult = { assignments: [], unplaced: [] };
   for (const unit of units) {
-    const verdicts = judge(board, unit, policy);
-    const best = choose(verdicts, seed);
+    const { verdicts, best } = chosen(judge(board, unit, policy), unit, seed, keeper);
     if (best === undefined) {
       // Refused everywhere for reasons that no other choice could change: nothing to search for.
       const proven = board.hosts.every((h) => board.standing(unit, h).length > 0);
@@ -158,6 +159,22 @@ function placeGreedily(
   return result;
 }
 
+/** The best of those that may be, as far as room is kept for losses: that is asked of few, as it takes longer. */
+function chosen(
+  judged: HostVerdict[],
+  unit: Unit,
+  seed: string,
+  keeper: SpareKeeper | undefined,
+): { readonly verdicts: HostVerdict[]; readonly best: HostId | undefined } {
+  let verdicts = judged;
+  for (;;) {
+    const best = choose(verdicts, seed);
+    const refusal = best === undefined ? undefined : keeper?.refusalOf(unit, best);
+    if (best === undefined || !refusal) return { verdicts, best };
+    verdicts = verdicts.map((v) => (v.hostId === best ? { hostId: best, refusals: [refusal] } : v));
+  }
+}
+
 function explained(
   algorithm: 'exact' | 'search',
   snapshot: Snapshot,
@@ -168,6 +185,7 @@ function explained(
   seed: string,
 ): Assignment[] | undefined {
   const board = new Board(snapshot, request);
+  const keeper = SpareKeeper.of(snapshot, request);
   const by = algorithm === 'exact' ? 'the exact search' : 'a search';
   const assignments: Assignment[] = [];
   for (const [i, unit] of units.entries()) {
@@ -176,6 +194,7 @@ function explained(
     const verdict = verdicts.find((v) => v.hostId === hostId);
     // An answer of a solver counts only once every rule was checked against it, one placement at a time.
     if (hostId === undefined || verdict?.score === undefined) return undefined;
+    if (keeper?.refusalOf(unit, hostId)) return undefined;
     const greedy = choose(verdicts, seed);
     const because =
       hostId === greedy

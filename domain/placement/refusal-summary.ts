@@ -19,6 +19,8 @@ export function describeRefusal(r: Refusal): string {
       return 'it is not the host that was asked for';
     case 'tenant-apart':
       return 'the host has VEEs of a tenant that this one is kept apart from';
+    case 'no-spare':
+      return `with it there the loss of ${r.lost} would leave something without a place`;
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
     case 'capacity':
@@ -71,6 +73,7 @@ export const describeGroups = (groups: readonly RefusalGroup[]): string =>
 /** Without what differs from host to host. */
 function kindOf(r: Refusal): string {
   if (r.reason === 'capacity') return DIMENSION_NAMES[r.dimension];
+  if (r.reason === 'no-spare') return 'the room that is kept for losses';
   return r.reason === 'constraint' ? r.constraint : describeRefusal(r);
 }
 

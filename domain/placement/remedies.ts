@@ -44,6 +44,7 @@ export function remediesFor(question: RemedyQuestion): Remedy[] {
     ...returns(snapshot, fits),
     ...fewer(request, fits),
     ...rules(request, fits),
+    ...spare(snapshot, request, fits),
     ...newHosts(snapshot, request, fits),
   ];
 }
@@ -141,6 +142,16 @@ function rules(request: PlacementRequest, fits: Fits): Remedy[] {
       fits({ request: { ...request, constraints: request.constraints.filter((c) => c !== given) } }),
     )
     .map((given) => anybody(`without the rule ${constraintName(given)}`));
+}
+
+/** Kept is for all of the site: to give it up is no affair of whoever asks for a place. */
+function spare(
+  { spare: kept }: Snapshot,
+  { slaClass: _, ...request }: PlacementRequest,
+  fits: Fits,
+): Remedy[] {
+  if (!kept || !fits({ request })) return [];
+  return [operator(`without the room that is kept for the loss of any ${kept.lose}`)];
 }
 
 /** Empty ones, like the one that has the most. */

@@ -4,6 +4,7 @@ import type { HostRecord } from '../host';
 import { makeVeeId, type OperationId, type ServiceId, type TenantId } from '../ids';
 import { componentNamed, templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
+import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
 import type { ServiceRecord } from '../service/service';
 import type { VeeRecord } from '../vee/vee';
 import { constraintsOf, preferencesOf } from './constraints';
@@ -44,7 +45,10 @@ export function additionRequest(
       image: template.image,
     }));
   });
-  return { vees, ...rulesOf(manifest, service.id), seed: seedOf(manifest, service.tenantId) };
+  return {
+    ...{ vees, ...rulesOf(manifest, service.id), seed: seedOf(manifest, service.tenantId) },
+    slaClass: manifest.slaClass ?? DEFAULT_SLA_CLASS,
+  };
 }
 
 /** New places for VEEs that live. A driver is named where only one of its kind can take the VEE over. */

@@ -11,6 +11,7 @@ import {
 } from '../ids';
 import { initialInstances } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
+import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
 import {
   add,
   type Capacity,
@@ -179,18 +180,18 @@ export function roomForService({ snapshot, manifest, policy }: ServiceRoomQuesti
 /** A site once a service that was planned is there. */
 export function withPlaced(
   snapshot: Snapshot,
-  { vees }: PlacementRequest,
+  { vees, constraints, slaClass }: PlacementRequest,
   { assignments }: Blueprint,
   { id: serviceId, tenantId }: { readonly id: ServiceId; readonly tenantId: TenantId },
 ): Snapshot {
-  const needs = new Map(vees.map((v) => [v.id, v.need]));
+  const asked = new Map(vees.map((v) => [v.id, v]));
   const taken = groupBy(assignments, (a) => a.hostId);
   const hosts = snapshot.hosts.map((host) => {
     const here = taken.get(host.id);
     if (!here) return host;
     return {
       ...host,
-      reserved: here.reduce((all, a) => add(all, needs.get(a.veeId) ?? ZERO), host.reserved),
+      reserved: here.reduce((all, a) => add(all, asked.get(a.veeId)?.need ?? ZERO), host.reserved),
     };
   });
   const placed = assignments.map(
@@ -202,7 +203,19 @@ export function withPlaced(
       hostId,
     }),
   );
-  return { ...snapshot, hosts, vees: [...snapshot.vees, ...placed] };
+  const spare = snapshot.spare && {
+    ...snapshot.spare,
+    vees: [
+      ...snapshot.spare.vees,
+      ...placed.flatMap((v) => {
+        const { image, need } = asked.get(v.id) ?? {};
+        return image && need
+          ? [{ ...v, image, need, constraints, slaClass: slaClass ?? DEFAULT_SLA_CLASS }]
+          : [];
+      }),
+    ],
+  };
+  return { ...snapshot, hosts, vees: [...snapshot.vees, ...placed], ...(spare ? { spare } : {}) };
 }
 
 const loadOf = ({ capacity, reserved }: SnapshotHost) => dominantShare(reserved, capacity);

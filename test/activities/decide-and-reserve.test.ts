@@ -1,5 +1,5 @@
 import { decideAndReserve } from '../../activities/decide';
-import type { HostId, OperationId, VeeId } from '../../domain/ids';
+import type { HostId, OperationId, SiteId, VeeId } from '../../domain/ids';
 import type { PlacementRequest } from '../../domain/placement/model';
 import type { PlacementPolicies } from '../../domain/placement/policy';
 import type { Store } from '../../store/store';
@@ -50,7 +50,7 @@ function storeOf() {
     ask: async (question) => question({ name: 'packing' }),
   };
   const decide = () =>
-    decideAndReserve({ store, now: () => 1, policies }, operationId, request, ['x'], {
+    decideAndReserve({ store, siteId: 'home' as SiteId, now: () => 1, policies }, operationId, request, ['x'], {
       veeId,
       amount,
     });

@@ -110,6 +110,26 @@ export class OnlineSite {
     return this.free[host * D + dimension] as number;
   }
 
+  /** What several need together. */
+  sumOf(shapes: readonly number[]): number {
+    const [only] = shapes;
+    if (only !== undefined && shapes.length === 1) return only;
+    const all = shapes.map((shape) => this.shapes[shape] as Float64Array);
+    const sum = DIMENSIONS.map((d, n): [string, number] => [
+      d,
+      all.reduce((s, need) => s + (need[n] ?? 0), 0),
+    ]);
+    return this.shapeOf(Object.fromEntries(sum) as unknown as Capacity);
+  }
+
+  /** The largest share of the roomiest host in any dimension. */
+  sizeOf(shape: number): number {
+    return (this.shapes[shape] as Float64Array).reduce(
+      (size, need, d) => Math.max(size, need / (this.largest[d] as number)),
+      0,
+    );
+  }
+
   /** Puts a VEE where it is, whatever stands against that. @returns its number */
   put(kind: number, shape: number, host: number): number {
     this.shift(kind, shape, host, 1);

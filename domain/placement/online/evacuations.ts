@@ -1,0 +1,163 @@
+import { groupBy } from '../../group-by';
+import type { ServiceId } from '../../ids';
+import { NOWHERE, type OnlineSite } from './online-site';
+
+/** A VEE that is on a host. */
+export interface Resident {
+  readonly kind: number;
+  readonly shape: number;
+  readonly service: ServiceId;
+  /** Those with the same go to one host. */
+  readonly unit: string | undefined;
+  /** Has it to find a place when its host is lost? */
+  readonly counts: boolean;
+  readonly host: number;
+}
+
+/** Residents by where each would go. */
+type Evacuation = readonly { readonly resident: Resident; readonly to: number }[];
+
+/**
+ * For each host of a site, or each zone, where what is on it would go if it were lost. That is worked out once; when something
+ * comes, only those evacuations are looked at again that it may be in the way of: those which use its host, and those of its
+ * own service and its own host. (Ganeti keeps a site N+1 by one such list, of secondary nodes.)
+ */
+export class Evacuations {
+  private readonly site: OnlineSite;
+  private readonly lose: 'host' | 'zone';
+  /** The domain of each host: what is lost at once. */
+  private readonly domainOf: Int32Array;
+  private readonly hostsOf: readonly (readonly number[])[];
+  private readonly residents: Resident[][];
+  /** Absent for a domain whose loss would leave something without a place. */
+  private readonly plans: (Evacuation | undefined)[];
+  private readonly usedBy: Set<number>[];
+  private readonly domainsOf = new Map<ServiceId, Set<number>>();
+  /** The number of a resident in the site, which changes each time it is taken away and put back. */
+  private readonly numbers = new Map<Resident, number>();
+
+  constructor(site: OnlineSite, lose: 'host' | 'zone', residents: readonly Resident[]) {
+    this.site = site;
+    this.lose = lose;
+    const hosts = site.hosts.length;
+    this.domainOf = lose === 'host' ? Int32Array.from({ length: hosts }, (_, h) => h) : site.zoneOf;
+    const domains = lose === 'host' ? hosts : site.zones;
+    const hostsOf: number[][] = Array.from({ length: domains }, () => []);
+    for (const [h, domain] of this.domainOf.entries()) hostsOf[domain]?.push(h);
+    this.hostsOf = hostsOf;
+    this.residents = Array.from({ length: domains }, () => []);
+    this.usedBy = Array.from({ length: hosts }, () => new Set());
+    for (const r of residents) this.settle(r);
+    this.plans = [];
+    for (let domain = 0; domain < domains; domain++) this.keep(domain, this.evacuate(domain));
+  }
+
+  /** The domains whose loss would leave something that counts without a place. */
+  stranding(): number[] {
+    return this.plans.flatMap((plan, domain) => (plan ? [] : [domain]));
+  }
+
+  /**
+   * Lets residents come to a host, if all evacuations go on being possible, their own included.
+   * @returns whose loss would leave something without a place; nothing when they have come
+   */
+  admit(coming: readonly Resident[], host: number): string | undefined {
+    const own = this.domainOf[host] as number;
+    for (const r of coming) this.settle(r);
+    const concerned = new Set([...(this.usedBy[host] ?? []), own]);
+    for (const { service } of coming) for (const d of this.domainsOf.get(service) ?? []) concerned.add(d);
+    const anew = new Map<number, Evacuation>();
+    for (const domain of concerned) {
+      // One that was impossible before is none of theirs, unless it is where they would be.
+      const plan = this.plans[domain];
+      if (!plan && domain !== own) continue;
+      if (domain !== own && plan && this.isPossible(domain, plan)) continue;
+      const other = this.evacuate(domain);
+      if (!other) {
+        for (const r of coming) this.unsettle(r);
+        return this.nameOf(domain);
+      }
+      anew.set(domain, other);
+    }
+    for (const [domain, plan] of anew) this.keep(domain, plan);
+    return undefined;
+  }
+
+  private settle(resident: Resident): void {
+    const domain = this.domainOf[resident.host] as number;
+    this.numbers.set(resident, this.site.put(resident.kind, resident.shape, resident.host));
+    this.residents[domain]?.push(resident);
+    const known = this.domainsOf.get(resident.service);
+    if (known) known.add(domain);
+    else this.domainsOf.set(resident.service, new Set([domain]));
+  }
+
+  /** What is left in `domainsOf` costs a look at most. */
+  private unsettle(resident: Resident): void {
+    this.site.take(this.numbers.get(resident) as number);
+    this.numbers.delete(resident);
+    this.residents[this.domainOf[resident.host] as number]?.pop();
+  }
+
+  private keep(domain: number, plan: Evacuation | undefined): void {
+    for (const { to } of this.plans[domain] ?? []) this.usedBy[to]?.delete(domain);
+    for (const { to } of plan ?? []) this.usedBy[to]?.add(domain);
+    this.plans[domain] = plan;
+  }
+
+  /** Where all that counts would go, those that are hardest to place first; nothing when some has no place. */
+  private evacuate(domain: number): Evacuation | undefined {
+    const wanted = (this.residents[domain] ?? []).filter((r) => r.counts);
+    if (wanted.length === 0) return [];
+    const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
+      .map((of) => ({ of, shape: this.site.sumOf(of.map((r) => r.shape)) }))
+      .map((unit) => ({ ...unit, size: this.site.sizeOf(unit.shape) }))
+      .sort((a, b) => b.size - a.size);
+    return this.inThought(domain, (put) => {
+      const plan: { resident: Resident; to: number }[] = [];
+      for (const { of, shape } of units) {
+        const [first] = of;
+        const to = first ? this.site.find(first.kind, shape) : NOWHERE;
+        if (to === NOWHERE) return undefined;
+        for (const resident of of) {
+          if (!this.site.canTake(resident.kind, resident.shape, to)) return undefined;
+          put(resident, to);
+          plan.push({ resident, to });
+        }
+      }
+      return plan;
+    });
+  }
+
+  private isPossible(domain: number, plan: Evacuation): boolean {
+    return this.inThought(domain, (put) => {
+      for (const { resident, to } of plan) {
+        if (!this.site.canTake(resident.kind, resident.shape, to)) return false;
+        put(resident, to);
+      }
+      return true;
+    });
+  }
+
+  /** Works on the site as it is once a domain is lost; then all is as it was. */
+  private inThought<T>(domain: number, work: (put: (r: Resident, to: number) => void) => T): T {
+    const { site } = this;
+    const gone = this.residents[domain] ?? [];
+    for (const r of gone) site.take(this.numbers.get(r) as number);
+    const closed = (this.hostsOf[domain] ?? []).filter((h) => site.isOpen(h));
+    for (const h of closed) site.closeHost(h);
+    const moved: number[] = [];
+    const answer = work((r, to) => moved.push(site.put(r.kind, r.shape, to)));
+    for (const vee of moved.reverse()) site.take(vee);
+    for (const h of closed) site.openHost(h);
+    for (const r of gone) this.numbers.set(r, site.put(r.kind, r.shape, r.host));
+    return answer;
+  }
+
+  private nameOf(domain: number): string {
+    const [first = 0] = this.hostsOf[domain] ?? [];
+    const host = this.site.hosts[first];
+    if (!host) return '';
+    return this.lose === 'host' ? host.id : `zone ${host.zone}`;
+  }
+}

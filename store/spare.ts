@@ -1,0 +1,40 @@
+import type { SiteId } from '../domain/ids';
+import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
+import { constraintsOf } from '../domain/placement/constraints';
+import type { PlacementRequest, Snapshot, Spare, SpareRule } from '../domain/placement/model';
+import { takeSnapshot } from './snapshot';
+import type { Store } from './store';
+
+/** What a planner sees now, with all that the room for losses is kept for, where the site keeps any and it is asked for. */
+export async function takeSnapshotFor(
+  store: Store,
+  siteId: SiteId,
+  now: number,
+  { slaClass }: Pick<PlacementRequest, 'slaClass'>,
+): Promise<Snapshot> {
+  const [snapshot, rule] = await Promise.all([
+    takeSnapshot(store, now),
+    slaClass === undefined ? undefined : store.site.spare(siteId),
+  ]);
+  return rule ? { ...snapshot, spare: await spareOf(store, rule) } : snapshot;
+}
+
+async function spareOf(store: Store, { lose, least }: SpareRule): Promise<Spare> {
+  const [vees, services] = await Promise.all([store.vees.find({ living: true }), store.services.living()]);
+  const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
+  const rules = new Map(
+    services.flatMap(({ id, manifestDigest }) => {
+      const manifest = manifests.get(manifestDigest);
+      if (!manifest) return [];
+      const slaClass = manifest.slaClass ?? DEFAULT_SLA_CLASS;
+      return [[id, { slaClass, constraints: constraintsOf(manifest, id) }] as const];
+    }),
+  );
+  return {
+    ...{ lose, least },
+    vees: vees.flatMap(({ id, tenantId, serviceId, component, hostId, template: { image, capacity } }) => {
+      const of = rules.get(serviceId);
+      return of ? [{ ...{ id, tenantId, serviceId, component, hostId, image }, need: capacity, ...of }] : [];
+    }),
+  };
+}
