@@ -33,6 +33,7 @@ import { recompositionRoutes } from './routes/recompositions';
 import { routineRoutes } from './routes/routines';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
+import { spareRoutes } from './routes/spare';
 import { systemRoutes } from './routes/system';
 import { veeRoutes } from './routes/vees';
 
@@ -54,6 +55,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     driftRoutes,
     capacityRoutes,
     policyRoutes,
+    spareRoutes,
     routineRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));

@@ -13,6 +13,7 @@ import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
 import { registerRoutineCommands } from './commands/routine';
 import { registerServiceCommands } from './commands/services';
+import { registerSpareCommands } from './commands/spare';
 import { registerSystemCommands } from './commands/system';
 import { completionScript, isShell } from './completion';
 import { registerDemo } from './demo/command';
@@ -53,6 +54,7 @@ export function createProgram(): Command {
   registerExplainCommand(program);
   registerFailoverCommand(program);
   registerPolicyCommands(program);
+  registerSpareCommands(program);
   registerRoutineCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);

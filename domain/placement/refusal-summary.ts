@@ -93,15 +93,18 @@ function nearestOf(hosts: readonly HostVerdict[]): HostVerdict | undefined {
   return least?.host;
 }
 
+/** That there is somebody it is kept apart from, or room for what others lose, is not for a tenant to know. */
+const TOLD_AS: Partial<Record<Refusal['reason'], Refusal['reason']>> = {
+  'tenant-apart': 'capacity',
+  'no-spare': 'capacity',
+};
+
 /** The same without naming or measuring any host: how many refused, by kind of reason. */
 export function refusalCounts({ unplaced }: Infeasible): string {
   const first = unplaced[0];
   if (!first) return 'Nothing was asked for.';
   const counts = groupBy(
-    // That there is somebody it is kept apart from is not for a tenant to know.
-    first.hosts.flatMap((h) => [
-      ...new Set(h.refusals.map((r) => (r.reason === 'tenant-apart' ? 'capacity' : r.reason))),
-    ]),
+    first.hosts.flatMap((h) => [...new Set(h.refusals.map(({ reason }) => TOLD_AS[reason] ?? reason))]),
     (reason) => reason,
   );
   const reasons = [...counts].map(([reason, of]) => `${of.length} × ${reason}`).join(', ');

@@ -50,10 +50,16 @@ function storeOf() {
     ask: async (question) => question({ name: 'packing' }),
   };
   const decide = () =>
-    decideAndReserve({ store, siteId: 'home' as SiteId, now: () => 1, policies }, operationId, request, ['x'], {
-      veeId,
-      amount,
-    });
+    decideAndReserve(
+      { store, siteId: 'home' as SiteId, now: () => 1, policies },
+      operationId,
+      request,
+      ['x'],
+      {
+        veeId,
+        amount,
+      },
+    );
   return { blueprints, state, decide };
 }
 
