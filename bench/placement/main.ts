@@ -16,6 +16,7 @@ import { packingRows } from './packing';
 import { type Curve, qualityOverTime } from './plot';
 import { afterwards, siteOf } from './site';
 import { snapshotRows } from './snapshot';
+import { spareRows } from './spare';
 
 const EXACT_SIZES = [
   [10, 5],
@@ -212,6 +213,10 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
     '≥ 25 ×, ≤ 20 µs, ≤ 200',
   ];
   console.log(table(online, onlineRows(seeds)));
+  console.log(
+    '\nFilling 1,000 hosts such that any host, or any zone, may be lost; wall time of each decision:\n',
+  );
+  console.log(table(['may be lost', 'full with', 'a decision', 'the longest', '≤ 5 ms'], spareRows(seeds)));
   console.log('\nWhat a planner sees of 10,000 hosts and 100,000 VEEs, out of MongoDB:\n');
   console.log(table(['loaded', 'wall time', 'goal', ''], await snapshotRows()));
   if (options.plot) {

@@ -14,8 +14,19 @@ export interface Resident {
   readonly host: number;
 }
 
+/** What goes to one host as one. */
+interface Unit {
+  readonly first: Resident;
+  readonly kind: number;
+  readonly shape: number;
+}
+
+/** Primes, so that evacuations begin to look for hosts far from each other. */
+const SPREAD = 7_919;
+const FURTHER = 997;
+
 /** Residents by where each would go. */
-type Evacuation = readonly { readonly resident: Resident; readonly to: number }[];
+export type Evacuation = readonly { readonly resident: Resident; readonly to: number }[];
 
 /**
  * For each host of a site, or each zone, where what is on it would go if it were lost. That is worked out once; when something
@@ -52,9 +63,9 @@ export class Evacuations {
     for (let domain = 0; domain < domains; domain++) this.keep(domain, this.evacuate(domain));
   }
 
-  /** The domains whose loss would leave something that counts without a place. */
-  stranding(): number[] {
-    return this.plans.flatMap((plan, domain) => (plan ? [] : [domain]));
+  /** Where those that count would go if a host, or a zone, were lost; nothing when some would have no place. */
+  evacuationOf(domain: number): Evacuation | undefined {
+    return this.plans[domain];
   }
 
   /**
@@ -64,15 +75,12 @@ export class Evacuations {
   admit(coming: readonly Resident[], host: number): string | undefined {
     const own = this.domainOf[host] as number;
     for (const r of coming) this.settle(r);
-    const concerned = new Set([...(this.usedBy[host] ?? []), own]);
-    for (const { service } of coming) for (const d of this.domainsOf.get(service) ?? []) concerned.add(d);
     const anew = new Map<number, Evacuation>();
-    for (const domain of concerned) {
-      // One that was impossible before is none of theirs, unless it is where they would be.
+    for (const domain of this.concernedBy(coming, host, own)) {
       const plan = this.plans[domain];
+      // One that was impossible before is no fault of theirs, unless it is where they would be.
       if (!plan && domain !== own) continue;
-      if (domain !== own && plan && this.isPossible(domain, plan)) continue;
-      const other = this.evacuate(domain);
+      const other = this.evacuate(domain, plan);
       if (!other) {
         for (const r of coming) this.unsettle(r);
         return this.nameOf(domain);
@@ -81,6 +89,25 @@ export class Evacuations {
     }
     for (const [domain, plan] of anew) this.keep(domain, plan);
     return undefined;
+  }
+
+  /** The domains whose evacuation may not be possible any more. */
+  private concernedBy(coming: readonly Resident[], host: number, own: number): Set<number> {
+    const reach = new Set(coming.map((r) => this.site.reachOf(r.kind)));
+    const concerned = new Set([own]);
+    const ruled = reach.has('host') || reach.has('zone');
+    for (const domain of this.usedBy[host] ?? [])
+      if (ruled || !this.hasRoomLeft(host, domain)) concerned.add(domain);
+    // Where some of a service are may matter to where others could go.
+    if (reach.has('zone'))
+      for (const { service } of coming) for (const d of this.domainsOf.get(service) ?? []) concerned.add(d);
+    return concerned;
+  }
+
+  /** Is there still room on a host for those of a domain that would go there? */
+  private hasRoomLeft(host: number, domain: number): boolean {
+    const going = (this.plans[domain] ?? []).filter((move) => move.to === host);
+    return this.site.fits(this.site.sumOf(going.map((move) => move.resident.shape)), host);
   }
 
   private settle(resident: Resident): void {
@@ -105,38 +132,44 @@ export class Evacuations {
     this.plans[domain] = plan;
   }
 
-  /** Where all that counts would go, those that are hardest to place first; nothing when some has no place. */
-  private evacuate(domain: number): Evacuation | undefined {
+  /**
+   * Where all that counts would go, those that are hardest to place first: to where they would have gone before, else spread
+   * over the site, so that each host is in few plans, else as tight as can be.
+   */
+  private evacuate(domain: number, before?: Evacuation): Evacuation | undefined {
     const wanted = (this.residents[domain] ?? []).filter((r) => r.counts);
     if (wanted.length === 0) return [];
+    const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
-      .map((of) => ({ of, shape: this.site.sumOf(of.map((r) => r.shape)) }))
-      .map((unit) => ({ ...unit, size: this.site.sizeOf(unit.shape) }))
+      .map((of) => ({ of, shape: site.sumOf(of.map((r) => r.shape)) }))
+      .map((unit) => ({ ...unit, size: site.sizeOf(unit.shape) }))
       .sort((a, b) => b.size - a.size);
-    return this.inThought(domain, (put) => {
-      const plan: { resident: Resident; to: number }[] = [];
-      for (const { of, shape } of units) {
-        const [first] = of;
-        const to = first ? this.site.find(first.kind, shape) : NOWHERE;
-        if (to === NOWHERE) return undefined;
-        for (const resident of of) {
-          if (!this.site.canTake(resident.kind, resident.shape, to)) return undefined;
-          put(resident, to);
-          plan.push({ resident, to });
+    const known = new Map(before?.map((move) => [move.resident, move.to]));
+    const spread = (unit: Unit, n: number) =>
+      site.findAny(unit.kind, unit.shape, (domain * SPREAD + n * FURTHER) % site.hosts.length);
+    const asBefore = (unit: Unit, n: number) => {
+      const to = known.get(unit.first);
+      return to !== undefined && site.canTake(unit.kind, unit.shape, to) ? to : spread(unit, n);
+    };
+    const tightest = (unit: Unit) => site.find(unit.kind, unit.shape);
+    for (const findFor of known.size > 0 ? [asBefore, spread, tightest] : [spread, tightest]) {
+      const found = this.inThought(domain, (put) => {
+        const plan: { resident: Resident; to: number }[] = [];
+        for (const [n, { of, shape }] of units.entries()) {
+          const first = of[0] as Resident;
+          const to = findFor({ first, kind: first.kind, shape }, n);
+          if (to === NOWHERE) return undefined;
+          for (const resident of of) {
+            if (!site.canTake(resident.kind, resident.shape, to)) return undefined;
+            put(resident, to);
+            plan.push({ resident, to });
+          }
         }
-      }
-      return plan;
-    });
-  }
-
-  private isPossible(domain: number, plan: Evacuation): boolean {
-    return this.inThought(domain, (put) => {
-      for (const { resident, to } of plan) {
-        if (!this.site.canTake(resident.kind, resident.shape, to)) return false;
-        put(resident, to);
-      }
-      return true;
-    });
+        return plan;
+      });
+      if (found) return found;
+    }
+    return undefined;
   }
 
   /** Works on the site as it is once a domain is lost; then all is as it was. */

@@ -165,15 +165,42 @@ export class OnlineSite {
     const compiled = this.kinds[kind] as CompiledKind;
     const anchored = this.anchorOf(compiled);
     if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
-    const { inZone, withInZone, spread } = compiled;
-    const restricted = inZone.length > 0 || withInZone.length > 0 || spread !== undefined;
-    if (restricted) {
-      const fewest = this.fewest(compiled);
-      for (let z = 0; z < this.zones; z++) this.zoneAllowed[z] = this.zoneTakes(compiled, z, fewest) ? 1 : 0;
-    }
+    const restricted = this.restrictZones(compiled);
     const found = this.search(compiled, shape, restricted, LOOKED_AT);
     // Most often it ends there. Where it does not, there may still be one that was passed by.
     return found === NOWHERE ? this.search(compiled, shape, restricted, Number.POSITIVE_INFINITY) : found;
+  }
+
+  /** Any host that can take it, looked for from one on: those that ask from elsewhere each spread over the site. */
+  findAny(kind: number, shape: number, from: number): number {
+    const compiled = this.kinds[kind] as CompiledKind;
+    const anchored = this.anchorOf(compiled);
+    if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
+    const restricted = this.restrictZones(compiled);
+    const hosts = this.hosts.length;
+    for (let n = 0; n < hosts; n++) {
+      const host = (from + n) % hosts;
+      if (this.open[host] === 0 || !this.fits(shape, host)) continue;
+      if (restricted && this.zoneAllowed[this.zoneOf[host] as number] === 0) continue;
+      if (this.mayBeOn(compiled, host) && this.hostTakes(compiled, host)) return host;
+    }
+    return NOWHERE;
+  }
+
+  /** What a VEE that comes may be in the way of, by the rules of its kind: nothing, what is on its host, or more. */
+  reachOf(kind: number): 'none' | 'host' | 'zone' {
+    const { counters, inZone, withInZone, withOnHost, spread } = this.kinds[kind] as CompiledKind;
+    if (counters.length === 0) return 'none';
+    return inZone.length + withInZone.length + withOnHost.length > 0 || spread ? 'zone' : 'host';
+  }
+
+  /** Notes which zones may take one more. @returns whether its rules are about zones at all */
+  private restrictZones(kind: CompiledKind): boolean {
+    const { inZone, withInZone, spread } = kind;
+    if (inZone.length === 0 && withInZone.length === 0 && !spread) return false;
+    const fewest = this.fewest(kind);
+    for (let z = 0; z < this.zones; z++) this.zoneAllowed[z] = this.zoneTakes(kind, z, fewest) ? 1 : 0;
+    return true;
   }
 
   private search(kind: CompiledKind, shape: number, restricted: boolean, lookedAt: number): number {
