@@ -8,6 +8,7 @@ import { CAPACITY, carriedOut, faults, site, sites, vee } from '../support/balan
 
 const packed = { policy: { name: 'packing' } } as const;
 const big = { ...CAPACITY, cpuMillis: 3_000, diskMiB: 0 };
+const fixed = 'it is PAUSED';
 const inUse = (question: BalanceQuestion): number => distanceOf(new Layout(question), 'few-hosts');
 
 describe('a rebalance by the policy packing', () => {
@@ -50,11 +51,11 @@ describe('a rebalance by the policy packing', () => {
   });
 
   it('makes room first for what leaves a host that is to be free', () => {
-    // What is on c fits nowhere but on b, once something has gone from there to a.
+    // Only c can come free, and what is on it fits nowhere but on b, once something has gone from there to a.
     const sized = (cpuMillis: number) => ({ need: { ...CAPACITY, memoryMiB: 1, diskMiB: 0, cpuMillis } });
     const vees = [
-      vee(0, 'a', sized(5_000)),
-      vee(1, 'b', sized(2_500)),
+      vee(0, 'a', { ...sized(5_000), fixed }),
+      vee(1, 'b', { ...sized(2_500), fixed }),
       vee(2, 'b', sized(2_500)),
       vee(3, 'c', sized(5_500)),
     ];
@@ -167,8 +168,8 @@ describe('a rebalance by the policy packing', () => {
 
     it('makes room for nothing that does not come', () => {
       const vees = [
-        vee(0, 'a', sized(5_000)),
-        vee(1, 'b', sized(2_500)),
+        vee(0, 'a', { ...sized(5_000), fixed }),
+        vee(1, 'b', { ...sized(2_500), fixed }),
         vee(2, 'b', sized(2_500)),
         vee(3, 'c', sized(5_500)),
       ];

@@ -10,3 +10,17 @@ export function randomFrom(seed: string): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
   };
 }
+
+/** A whole number from 0, below this. */
+export function pick(below: number, random: () => number): number {
+  return Math.floor(random() * below);
+}
+
+export function shuffled(items: readonly number[], random: () => number): number[] {
+  const result = items.slice();
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = pick(i + 1, random);
+    [result[i], result[j]] = [result[j] as number, result[i] as number];
+  }
+  return result;
+}

@@ -1,6 +1,8 @@
+import { Attempt } from './attempt';
 import { Draft } from './draft';
 import { NOWHERE, type Placement, type Problem } from './problem';
-import { randomFrom } from './random';
+import { pick, randomFrom, shuffled } from './random';
+import { Ruin } from './ruin';
 
 /** How long a search goes on. */
 export interface Effort {
@@ -30,12 +32,12 @@ const STEPS_BETWEEN_LOOKS = 64;
 /** What an item without a host costs, so that nothing is worth leaving one out. */
 const LEFT_OUT = 1e6;
 /** How much is made of leaving little room, and of chance, where places cost the same: in terms of a usual cost. */
-const TIGHTNESS = 0.1;
-const NOISINESS = 0.05;
+const TIGHTNESS = 0.2;
+const NOISINESS = 0.01;
 /** A power of two. */
 const NOISE = 4_096;
 /** How much worse a step may leave it at first, in terms of a usual cost. */
-const TOLERANCE = 1.5;
+const TOLERANCE = 1.2;
 
 /**
  * Large-neighbourhood search (ruin and recreate, Schrimpf et al. 2000): tears some items out of a placement, puts them
@@ -51,16 +53,16 @@ class Search {
   private readonly random: () => number;
   private readonly effort: Effort;
   private readonly draft: Draft;
-  /** What to undo when a step is not kept: pairs of an item and the host that it was on. */
-  private readonly log: number[] = [];
+  private readonly attempt: Attempt;
+  private readonly ruin: Ruin;
   private readonly size: Float64Array;
-  private readonly queue: number[] = [];
   /** The step in which an item was last pushed out: twice in one step would go on for ever. */
   private readonly pushed: Int32Array;
-  private readonly closing: Int32Array;
   /** One by what is free of a host at first. */
   private readonly perFree: Float64Array;
   private step = 0;
+  /** A step that costs more is not kept. */
+  private limit = Infinity;
   private looks = 0;
   private readonly scale: number;
   private readonly key: Float64Array;
@@ -74,8 +76,9 @@ class Search {
     this.random = randomFrom(seed);
     this.effort = effort;
     this.draft = new Draft(problem);
+    this.attempt = new Attempt(problem, this.draft);
+    this.ruin = new Ruin(problem, this.attempt, this.random);
     this.pushed = new Int32Array(problem.items).fill(-1);
-    this.closing = new Int32Array(problem.hosts).fill(-1);
     this.perFree = problem.free.map((f) => (f > 0 ? 1 / f : 0));
     this.size = sizesOf(problem);
     this.key = new Float64Array(problem.items);
@@ -106,19 +109,18 @@ class Search {
         progress = this.effort.progress?.() ?? Math.max(this.step / steps, this.looks / mostLooks);
         if (progress >= 1) break;
       }
-      this.log.length = 0;
-      this.queue.length = 0;
+      // A threshold that falls to nothing, as in threshold accepting (Dueck and Scheuer 1990).
+      this.limit = value + this.scale * TOLERANCE * (1 - progress) ** 2 * this.random();
       const without = draft.unplaced;
-      this.ruin();
+      this.attempt.begin(this.step);
+      this.ruin.tearSome();
       if (without > 0) this.callUp();
       const complete = this.recreate(without > 0);
       const now = complete ? this.value() : Infinity;
-      // A threshold that falls to nothing, as in threshold accepting (Dueck and Scheuer 1990).
-      const tolerance = this.scale * TOLERANCE * (1 - progress) ** 2 * this.random();
-      if (now <= value + tolerance) {
+      if (now <= this.limit) {
         value = now;
         keep();
-      } else this.rollBack();
+      } else this.attempt.rollBack();
     }
     const spent = { steps: this.step - 1, looks: this.looks };
     return { ...(best ? { placement: best } : {}), cost: bestCost, ...spent, trail };
@@ -137,83 +139,21 @@ class Search {
     for (let item = 0; item < problem.items; item++) {
       const host = draft.hostOf[item] as number;
       if (host === NOWHERE) {
-        this.queue.push(item);
+        this.attempt.enqueue(item);
         continue;
       }
       draft.take(item);
       if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) draft.put(item, host);
-      else this.queue.push(item);
+      else this.attempt.enqueue(item);
     }
     this.recreate(true);
   }
 
   /** What has no host is put somewhere whenever something is. */
   private callUp(): void {
-    const torn = new Set(this.queue);
+    const torn = new Set(this.attempt.queue);
     for (const [item, host] of this.draft.hostOf.entries())
-      if (host === NOWHERE && !torn.has(item)) this.queue.push(item);
-  }
-
-  private ruin(): void {
-    const { draft, problem } = this;
-    const dice = this.random();
-    if (dice < 0.15) this.empty(this.anOpenHost());
-    else if (dice < 0.3) {
-      this.empty(this.anOpenHost());
-      this.empty(this.anOpenHost());
-    } else if (dice < 0.8) {
-      const moved = this.movedItem();
-      if (moved === undefined) {
-        this.tearOut(this.pick(problem.items));
-        return;
-      }
-      this.tearOut(moved);
-      // Its old host makes room.
-      const home = problem.start[moved] as number;
-      if (home !== NOWHERE)
-        for (const item of (draft.itemsOn[home] ?? []).slice()) if (this.random() < 0.7) this.tearOut(item);
-    } else {
-      const few = 1 + this.pick(8);
-      for (let i = 0; i < few; i++) this.tearOut(this.pick(problem.items));
-    }
-  }
-
-  private empty(host: number): void {
-    if (host === NOWHERE) return;
-    this.closing[host] = this.step;
-    for (const item of (this.draft.itemsOn[host] ?? []).slice()) this.tearOut(item);
-  }
-
-  /** The less a host has the likelier. */
-  private anOpenHost(): number {
-    const { count } = this.draft;
-    let best = NOWHERE;
-    let least = Infinity;
-    for (let i = 0; i < 3; i++) {
-      const host = this.pick(this.problem.hosts);
-      const n = count[host] as number;
-      if (n > 0 && n < least) {
-        least = n;
-        best = host;
-      }
-    }
-    return best;
-  }
-
-  private movedItem(): number | undefined {
-    for (let i = 0; i < 10; i++) {
-      const item = this.pick(this.problem.items);
-      if (this.draft.hostOf[item] !== this.problem.start[item]) return item;
-    }
-    return undefined;
-  }
-
-  private tearOut(item: number): void {
-    const host = this.draft.hostOf[item] as number;
-    if (host === NOWHERE) return;
-    this.log.push(item, host);
-    this.draft.take(item);
-    this.queue.push(item);
+      if (host === NOWHERE && !torn.has(item)) this.attempt.enqueue(item);
   }
 
   /**
@@ -221,7 +161,8 @@ class Search {
    * @returns whether each has a host again, or as many as can
    */
   private recreate(some: boolean): boolean {
-    const { queue, size, draft } = this;
+    const { attempt, size, draft } = this;
+    const { queue } = attempt;
     // The largest first, more or less.
     const noise = this.random() < 0.5 ? 0 : 0.5;
     for (const item of queue) this.key[item] = (size[item] as number) * (1 + noise * (this.random() - 0.5));
@@ -229,15 +170,15 @@ class Search {
     let pushes = 6 + queue.length;
     for (let next = 0; next < queue.length; next++) {
       const item = queue[next] as number;
+      attempt.dequeued(item);
       const host = this.cheapest(item);
-      if (host !== NOWHERE) {
-        this.log.push(item, NOWHERE);
-        draft.put(item, host);
-        continue;
+      if (host !== NOWHERE) attempt.put(item, host);
+      else {
+        if (pushes > 0) pushes -= this.pushIn(item);
+        if (this.looks > (this.effort.looks ?? Infinity)) return some;
       }
-      if (pushes > 0) pushes -= this.pushIn(item);
-      if (this.looks > (this.effort.looks ?? Infinity)) return some;
-      if (draft.hostOf[item] === NOWHERE && !some) return false;
+      // Nothing that still waits can make up for what it costs by now.
+      if (!some && (draft.hostOf[item] === NOWHERE || draft.cost - attempt.hope > this.limit)) return false;
     }
     return true;
   }
@@ -259,7 +200,7 @@ class Search {
       let score = noise * (this.noise[at] as number);
       if (start !== host) score += away;
       if ((draft.count[host] as number) === 0)
-        score += (problem.openCost[host] as number) * (this.closing[host] === this.step ? 1.5 : 1);
+        score += (problem.openCost[host] as number) * (this.attempt.isClosing(host) ? 1.5 : 1);
       if (score >= bestScore || !draft.hasRoom(item, host)) continue;
       const cell = host * dimensions;
       for (let d = 0; d < dimensions; d++)
@@ -275,60 +216,36 @@ class Search {
 
   /** Makes room on some host by pushing others out of it. @returns how many */
   private pushIn(item: number): number {
-    const { draft, problem } = this;
+    const { attempt, draft, problem } = this;
     this.pushed[item] = this.step;
     this.looks += 4;
-    for (let attempt = 0; attempt < 4; attempt++) {
-      const host = this.pick(problem.hosts);
-      if ((draft.count[host] as number) === 0 || this.closing[host] === this.step) continue;
+    for (let tries = 0; tries < 4; tries++) {
+      const host = pick(problem.hosts, this.random);
+      if ((draft.count[host] as number) === 0 || attempt.isClosing(host)) continue;
       if (problem.allowed[item * problem.hosts + host] !== 1) continue;
       const out: number[] = [];
-      for (const other of this.shuffled(draft.itemsOn[host] ?? [])) {
+      for (const other of shuffled(draft.itemsOn[host] ?? [], this.random)) {
         if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) break;
         if (
           this.pushed[other] === this.step ||
           (this.size[other] as number) > 1.2 * (this.size[item] as number)
         )
           continue;
-        this.log.push(other, host);
-        draft.take(other);
+        attempt.take(other);
         out.push(other);
       }
       if (draft.isAllowed(item, host) && draft.hasRoom(item, host)) {
-        for (const other of out) this.pushed[other] = this.step;
-        this.queue.push(...out);
-        this.log.push(item, NOWHERE);
-        draft.put(item, host);
+        for (const other of out) {
+          this.pushed[other] = this.step;
+          attempt.enqueue(other);
+        }
+        attempt.put(item, host);
         return out.length;
       }
-      for (const other of out) {
-        this.log.push(other, NOWHERE);
-        draft.put(other, host);
-      }
+      for (const other of out) attempt.put(other, host);
     }
     return 1;
   }
-
-  private shuffled(items: readonly number[]): number[] {
-    const shuffled = items.slice();
-    for (let i = shuffled.length - 1; i > 0; i--) {
-      const j = this.pick(i + 1);
-      [shuffled[i], shuffled[j]] = [shuffled[j] as number, shuffled[i] as number];
-    }
-    return shuffled;
-  }
-
-  private rollBack(): void {
-    const { draft, log } = this;
-    for (let n = log.length - 2; n >= 0; n -= 2) {
-      const item = log[n] as number;
-      const was = log[n + 1] as number;
-      if (was === NOWHERE) draft.take(item);
-      else draft.put(item, was);
-    }
-  }
-
-  private pick = (n: number): number => Math.floor(this.random() * n);
 }
 
 /** The largest share of a usual host in any dimension. */
