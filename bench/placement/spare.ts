@@ -75,7 +75,12 @@ function verify(
     for (const [host, coming] of groupBy(lost, (r) => to.get(r))) {
       if (host === undefined || domainOf(host) === domain)
         throw new Error(`after the loss of ${lose} ${domain} ${coming.length} have no place`);
-      if (!site.fits(site.sumOf(coming.map((r) => r.shape)), host))
+      if (
+        !site.fitTogether(
+          coming.map((r) => r.shape),
+          host,
+        )
+      )
         throw new Error(`host ${host} has no room`);
       const apart = [...coming, ...(standing.get(host) ?? [])].filter((r) => isApart(r.service));
       if (new Set(apart.map((r) => r.service)).size < apart.length) throw new Error('two are not apart');

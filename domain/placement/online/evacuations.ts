@@ -14,13 +14,6 @@ export interface Resident {
   readonly host: number;
 }
 
-/** What goes to one host as one. */
-interface Unit {
-  readonly first: Resident;
-  readonly kind: number;
-  readonly shape: number;
-}
-
 /** Primes, so that evacuations begin to look for hosts far from each other. */
 const SPREAD = 7_919;
 const FURTHER = 997;
@@ -80,7 +73,7 @@ export class Evacuations {
       const plan = this.plans[domain];
       // One that was impossible before is no fault of theirs, unless it is where they would be.
       if (!plan && domain !== own) continue;
-      const other = this.evacuate(domain, plan);
+      const other = this.mended(domain, plan) ?? this.evacuate(domain);
       if (!other) {
         for (const r of coming) this.unsettle(r);
         return this.nameOf(domain);
@@ -94,20 +87,26 @@ export class Evacuations {
   /** The domains whose evacuation may not be possible any more. */
   private concernedBy(coming: readonly Resident[], host: number, own: number): Set<number> {
     const reach = new Set(coming.map((r) => this.site.reachOf(r.kind)));
+    const services = new Set(reach.has('none') && reach.size === 1 ? [] : coming.map((r) => r.service));
     const concerned = new Set([own]);
-    const ruled = reach.has('host') || reach.has('zone');
     for (const domain of this.usedBy[host] ?? [])
-      if (ruled || !this.hasRoomLeft(host, domain)) concerned.add(domain);
+      if (reach.has('tenant') || reach.has('zone') || this.isInTheWay(host, domain, services))
+        concerned.add(domain);
     // Where some of a service are may matter to where others could go.
     if (reach.has('zone'))
-      for (const { service } of coming) for (const d of this.domainsOf.get(service) ?? []) concerned.add(d);
+      for (const service of services) for (const d of this.domainsOf.get(service) ?? []) concerned.add(d);
     return concerned;
   }
 
-  /** Is there still room on a host for those of a domain that would go there? */
-  private hasRoomLeft(host: number, domain: number): boolean {
-    const going = (this.plans[domain] ?? []).filter((move) => move.to === host);
-    return this.site.fits(this.site.sumOf(going.map((move) => move.resident.shape)), host);
+  /** Has a host no room left for those of a domain that would go there, or are some of them of these services? */
+  private isInTheWay(host: number, domain: number, services: ReadonlySet<ServiceId>): boolean {
+    const shapes: number[] = [];
+    for (const { resident, to } of this.plans[domain] ?? []) {
+      if (to !== host) continue;
+      if (services.has(resident.service)) return true;
+      shapes.push(resident.shape);
+    }
+    return !this.site.fitTogether(shapes, host);
   }
 
   private settle(resident: Resident): void {
@@ -132,32 +131,49 @@ export class Evacuations {
     this.plans[domain] = plan;
   }
 
+  /** As before, as far as that goes: only what has no place any more, or is new, gets another. */
+  private mended(domain: number, before: Evacuation | undefined): Evacuation | undefined {
+    if (!before) return undefined;
+    const { site } = this;
+    const known = new Set(before.map((move) => move.resident));
+    const fresh = (this.residents[domain] ?? []).filter((r) => r.counts && !known.has(r));
+    return this.inThought(domain, (put) => {
+      const plan: { resident: Resident; to: number }[] = [];
+      const left = fresh.slice();
+      for (const { resident, to } of before)
+        if (site.canTake(resident.kind, resident.shape, to)) {
+          put(resident, to);
+          plan.push({ resident, to });
+        } else left.push(resident);
+      for (const [n, resident] of left.entries()) {
+        // What goes together is planned together.
+        if (resident.unit !== undefined) return undefined;
+        const to = site.findAny(resident.kind, resident.shape, this.startOf(domain, plan.length + n));
+        if (to === NOWHERE) return undefined;
+        put(resident, to);
+        plan.push({ resident, to });
+      }
+      return plan;
+    });
+  }
+
   /**
-   * Where all that counts would go, those that are hardest to place first: to where they would have gone before, else spread
-   * over the site, so that each host is in few plans, else as tight as can be.
+   * Where all that counts would go, those that are hardest to place first: spread over the site, so that each host is in few
+   * plans, or else as tight as can be.
    */
-  private evacuate(domain: number, before?: Evacuation): Evacuation | undefined {
+  private evacuate(domain: number): Evacuation | undefined {
     const wanted = (this.residents[domain] ?? []).filter((r) => r.counts);
     if (wanted.length === 0) return [];
     const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
-      .map((of) => ({ of, shape: site.sumOf(of.map((r) => r.shape)) }))
+      .map((of) => ({ of, kind: (of[0] as Resident).kind, shape: site.sumOf(of.map((r) => r.shape)) }))
       .map((unit) => ({ ...unit, size: site.sizeOf(unit.shape) }))
       .sort((a, b) => b.size - a.size);
-    const known = new Map(before?.map((move) => [move.resident, move.to]));
-    const spread = (unit: Unit, n: number) =>
-      site.findAny(unit.kind, unit.shape, (domain * SPREAD + n * FURTHER) % site.hosts.length);
-    const asBefore = (unit: Unit, n: number) => {
-      const to = known.get(unit.first);
-      return to !== undefined && site.canTake(unit.kind, unit.shape, to) ? to : spread(unit, n);
-    };
-    const tightest = (unit: Unit) => site.find(unit.kind, unit.shape);
-    for (const findFor of known.size > 0 ? [asBefore, spread, tightest] : [spread, tightest]) {
-      const found = this.inThought(domain, (put) => {
+    const planned = (find: (kind: number, shape: number, n: number) => number) =>
+      this.inThought(domain, (put) => {
         const plan: { resident: Resident; to: number }[] = [];
-        for (const [n, { of, shape }] of units.entries()) {
-          const first = of[0] as Resident;
-          const to = findFor({ first, kind: first.kind, shape }, n);
+        for (const [n, { of, kind, shape }] of units.entries()) {
+          const to = find(kind, shape, n);
           if (to === NOWHERE) return undefined;
           for (const resident of of) {
             if (!site.canTake(resident.kind, resident.shape, to)) return undefined;
@@ -167,10 +183,14 @@ export class Evacuations {
         }
         return plan;
       });
-      if (found) return found;
-    }
-    return undefined;
+    return (
+      planned((kind, shape, n) => site.findAny(kind, shape, this.startOf(domain, n))) ??
+      planned((kind, shape) => site.find(kind, shape))
+    );
   }
+
+  private startOf = (domain: number, n: number): number =>
+    (domain * SPREAD + n * FURTHER) % this.site.hosts.length;
 
   /** Works on the site as it is once a domain is lost; then all is as it was. */
   private inThought<T>(domain: number, work: (put: (r: Resident, to: number) => void) => T): T {

@@ -124,10 +124,10 @@ export class OnlineSite {
 
   /** The largest share of the roomiest host in any dimension. */
   sizeOf(shape: number): number {
-    return (this.shapes[shape] as Float64Array).reduce(
-      (size, need, d) => Math.max(size, need / (this.largest[d] as number)),
-      0,
-    );
+    const need = this.shapes[shape] as Float64Array;
+    let size = 0;
+    for (let d = 0; d < D; d++) size = Math.max(size, (need[d] as number) / (this.largest[d] as number));
+    return size;
   }
 
   /** Puts a VEE where it is, whatever stands against that. @returns its number */
@@ -187,11 +187,15 @@ export class OnlineSite {
     return NOWHERE;
   }
 
-  /** What a VEE that comes may be in the way of, by the rules of its kind: nothing, what is on its host, or more. */
-  reachOf(kind: number): 'none' | 'host' | 'zone' {
-    const { counters, inZone, withInZone, withOnHost, spread } = this.kinds[kind] as CompiledKind;
-    if (counters.length === 0) return 'none';
-    return inZone.length + withInZone.length + withOnHost.length > 0 || spread ? 'zone' : 'host';
+  /**
+   * What a VEE that comes may be in the way of, by the rules of its kind: nothing, its own service on its host, anybody there,
+   * or its own service anywhere and anybody there.
+   */
+  reachOf(kind: number): 'none' | 'service' | 'tenant' | 'zone' {
+    const { counters, enemies, inZone, withInZone, withOnHost, spread } = this.kinds[kind] as CompiledKind;
+    if (inZone.length + withInZone.length + withOnHost.length > 0 || spread) return 'zone';
+    if (enemies.length > 0) return 'tenant';
+    return counters.length > 0 ? 'service' : 'none';
   }
 
   /** Notes which zones may take one more. @returns whether its rules are about zones at all */
@@ -254,6 +258,16 @@ export class OnlineSite {
     const need = this.shapes[shape] as Float64Array;
     const at = host * D;
     for (let d = 0; d < D; d++) if ((need[d] as number) > (this.free[at + d] as number)) return false;
+    return true;
+  }
+
+  /** Is there room for all of them? */
+  fitTogether(shapes: readonly number[], host: number): boolean {
+    for (let d = 0; d < D; d++) {
+      let left = this.free[host * D + d] as number;
+      for (const shape of shapes) left -= (this.shapes[shape] as Float64Array)[d] as number;
+      if (left < 0) return false;
+    }
     return true;
   }
 
