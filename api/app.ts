@@ -33,6 +33,7 @@ import { recompositionRoutes } from './routes/recompositions';
 import { routineRoutes } from './routes/routines';
 import { serviceRoutes } from './routes/services';
 import { siteRoutes } from './routes/site';
+import { sizingRoutes } from './routes/sizing';
 import { spareRoutes } from './routes/spare';
 import { systemRoutes } from './routes/system';
 import { veeRoutes } from './routes/vees';
@@ -56,6 +57,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     capacityRoutes,
     policyRoutes,
     spareRoutes,
+    sizingRoutes,
     routineRoutes,
     systemRoutes,
   ].flatMap((make) => make(deps));

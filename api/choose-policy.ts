@@ -12,6 +12,7 @@ import {
 } from '../domain/placement/policy';
 import type { HostOffer } from '../store/hosts';
 import type { ApiDeps } from './deps';
+import { invalid } from './invalid';
 
 /** What somebody wants to place by. */
 export interface WantedPolicy {
@@ -85,11 +86,6 @@ function settingOf(name: string, usual: Parameters, given: Parameters = {}): Par
       .sort()
       .map((key) => [key, set[key] ?? 0]),
   );
-}
-
-function invalid(pointer: string, message: string, hint: string): SluiceError {
-  const errors = [{ pointer, message, hint }];
-  return new SluiceError('request-invalid', `${pointer}: ${message}. ${hint}`, { pointer, errors });
 }
 
 /** Something small that is about to be placed; what it is called must not matter. */

@@ -13,6 +13,7 @@ import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
 import { registerRoutineCommands } from './commands/routine';
 import { registerServiceCommands } from './commands/services';
+import { registerSizingCommand } from './commands/sizing';
 import { registerSpareCommands } from './commands/spare';
 import { registerSystemCommands } from './commands/system';
 import { completionScript, isShell } from './completion';
@@ -55,6 +56,7 @@ export function createProgram(): Command {
   registerFailoverCommand(program);
   registerPolicyCommands(program);
   registerSpareCommands(program);
+  registerSizingCommand(program);
   registerRoutineCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);

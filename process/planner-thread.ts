@@ -4,6 +4,7 @@ import { failover as failoverOf } from '../domain/maintenance/failover';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
 import { remediesFor as remediesOf } from '../domain/placement/remedies';
 import { roomForService as roomOf } from '../domain/placement/room';
+import { type Sizing, type SizingQuestion, sizing as sizingOf } from '../domain/placement/sizing';
 import { PolicyPlugins } from './policies/plugins';
 
 /** What a thread of `planner.ts` runs, by name. */
@@ -34,3 +35,11 @@ export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);
 export const roomForService = equipped(roomOf);
+
+/** What is found later is hardly better. */
+const SIZING_MILLIS = 5_000;
+
+export function sizing(question: SizingQuestion): Sizing {
+  const began = performance.now();
+  return sizingOf(question, () => (performance.now() - began) / SIZING_MILLIS);
+}

@@ -6,6 +6,7 @@ import type { Failover, FailoverQuestion } from '../domain/maintenance/failover'
 import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
+import type { Sizing, SizingQuestion } from '../domain/placement/sizing';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import type { Broken } from './planner-thread';
 
@@ -26,6 +27,8 @@ export interface Planner {
   readonly admission: (question: AdmissionQuestion) => Promise<Admission>;
   /** What would be left without a place if hosts were lost? */
   readonly failover: (question: FailoverQuestion) => Promise<Failover>;
+  /** How few hosts would do? */
+  readonly sizing: (question: SizingQuestion) => Promise<Sizing>;
 }
 
 /**
@@ -45,14 +48,14 @@ export function plannerInThread(policyFolder: string | undefined): Planner {
   });
   async function ask<A>(
     name: keyof Planner,
-    question: { readonly policy: Policy },
+    question: { readonly policy: Policy } | SizingQuestion,
     instead: string,
   ): Promise<A> {
     if (pool.queueSize >= MOST_WAITING)
       throw new SluiceError('unavailable', 'Too many ask for a plan at once.');
     const deadline = AbortSignal.timeout(DEADLINE_MILLIS);
     try {
-      const sent = { ...question, policy: policyData(question.policy) };
+      const sent = 'policy' in question ? { ...question, policy: policyData(question.policy) } : question;
       const answer: A | Broken = await pool.run(sent, { name, signal: deadline });
       if (!isBroken(answer)) return answer;
       throw new PolicyBroken(answer.policyBroken);
@@ -71,6 +74,7 @@ export function plannerInThread(policyFolder: string | undefined): Planner {
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),
     failover: (question) => ask('failover', question, 'of a smaller site'),
+    sizing: (question) => ask('sizing', question, 'of fewer VEEs'),
   };
 }
 

@@ -6,6 +6,7 @@ import { NAME_PATTERN, type ServiceId, type TenantId, type VeeId } from '../../d
 import { hostsClosedTo } from '../../domain/placement/tenancy';
 import { makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
+import { invalid } from '../invalid';
 import { json, pageQuery, type Route, route, scopeOf } from '../route';
 import { pageOf, usageSchema } from '../schemas';
 
@@ -21,13 +22,8 @@ const tenantSchema = z.object({
     .describe('On whose hosts it must not be; said of the others, too'),
 });
 
-function notApart(index: number, message: string): SluiceError {
-  const pointer = `/tenants/${index}`;
-  const hint = 'Name other tenants of this site.';
-  return new SluiceError('request-invalid', `${pointer}: ${message}.`, {
-    ...{ pointer, errors: [{ pointer, message, hint }] },
-  });
-}
+const notApart = (index: number, message: string) =>
+  invalid(`/tenants/${index}`, message, 'Name other tenants of this site.');
 
 /** Tenants and their tokens, and what they used. */
 export function accountRoutes(deps: ApiDeps): Route[] {

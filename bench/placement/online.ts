@@ -170,7 +170,7 @@ function rulesOf(service: number, serviceId: ServiceId): Constraint[] {
     case 7:
       return [{ kind: 'assignment', labels: { disk: 'ssd' }, denyHosts: ['h3', 'h6'], ...app }];
     case 8:
-      return [{ kind: 'requirement', expression: 'labels.generation == "new"', ...app }];
+      return [{ kind: 'requirement', expression: 'host.labels.generation == "new"', ...app }];
     case 9:
       return [{ kind: 'together', level: 'host', serviceId, components: ['db'] }];
     default:

@@ -2,13 +2,18 @@ import type { HostId } from '../ids';
 import { rankingOf } from './built-in-policies';
 import { rankOf } from './expressions';
 import type { Board, Unit } from './feasibility';
-import { type Assignment, type HostVerdict, type Rank, weightOf } from './model';
+import { type Assignment, type HostVerdict, type Rank, type SnapshotHost, weightOf } from './model';
 import type { Placing, Policy, RankedHost } from './policy';
 import { stableHash } from './stable-hash';
 
-/** What each host says to a unit, on the board as it is. */
-export function judge(board: Board, unit: Unit, policy: Policy): HostVerdict[] {
-  const judged = board.hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
+/** What each of these hosts says to a unit, on the board as it is. */
+export function judge(
+  board: Board,
+  unit: Unit,
+  policy: Policy,
+  hosts: readonly SnapshotHost[] = board.hosts,
+): HostVerdict[] {
+  const judged = hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
   const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
   const ranked = board.ranked(unit, able);
   const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), ranked);

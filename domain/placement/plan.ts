@@ -6,6 +6,7 @@ import { assign, choose, judge } from './choice';
 import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
+import { Judge } from './judge';
 import type {
   Assignment,
   Blueprint,
@@ -84,7 +85,7 @@ export const hostsIn = (answer: Blueprint | Infeasible): HostId[] =>
 
 interface GreedyResult {
   readonly assignments: Assignment[];
-  readonly unplaced: { unit: Unit; verdicts: HostVerdict[]; proven: boolean }[];
+  readonly unplaced: { unit: Unit; verdicts: readonly HostVerdict[]; proven: boolean }[];
 }
 
 /** A plan that finds no room is tried again in no more ways than so many, and fewer in a large site. */
@@ -143,10 +144,11 @@ function placeGreedily(
   pins?: ReadonlyMap<Constraint, string>,
 ): GreedyResult {
   const board = new Board(snapshot, request, pins);
+  const judge = new Judge(board, request, policy);
   const keeper = SpareKeeper.of(snapshot, request);
   const result: GreedyResult = { assignments: [], unplaced: [] };
   for (const unit of units) {
-    const { verdicts, best } = chosen(judge(board, unit, policy), unit, seed, keeper);
+    const { verdicts, best } = chosen(judge.verdictsOn(unit), unit, seed, keeper);
     if (best === undefined) {
       // Refused everywhere for reasons that no other choice could change: nothing to search for.
       const proven = board.hosts.every((h) => board.standing(unit, h).length > 0);
@@ -154,18 +156,18 @@ function placeGreedily(
       continue;
     }
     result.assignments.push(...assign(unit, best, verdicts, policy));
-    board.put(unit, best);
+    judge.put(unit, best);
   }
   return result;
 }
 
 /** The best of those that may be, as far as room is kept for losses: that is asked of few, as it takes longer. */
 function chosen(
-  judged: HostVerdict[],
+  judged: readonly HostVerdict[],
   unit: Unit,
   seed: string,
   keeper: SpareKeeper | undefined,
-): { readonly verdicts: HostVerdict[]; readonly best: HostId | undefined } {
+): { readonly verdicts: readonly HostVerdict[]; readonly best: HostId | undefined } {
   let verdicts = judged;
   for (;;) {
     const best = choose(verdicts, seed);

@@ -61,6 +61,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/policies': ['operator'],
   'PUT /v1/policies/placement': ['operator'],
   'DELETE /v1/policies/placement': ['operator'],
+  'POST /v1/capacity/sizing': ['operator'],
   'GET /v1/policies/spare': ['operator'],
   'PUT /v1/policies/spare': ['operator'],
   'DELETE /v1/policies/spare': ['operator'],

@@ -51,6 +51,34 @@ describe('what people ask of placement', () => {
     expect(tooMuch).toMatchObject({ code: 2, err: expect.stringContaining('--cpu-millis') });
   }, 60_000);
 
+  it('tells how few hosts would hold what runs here', async () => {
+    const none = await run('sizing');
+    expect(none).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^0 hosts like host-\d would hold 0 VEEs/),
+    });
+    await site.done(await site.apply(manifestOf('sized')));
+    const size = ['--cpu-millis', '150', '--memory-mib', '1000'];
+    // Two VEEs of 100 each.
+    expect((await run('sizing', ...size)).out).toMatch(
+      /^2 hosts of cpuMillis 150, memoryMiB 1000 would hold 2 VEEs/,
+    );
+    expect(
+      JSON.parse((await run('--json', 'sizing', '--like', 'host-1', '--growth', '500')).out),
+    ).toMatchObject({
+      ...{ vees: 12, hosts: 1, atLeast: 1, size: 'like host-1', loads: { cpuMillis: 1_200 / 16_000 } },
+    });
+    for (const wrong of [['--like', 'host-1', ...size], size.slice(0, 2), ['--growth', 'much']])
+      expect([wrong, (await run('sizing', ...wrong)).code]).toEqual([wrong, 2]);
+    expect(await run('sizing', '--like', 'nowhere')).toMatchObject({
+      ...{ code: 2, err: expect.stringContaining('there is no host nowhere') },
+    });
+    expect(await run('sizing', '--cpu-millis', '50', '--memory-mib', '1000')).toMatchObject({
+      ...{ code: 2, err: expect.stringContaining('a VEE needs 100 of CPU, such a host has 50') },
+    });
+    await site.clean();
+  }, 60_000);
+
   it('tells which losses the site would survive, and what they would strand', async () => {
     const crowded = join(folder, 'crowded.yaml');
     const capacity = { cpuMillis: 9_000, memoryMiB: 64 };

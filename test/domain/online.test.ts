@@ -43,7 +43,7 @@ const ruleOf = (serviceId: ServiceId): fc.Arbitrary<Constraint> =>
     }),
     fc.record({
       ...{ kind: fc.constant('requirement' as const), serviceId: fc.constant(serviceId), component },
-      expression: fc.constantFrom('labels["disk"] == "ssd"', 'id != "h3"'),
+      expression: fc.constantFrom('"disk" in host.labels', 'host.id != "h3"'),
     }),
   );
 

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import type { Sizing } from '../../domain/placement/sizing';
+import { DIMENSION_NAMES, DIMENSIONS } from '../../domain/units';
+import { clientOf, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { printJson, table } from '../output';
+import { inTermsOf } from '../problem';
+import { count } from './services';
+
+const FLAGS = {
+  '/like': '--like',
+  '/growthPercent': '--growth',
+  '/cpuMillis': '--cpu-millis',
+  '/memoryMiB': '--memory-mib',
+  '/diskMiB': '--disk-mib',
+  '/bandwidthKbps': '--bandwidth-kbps',
+};
+
+interface SizingOptions {
+  readonly like?: string;
+  readonly cpuMillis?: string;
+  readonly memoryMib?: string;
+  readonly diskMib?: string;
+  readonly bandwidthKbps?: string;
+  readonly growth?: string;
+}
+
+type Answer = Sizing & { readonly size: string; readonly inUse: number };
+
+/** How few hosts would do. */
+export function registerSizingCommand(program: Command): void {
+  program
+    .command('sizing')
+    .description('how few hosts would hold what runs here, if all of it were placed anew')
+    .option('--like <host>', 'hosts of the size of this one (default: the largest)')
+    .option('--cpu-millis <n>', 'hosts of so many thousandths of a core')
+    .option('--memory-mib <n>', 'and of so many MiB')
+    .option('--disk-mib <n>', 'and of so much disk, in MiB')
+    .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
+    .option('--growth <percent>', 'so much more than runs now, of the same sizes', '0')
+    .addHelpText(
+      'after',
+      '\nOf the rules of services only that which keeps the VEEs of a component on different hosts counts.',
+    )
+    .action(async ({ like, growth = '0', ...size }: SizingOptions, command: Command) => {
+      const bySize = Object.keys(size).length > 0;
+      if (like !== undefined && bySize) throw new CliError('Give --like or a size, not both.', EXIT.usage);
+      if (bySize && (size.cpuMillis === undefined || size.memoryMib === undefined))
+        throw new CliError('A size is --cpu-millis and --memory-mib at least.', EXIT.usage);
+      const body = {
+        growthPercent: count('--growth', growth),
+        ...(like === undefined ? {} : { like }),
+        ...(bySize ? { host: hostOf(size) } : {}),
+      };
+      const client = await clientOf(command);
+      const answer = await inTermsOf(FLAGS, client.write<Answer>('POST', '/v1/capacity/sizing', body));
+      if (globals(command).json) printJson(answer);
+      else console.log(describe(answer));
+    });
+}
+
+const hostOf = ({ cpuMillis, memoryMib, diskMib, bandwidthKbps }: SizingOptions) => ({
+  cpuMillis: count('--cpu-millis', cpuMillis ?? ''),
+  memoryMiB: count('--memory-mib', memoryMib ?? ''),
+  diskMiB: count('--disk-mib', diskMib ?? '0'),
+  bandwidthKbps: count('--bandwidth-kbps', bandwidthKbps ?? '0'),
+});
+
+function describe({ vees, hosts, atLeast, scarcest, loads, size, inUse }: Answer): string {
+  const proven = atLeast === hosts ? 'no fewer would do' : `fewer than ${atLeast} would not do`;
+  const why = scarcest ? `; ${DIMENSION_NAMES[scarcest]} is what runs out` : '';
+  return [
+    `${hosts} ${hosts === 1 ? 'host' : 'hosts'} ${size} would hold ${vees} VEEs (${proven}${why}). In use now: ${inUse}.`,
+    table(
+      ['of such hosts', 'in use then'],
+      DIMENSIONS.map((d) => [DIMENSION_NAMES[d], `${(100 * loads[d]).toFixed(0)} %`]),
+    ),
+  ].join('\n');
+}
