@@ -51,7 +51,8 @@ export function onlineRows(seeds: readonly string[]): string[][] {
         scan.micros += (performance.now() - began) * 1e3;
         scan.times++;
         if ((found === NOWHERE) !== (scanned === NOWHERE)) throw new Error('one finds a place and one none');
-        if (found !== NOWHERE) scan.tighter += site.shareWith(shape, scanned) - site.shareWith(shape, found);
+        if (found !== NOWHERE)
+          scan.tighter += site.rooms.loadWith(shape, scanned) - site.rooms.loadWith(shape, found);
       }
       const began = performance.now();
       const vee = site.place(kind, shape);
@@ -67,7 +68,7 @@ export function onlineRows(seeds: readonly string[]): string[][] {
     const scanned = scan.micros / scan.times;
     const good = scanned >= GOAL_TIMES * mean && p99 <= GOAL_MICROS && bytes <= GOAL_BYTES;
     return [
-      `${placed.length} VEEs, ${Math.round(100 * usedShare(site))} % in use, seed ${seed}`,
+      `${placed.length} VEEs, ${Math.round(100 * usedShare(site))} % full, seed ${seed}`,
       `${scanned.toFixed(0)} µs`,
       `${mean.toFixed(1)} µs, ${p99.toFixed(1)} µs at the 99th percentile`,
       `${(scanned / mean).toFixed(0)} ×`,
@@ -88,8 +89,8 @@ function byScan(site: OnlineSite, kind: number, shape: number): number {
   let best = NOWHERE;
   let bestShare = -1;
   for (let host = 0; host < HOSTS; host++) {
-    if (!site.fits(shape, host)) continue;
-    const share = site.shareWith(shape, host);
+    if (!site.rooms.fits(shape, host)) continue;
+    const share = site.rooms.loadWith(shape, host);
     if (share <= bestShare || !site.canTake(kind, shape, host)) continue;
     best = host;
     bestShare = share;
@@ -99,7 +100,7 @@ function byScan(site: OnlineSite, kind: number, shape: number): number {
 
 function usedShare(site: OnlineSite): number {
   let used = 0;
-  for (let h = 0; h < HOSTS; h++) used += 1 - site.freeOn(h, 0) / CAPACITY.cpuMillis;
+  for (let h = 0; h < HOSTS; h++) used += site.rooms.loadOf(h);
   return used / HOSTS;
 }
 
@@ -146,7 +147,7 @@ function requestOf(site: OnlineSite, n: number, random: () => number): Request {
   });
   const share = () => 0.02 + 0.22 * random() * random();
   const need = Object.fromEntries(DIMENSIONS.map((d) => [d, Math.round(CAPACITY[d] * share())]));
-  return { kind, shape: site.shapeOf(need as unknown as Capacity) };
+  return { kind, shape: site.rooms.shapeOf(need as unknown as Capacity) };
 }
 
 function rulesOf(service: number, serviceId: ServiceId): Constraint[] {

@@ -38,7 +38,7 @@ function filled(lose: 'host' | 'zone', seed: string): string[] {
     });
     const share = () => 0.02 + 0.22 * random() * random();
     const need = Object.fromEntries(DIMENSIONS.map((d) => [d, Math.round(CAPACITY[d] * share())]));
-    const shape = site.shapeOf(need as unknown as Capacity);
+    const shape = site.rooms.shapeOf(need as unknown as Capacity);
     const began = performance.now();
     const placed = allocate(site, evacuations, { kind, shape, service, unit: undefined, counts: true });
     millis.push(performance.now() - began);
@@ -47,13 +47,13 @@ function filled(lose: 'host' | 'zone', seed: string): string[] {
   }
   verify(site, evacuations, residents, lose);
   let used = 0;
-  for (let h = 0; h < HOSTS; h++) used += 1 - site.freeOn(h, 0) / CAPACITY.cpuMillis;
+  for (let h = 0; h < HOSTS; h++) used += site.rooms.loadOf(h);
   millis.sort((a, b) => a - b);
   const mean = millis.reduce((a, b) => a + b, 0) / millis.length;
   const p99 = millis[Math.floor(0.99 * millis.length)] ?? Number.NaN;
   return [
     `any ${lose}, seed ${seed}`,
-    `${residents.length} VEEs, ${Math.round((100 * used) / HOSTS)} % in use`,
+    `${residents.length} VEEs, ${Math.round((100 * used) / HOSTS)} % full`,
     `${mean.toFixed(2)} ms, ${p99.toFixed(1)} ms at the 99th percentile`,
     `${(millis.at(-1) ?? 0).toFixed(0)} ms`,
     lose === 'zone' ? 'none set' : p99 <= GOAL_MILLIS ? 'met' : 'NOT MET',
@@ -76,7 +76,7 @@ function verify(
       if (host === undefined || domainOf(host) === domain)
         throw new Error(`after the loss of ${lose} ${domain} ${coming.length} have no place`);
       if (
-        !site.fitTogether(
+        !site.rooms.fitTogether(
           coming.map((r) => r.shape),
           host,
         )

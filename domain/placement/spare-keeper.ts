@@ -59,7 +59,7 @@ export class SpareKeeper {
   ): Resident {
     return {
       kind: this.site.kindOf({ tenantId, serviceId, component, image, constraints }),
-      shape: this.site.shapeOf(need),
+      shape: this.site.rooms.shapeOf(need),
       service: serviceId,
       unit: unitOf(serviceId, component, constraints),
       counts: SLA_CLASSES.indexOf(slaClass) <= SLA_CLASSES.indexOf(this.spare.least),

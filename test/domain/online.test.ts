@@ -100,7 +100,7 @@ describe('a site in typed arrays', () => {
             ...{ component: step.component, index: n, need, image: 'busybox' },
           };
           const kind = online.kindOf({ ...requested, constraints });
-          const shape = online.shapeOf(need);
+          const shape = online.rooms.shapeOf(need);
           const able = ableByPlan(hosts, living, requested, constraints);
           expect(hosts.map((_, h) => online.canTake(kind, shape, h))).toEqual(able);
           const vee = online.place(kind, shape);
@@ -134,7 +134,7 @@ describe('a site in typed arrays', () => {
         ...{ tenantId: tenantOf(0), serviceId: serviceOf(0), component: 'app', image: 'busybox' },
         constraints: [],
       });
-      return site.vees.host(site.place(kind, site.shapeOf(needOf(250))));
+      return site.vees.host(site.place(kind, site.rooms.shapeOf(needOf(250))));
     };
     expect(online('tightest')).toBe(0);
     expect(online('emptiest')).toBe(1);
@@ -147,9 +147,9 @@ describe('a site in typed arrays', () => {
       constraints: [],
     });
     site.closeHost(0);
-    expect(site.place(kind, site.shapeOf(needOf(1)))).toBe(NOWHERE);
+    expect(site.place(kind, site.rooms.shapeOf(needOf(1)))).toBe(NOWHERE);
     site.openHost(0);
-    expect(site.vees.host(site.place(kind, site.shapeOf(needOf(1))))).toBe(0);
+    expect(site.vees.host(site.place(kind, site.rooms.shapeOf(needOf(1))))).toBe(0);
   });
 });
 

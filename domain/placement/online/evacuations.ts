@@ -106,7 +106,7 @@ export class Evacuations {
       if (services.has(resident.service)) return true;
       shapes.push(resident.shape);
     }
-    return !this.site.fitTogether(shapes, host);
+    return !this.site.rooms.fitTogether(shapes, host);
   }
 
   private settle(resident: Resident): void {
@@ -166,8 +166,8 @@ export class Evacuations {
     if (wanted.length === 0) return [];
     const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
-      .map((of) => ({ of, kind: (of[0] as Resident).kind, shape: site.sumOf(of.map((r) => r.shape)) }))
-      .map((unit) => ({ ...unit, size: site.sizeOf(unit.shape) }))
+      .map((of) => ({ of, kind: (of[0] as Resident).kind, shape: site.rooms.sumOf(of.map((r) => r.shape)) }))
+      .map((unit) => ({ ...unit, size: site.rooms.sizeOf(unit.shape) }))
       .sort((a, b) => b.size - a.size);
     const planned = (find: (kind: number, shape: number, n: number) => number) =>
       this.inThought(domain, (put) => {

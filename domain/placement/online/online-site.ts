@@ -1,13 +1,12 @@
 import type { HostId } from '../../ids';
-import { type Capacity, DIMENSIONS } from '../../units';
 import type { Apartness, SnapshotHost } from '../model';
 import { BUCKETS, Buckets } from './buckets';
 import { Counters } from './counters';
 import { type CompiledKind, groupsOf, type HostGroups, KindCompiler, type OnlineKind } from './kinds';
+import { Rooms } from './rooms';
 import { VeeTable } from './vee-table';
 
 export const NOWHERE = -1;
-const D = DIMENSIONS.length;
 /** So many hosts that can take it are compared, and so many of a list are looked at, before the next list. */
 const COMPARED = 4;
 const LOOKED_AT = 12;
@@ -24,6 +23,7 @@ export type Takes = 'tightest' | 'emptiest';
 export class OnlineSite {
   readonly hosts: readonly SnapshotHost[];
   readonly vees = new VeeTable();
+  readonly rooms: Rooms;
   readonly zoneOf: Int32Array;
   readonly zones: number;
   private readonly takes: Takes;
@@ -31,12 +31,6 @@ export class OnlineSite {
   private readonly compiler: KindCompiler;
   private readonly kinds: CompiledKind[] = [];
   private readonly kindNumbers = new Map<string, number>();
-  private readonly shapes: Float64Array[] = [];
-  private readonly shapeNumbers = new Map<string, number>();
-  private readonly free: Float64Array;
-  /** One by what a host has, so that a share is a product. */
-  private readonly perCapacity: Float64Array;
-  private readonly largest: Float64Array;
   private readonly open: Uint8Array;
   /** How many of a group are open. */
   private readonly openIn: Int32Array;
@@ -54,13 +48,7 @@ export class OnlineSite {
     this.zoneOf = this.groups.zoneOf;
     this.zones = this.groups.zones;
     this.compiler = new KindCompiler(hosts, this.groups, apart);
-    this.free = Float64Array.from(hosts.flatMap((h) => DIMENSIONS.map((d) => h.capacity[d] - h.reserved[d])));
-    this.perCapacity = Float64Array.from(
-      hosts.flatMap((h) => DIMENSIONS.map((d) => 1 / Math.max(h.capacity[d], 1))),
-    );
-    this.largest = Float64Array.from(DIMENSIONS, (d) =>
-      hosts.reduce((m, h) => Math.max(m, h.capacity[d]), 1),
-    );
+    this.rooms = new Rooms(hosts);
     this.buckets = new Buckets(hosts.length, this.groups.members.length);
     this.open = new Uint8Array(hosts.length);
     this.openIn = new Int32Array(this.groups.members.length);
@@ -75,14 +63,6 @@ export class OnlineSite {
     if (known !== undefined) return known;
     this.kindNumbers.set(name, this.kinds.length);
     return this.kinds.push(this.compiler.compile(kind)) - 1;
-  }
-
-  shapeOf(need: Capacity): number {
-    const name = DIMENSIONS.map((d) => need[d]).join(' ');
-    const known = this.shapeNumbers.get(name);
-    if (known !== undefined) return known;
-    this.shapeNumbers.set(name, this.shapes.length);
-    return this.shapes.push(Float64Array.from(DIMENSIONS, (d) => need[d])) - 1;
   }
 
   hostId = (host: number): HostId => (this.hosts[host] as SnapshotHost).id;
@@ -104,30 +84,6 @@ export class OnlineSite {
 
   isOpen(host: number): boolean {
     return this.open[host] === 1;
-  }
-
-  freeOn(host: number, dimension: number): number {
-    return this.free[host * D + dimension] as number;
-  }
-
-  /** What several need together. */
-  sumOf(shapes: readonly number[]): number {
-    const [only] = shapes;
-    if (only !== undefined && shapes.length === 1) return only;
-    const all = shapes.map((shape) => this.shapes[shape] as Float64Array);
-    const sum = DIMENSIONS.map((d, n): [string, number] => [
-      d,
-      all.reduce((s, need) => s + (need[n] ?? 0), 0),
-    ]);
-    return this.shapeOf(Object.fromEntries(sum) as unknown as Capacity);
-  }
-
-  /** The largest share of the roomiest host in any dimension. */
-  sizeOf(shape: number): number {
-    const need = this.shapes[shape] as Float64Array;
-    let size = 0;
-    for (let d = 0; d < D; d++) size = Math.max(size, (need[d] as number) / (this.largest[d] as number));
-    return size;
   }
 
   /** Puts a VEE where it is, whatever stands against that. @returns its number */
@@ -153,7 +109,7 @@ export class OnlineSite {
     const zone = this.zoneOf[host] as number;
     return (
       this.open[host] === 1 &&
-      this.fits(shape, host) &&
+      this.rooms.fits(shape, host) &&
       this.mayBeOn(compiled, host) &&
       this.zoneTakes(compiled, zone, this.fewest(compiled)) &&
       this.hostTakes(compiled, host)
@@ -180,7 +136,7 @@ export class OnlineSite {
     const hosts = this.hosts.length;
     for (let n = 0; n < hosts; n++) {
       const host = (from + n) % hosts;
-      if (this.open[host] === 0 || !this.fits(shape, host)) continue;
+      if (this.open[host] === 0 || !this.rooms.fits(shape, host)) continue;
       if (restricted && this.zoneAllowed[this.zoneOf[host] as number] === 0) continue;
       if (this.mayBeOn(compiled, host) && this.hostTakes(compiled, host)) return host;
     }
@@ -212,7 +168,7 @@ export class OnlineSite {
     const tightest = this.takes === 'tightest';
     const step = tightest ? -1 : 1;
     let best = NOWHERE;
-    let bestShare = 0;
+    let bestLoad = 0;
     let compared = 0;
     for (let b = tightest ? this.fullestFor(shape) : 0; b >= 0 && b < BUCKETS; b += step) {
       let left = lookedAt;
@@ -226,12 +182,12 @@ export class OnlineSite {
           if (restricted && this.zoneAllowed[zoneOf[host] as number] === 0) continue;
           for (; host >= 0 && left > 0; host = buckets.next(host)) {
             left--;
-            if (!this.fits(shape, host) || kind.allowed?.[host] === 0 || !this.hostTakes(kind, host))
+            if (!this.rooms.fits(shape, host) || kind.allowed?.[host] === 0 || !this.hostTakes(kind, host))
               continue;
-            const share = this.shareWith(shape, host);
-            if (best === NOWHERE || (tightest ? share > bestShare : share < bestShare)) {
+            const load = this.rooms.loadWith(shape, host);
+            if (best === NOWHERE || (tightest ? load > bestLoad : load < bestLoad)) {
               best = host;
-              bestShare = share;
+              bestLoad = load;
             }
             if (++compared >= COMPARED) return best;
           }
@@ -245,43 +201,8 @@ export class OnlineSite {
 
   /** The fullest bucket whose hosts may have room for it. */
   private fullestFor(shape: number): number {
-    const need = this.shapes[shape] as Float64Array;
-    let least = Number.POSITIVE_INFINITY;
-    for (let d = 0; d < D; d++) {
-      const share = (need[d] as number) / (this.largest[d] as number);
-      if (share > 0 && share < least) least = share;
-    }
-    return least === Number.POSITIVE_INFINITY ? BUCKETS - 1 : Math.max(0, Math.floor((1 - least) * BUCKETS));
-  }
-
-  fits(shape: number, host: number): boolean {
-    const need = this.shapes[shape] as Float64Array;
-    const at = host * D;
-    for (let d = 0; d < D; d++) if ((need[d] as number) > (this.free[at + d] as number)) return false;
-    return true;
-  }
-
-  /** Is there room for all of them? */
-  fitTogether(shapes: readonly number[], host: number): boolean {
-    for (let d = 0; d < D; d++) {
-      let left = this.free[host * D + d] as number;
-      for (const shape of shapes) left -= (this.shapes[shape] as Float64Array)[d] as number;
-      if (left < 0) return false;
-    }
-    return true;
-  }
-
-  /** How full it would be with it, in the dimension that runs out first. */
-  shareWith(shape: number, host: number): number {
-    const need = this.shapes[shape] as Float64Array;
-    const at = host * D;
-    let share = 0;
-    for (let d = 0; d < D; d++) {
-      const left =
-        ((this.free[at + d] as number) - (need[d] as number)) * (this.perCapacity[at + d] as number);
-      if (1 - left > share) share = 1 - left;
-    }
-    return share;
+    const least = this.rooms.leastShareOf(shape);
+    return least === undefined ? BUCKETS - 1 : Math.max(0, Math.floor((1 - least) * BUCKETS));
   }
 
   private mayBeOn({ allowed, groups }: CompiledKind, host: number): boolean {
@@ -351,11 +272,8 @@ export class OnlineSite {
   }
 
   private shift(kind: number, shape: number, host: number, sign: 1 | -1): void {
-    const need = this.shapes[shape] as Float64Array;
     const { counters, withOnHost } = this.kinds[kind] as CompiledKind;
-    const at = host * D;
-    for (let d = 0; d < D; d++)
-      this.free[at + d] = (this.free[at + d] as number) - sign * (need[d] as number);
+    this.rooms.use(shape, host, sign);
     for (let n = 0; n < counters.length; n++) {
       const counter = counters[n] as number;
       this.counters.add(counter, host, sign);
@@ -372,12 +290,6 @@ export class OnlineSite {
   }
 
   private file(host: number): void {
-    const at = host * D;
-    let load = 0;
-    for (let d = 0; d < D; d++) {
-      const used = 1 - (this.free[at + d] as number) * (this.perCapacity[at + d] as number);
-      if (used > load) load = used;
-    }
-    this.buckets.enter(host, this.groups.groupOf[host] as number, load);
+    this.buckets.enter(host, this.groups.groupOf[host] as number, this.rooms.loadOf(host));
   }
 }
