@@ -1,8 +1,9 @@
 import { groupBy } from '../../domain/group-by';
 import type { HostId, ServiceId, TenantId } from '../../domain/ids';
 import type { Constraint, SnapshotHost } from '../../domain/placement/model';
-import { Evacuations, type Resident } from '../../domain/placement/online/evacuations';
+import { Evacuations } from '../../domain/placement/online/evacuations';
 import { NOWHERE, OnlineSite } from '../../domain/placement/online/online-site';
+import type { Resident } from '../../domain/placement/online/residents';
 import { randomFrom } from '../../domain/placement/optimize/random';
 import { type Capacity, DIMENSIONS, ZERO } from '../../domain/units';
 
@@ -56,7 +57,7 @@ function filled(lose: 'host' | 'zone', seed: string): string[] {
     `${residents.length} VEEs, ${Math.round((100 * used) / HOSTS)} % full`,
     `${mean.toFixed(2)} ms, ${p99.toFixed(1)} ms at the 99th percentile`,
     `${(millis.at(-1) ?? 0).toFixed(0)} ms`,
-    lose === 'zone' ? 'none set' : p99 <= GOAL_MILLIS ? 'met' : 'NOT MET',
+    p99 <= GOAL_MILLIS ? 'met' : 'NOT MET',
   ];
 }
 

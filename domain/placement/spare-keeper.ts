@@ -3,8 +3,9 @@ import { SLA_CLASSES } from '../manifest/sla-class';
 import { type Capacity, subtract, sum } from '../units';
 import type { Unit } from './feasibility';
 import type { Constraint, PlacementRequest, Refusal, Snapshot, Spare, SpareVee } from './model';
-import { Evacuations, type Resident } from './online/evacuations';
+import { Evacuations } from './online/evacuations';
 import { OnlineSite } from './online/online-site';
+import type { Resident } from './online/residents';
 
 /**
  * Watches over what a plan puts where: for each host, or each zone, it knows a place for all that would be lost with it, and

@@ -1,25 +1,18 @@
 import { groupBy } from '../../group-by';
 import type { ServiceId } from '../../ids';
 import { NOWHERE, type OnlineSite } from './online-site';
+import { type Resident, Residents } from './residents';
 
-/** A VEE that is on a host. */
-export interface Resident {
-  readonly kind: number;
-  readonly shape: number;
-  readonly service: ServiceId;
-  /** Those with the same go to one host. */
-  readonly unit: string | undefined;
-  /** Has it to find a place when its host is lost? */
-  readonly counts: boolean;
-  readonly host: number;
+export interface Move {
+  readonly resident: Resident;
+  readonly to: number;
 }
+
+export type Evacuation = readonly Move[];
 
 /** Primes, so that evacuations begin to look for hosts far from each other. */
 const SPREAD = 7_919;
 const FURTHER = 997;
-
-/** Residents by where each would go. */
-export type Evacuation = readonly { readonly resident: Resident; readonly to: number }[];
 
 /**
  * For each host of a site, or each zone, where what is on it would go if it were lost. That is worked out once; when something
@@ -29,30 +22,27 @@ export type Evacuation = readonly { readonly resident: Resident; readonly to: nu
 export class Evacuations {
   private readonly site: OnlineSite;
   private readonly lose: 'host' | 'zone';
+  private readonly residents: Residents;
   /** The domain of each host: what is lost at once. */
   private readonly domainOf: Int32Array;
   private readonly hostsOf: readonly (readonly number[])[];
-  private readonly residents: Resident[][];
   /** Absent for a domain whose loss would leave something without a place. */
-  private readonly plans: (Evacuation | undefined)[];
+  private readonly plans: (Evacuation | undefined)[] = [];
   private readonly usedBy: Set<number>[];
   private readonly domainsOf = new Map<ServiceId, Set<number>>();
-  /** The number of a resident in the site, which changes each time it is taken away and put back. */
-  private readonly numbers = new Map<Resident, number>();
 
   constructor(site: OnlineSite, lose: 'host' | 'zone', residents: readonly Resident[]) {
     this.site = site;
     this.lose = lose;
+    this.residents = new Residents(site);
     const hosts = site.hosts.length;
     this.domainOf = lose === 'host' ? Int32Array.from({ length: hosts }, (_, h) => h) : site.zoneOf;
     const domains = lose === 'host' ? hosts : site.zones;
     const hostsOf: number[][] = Array.from({ length: domains }, () => []);
     for (const [h, domain] of this.domainOf.entries()) hostsOf[domain]?.push(h);
     this.hostsOf = hostsOf;
-    this.residents = Array.from({ length: domains }, () => []);
     this.usedBy = Array.from({ length: hosts }, () => new Set());
     for (const r of residents) this.settle(r);
-    this.plans = [];
     for (let domain = 0; domain < domains; domain++) this.keep(domain, this.evacuate(domain));
   }
 
@@ -73,9 +63,9 @@ export class Evacuations {
       const plan = this.plans[domain];
       // One that was impossible before is no fault of theirs, unless it is where they would be.
       if (!plan && domain !== own) continue;
-      const other = this.mended(domain, plan) ?? this.evacuate(domain);
+      const other = (plan && this.adapted(domain, plan, coming, host)) ?? this.evacuate(domain);
       if (!other) {
-        for (const r of coming) this.unsettle(r);
+        for (const r of coming) this.residents.unsettle(r);
         return this.nameOf(domain);
       }
       anew.set(domain, other);
@@ -109,20 +99,13 @@ export class Evacuations {
     return !this.site.rooms.fitTogether(shapes, host);
   }
 
+  /** The domains of a service are never taken out: one too many costs a look. */
   private settle(resident: Resident): void {
+    this.residents.settle(resident);
     const domain = this.domainOf[resident.host] as number;
-    this.numbers.set(resident, this.site.put(resident.kind, resident.shape, resident.host));
-    this.residents[domain]?.push(resident);
     const known = this.domainsOf.get(resident.service);
     if (known) known.add(domain);
     else this.domainsOf.set(resident.service, new Set([domain]));
-  }
-
-  /** What is left in `domainsOf` costs a look at most. */
-  private unsettle(resident: Resident): void {
-    this.site.take(this.numbers.get(resident) as number);
-    this.numbers.delete(resident);
-    this.residents[this.domainOf[resident.host] as number]?.pop();
   }
 
   private keep(domain: number, plan: Evacuation | undefined): void {
@@ -131,29 +114,74 @@ export class Evacuations {
     this.plans[domain] = plan;
   }
 
+  /** An evacuation as it was before something came to a host, changed as little as that asks for. */
+  private adapted(
+    domain: number,
+    before: Evacuation,
+    coming: readonly Resident[],
+    host: number,
+  ): Evacuation | undefined {
+    const moving = before.filter((move) => move.to === host).map((move) => move.resident);
+    const come = domain === this.domainOf[host] ? coming.filter((r) => r.counts) : [];
+    return [...coming, ...moving].every((r) => this.isLocal(r))
+      ? this.amended(domain, before, [...moving, ...come], host)
+      : this.mended(domain, before);
+  }
+
+  /**
+   * The same, but that what would have gone to this host gets another place, as what has come to the domain does. All that is
+   * concerned looks no further than to one host: so nobody else's place has to be looked at.
+   */
+  private amended(
+    domain: number,
+    before: Evacuation,
+    all: readonly Resident[],
+    host: number,
+  ): Evacuation | undefined {
+    const staying = before.filter((move) => move.to !== host);
+    const there = groupBy(staying, (move) => move.to);
+    const plan = [...staying];
+    for (const [n, resident] of all.entries()) {
+      const { kind, shape, service } = resident;
+      const to = this.site.findAny(kind, shape, this.startOf(domain, n + plan.length), (h) => {
+        if (this.domainOf[h] === domain) return false;
+        const others = there.get(h) ?? [];
+        if (others.some((move) => move.resident.service === service)) return false;
+        return this.site.rooms.fitTogether([shape, ...others.map((move) => move.resident.shape)], h);
+      });
+      if (to === NOWHERE) return undefined;
+      const move = { resident, to };
+      plan.push(move);
+      there.set(to, [...(there.get(to) ?? []), move]);
+    }
+    return plan;
+  }
+
+  /** Do its rules look no further than to which of its own service are on its host? */
+  private isLocal({ kind, unit }: Resident): boolean {
+    if (unit !== undefined) return false;
+    const reach = this.site.reachOf(kind);
+    return reach === 'none' || reach === 'service';
+  }
+
   /** As before, as far as that goes: only what has no place any more, or is new, gets another. */
-  private mended(domain: number, before: Evacuation | undefined): Evacuation | undefined {
-    if (!before) return undefined;
+  private mended(domain: number, before: Evacuation): Evacuation | undefined {
     const { site } = this;
     const known = new Set(before.map((move) => move.resident));
-    const fresh = (this.residents[domain] ?? []).filter((r) => r.counts && !known.has(r));
+    const fresh = this.countingIn(domain).filter((r) => !known.has(r));
     return this.inThought(domain, (put) => {
-      const plan: { resident: Resident; to: number }[] = [];
       const left = fresh.slice();
       for (const { resident, to } of before)
-        if (site.canTake(resident.kind, resident.shape, to)) {
-          put(resident, to);
-          plan.push({ resident, to });
-        } else left.push(resident);
+        if (site.canTake(resident.kind, resident.shape, to)) put(resident, to);
+        else left.push(resident);
       for (const [n, resident] of left.entries()) {
         // What goes together is planned together.
-        if (resident.unit !== undefined) return undefined;
-        const to = site.findAny(resident.kind, resident.shape, this.startOf(domain, plan.length + n));
-        if (to === NOWHERE) return undefined;
+        if (resident.unit !== undefined) return false;
+        const to = site.findAny(resident.kind, resident.shape, this.startOf(domain, n));
+        if (to === NOWHERE) return false;
         put(resident, to);
-        plan.push({ resident, to });
       }
-      return plan;
+      return true;
     });
   }
 
@@ -162,7 +190,7 @@ export class Evacuations {
    * plans, or else as tight as can be.
    */
   private evacuate(domain: number): Evacuation | undefined {
-    const wanted = (this.residents[domain] ?? []).filter((r) => r.counts);
+    const wanted = this.countingIn(domain);
     if (wanted.length === 0) return [];
     const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
@@ -171,17 +199,15 @@ export class Evacuations {
       .sort((a, b) => b.size - a.size);
     const planned = (find: (kind: number, shape: number, n: number) => number) =>
       this.inThought(domain, (put) => {
-        const plan: { resident: Resident; to: number }[] = [];
         for (const [n, { of, kind, shape }] of units.entries()) {
           const to = find(kind, shape, n);
-          if (to === NOWHERE) return undefined;
+          if (to === NOWHERE) return false;
           for (const resident of of) {
-            if (!site.canTake(resident.kind, resident.shape, to)) return undefined;
+            if (!site.canTake(resident.kind, resident.shape, to)) return false;
             put(resident, to);
-            plan.push({ resident, to });
           }
         }
-        return plan;
+        return true;
       });
     return (
       planned((kind, shape, n) => site.findAny(kind, shape, this.startOf(domain, n))) ??
@@ -189,22 +215,26 @@ export class Evacuations {
     );
   }
 
+  private countingIn(domain: number): Resident[] {
+    return this.residents.on(this.hostsOf[domain] ?? []).filter((r) => r.counts);
+  }
+
   private startOf = (domain: number, n: number): number =>
     (domain * SPREAD + n * FURTHER) % this.site.hosts.length;
 
-  /** Works on the site as it is once a domain is lost; then all is as it was. */
-  private inThought<T>(domain: number, work: (put: (r: Resident, to: number) => void) => T): T {
-    const { site } = this;
-    const gone = this.residents[domain] ?? [];
-    for (const r of gone) site.take(this.numbers.get(r) as number);
-    const closed = (this.hostsOf[domain] ?? []).filter((h) => site.isOpen(h));
-    for (const h of closed) site.closeHost(h);
-    const moved: number[] = [];
-    const answer = work((r, to) => moved.push(site.put(r.kind, r.shape, to)));
-    for (const vee of moved.reverse()) site.take(vee);
-    for (const h of closed) site.openHost(h);
-    for (const r of gone) this.numbers.set(r, site.put(r.kind, r.shape, r.host));
-    return answer;
+  /** What is put where once a domain is lost, if that works out. */
+  private inThought(
+    domain: number,
+    work: (put: (r: Resident, to: number) => void) => boolean,
+  ): Evacuation | undefined {
+    const plan: Move[] = [];
+    const complete = this.residents.without(this.hostsOf[domain] ?? [], (put) =>
+      work((resident, to) => {
+        put(resident, to);
+        plan.push({ resident, to });
+      }),
+    );
+    return complete ? plan : undefined;
   }
 
   private nameOf(domain: number): string {

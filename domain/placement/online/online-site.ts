@@ -127,18 +127,22 @@ export class OnlineSite {
     return found === NOWHERE ? this.search(compiled, shape, restricted, Number.POSITIVE_INFINITY) : found;
   }
 
-  /** Any host that can take it, looked for from one on: those that ask from elsewhere each spread over the site. */
-  findAny(kind: number, shape: number, from: number): number {
+  /**
+   * Any host that can take it, looked for from one on: those that ask from elsewhere each spread over the site.
+   * @param also what else has to be true of it
+   */
+  findAny(kind: number, shape: number, from: number, also: (host: number) => boolean = () => true): number {
     const compiled = this.kinds[kind] as CompiledKind;
     const anchored = this.anchorOf(compiled);
-    if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
+    if (anchored !== NOWHERE)
+      return this.canTake(kind, shape, anchored) && also(anchored) ? anchored : NOWHERE;
     const restricted = this.restrictZones(compiled);
     const hosts = this.hosts.length;
     for (let n = 0; n < hosts; n++) {
       const host = (from + n) % hosts;
       if (this.open[host] === 0 || !this.rooms.fits(shape, host)) continue;
       if (restricted && this.zoneAllowed[this.zoneOf[host] as number] === 0) continue;
-      if (this.mayBeOn(compiled, host) && this.hostTakes(compiled, host)) return host;
+      if (this.mayBeOn(compiled, host) && this.hostTakes(compiled, host) && also(host)) return host;
     }
     return NOWHERE;
   }
