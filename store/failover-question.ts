@@ -1,4 +1,4 @@
-import type { FailoverQuestion } from '../domain/maintenance/failover';
+import type { FailoverQuestion } from '../domain/maintenance/failover-question';
 import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import { takeSnapshot } from './snapshot';
 import type { Store } from './store';

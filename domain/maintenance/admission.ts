@@ -9,15 +9,8 @@ import { refusalSummary } from '../placement/refusal-summary';
 import { additionRequest, initialAdditions } from '../placement/request';
 import { roomForService, type ServiceRoom, withPlaced } from '../placement/room';
 import type { VeeRecord } from '../vee/vee';
-import {
-  type Counts,
-  countingFrom,
-  type FailoverQuestion,
-  type PlayedLosses,
-  playLosses,
-  type Rates,
-  ratesOf,
-} from './failover';
+import { type Counts, countingFrom, type PlayedLosses, playLosses, type Rates, ratesOf } from './failover';
+import type { FailoverQuestion } from './failover-question';
 
 export interface AdmissionQuestion extends FailoverQuestion {
   readonly manifest: Manifest;

@@ -1,47 +1,16 @@
 import { derivedEntropy } from '../derived-entropy';
 import { groupBy } from '../group-by';
-import type { HostLiveness, HostRecord } from '../host';
+import type { HostLiveness } from '../host';
 import { type HostId, makeBlueprintId, makeOperationId } from '../ids';
 import { inChunks } from '../in-chunks';
-import type { Manifest } from '../manifest/schema';
 import { SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
 import { DEFAULT_MIGRATION_BUDGET } from '../migration/estimate';
-import { MOST_MOVES, type MoveHost } from '../migration/plan-moves';
-import type { Snapshot } from '../placement/model';
-import type { Policy } from '../placement/policy';
+import { MOST_MOVES } from '../migration/plan-moves';
 import { stableHash } from '../placement/stable-hash';
-import type { ServiceRecord } from '../service/service';
 import { occupiesHost } from '../vee/state-machine';
-import type { VeeRecord } from '../vee/vee';
+import type { FailoverQuestion, Stranded } from './failover-question';
 import { decideInTurn } from './plan';
-
-export interface FailoverService {
-  readonly service: Pick<ServiceRecord, 'id' | 'name' | 'tenantId'>;
-  readonly slaClass: SlaClass;
-  readonly manifest: Manifest;
-}
-
-export type FailoverHost = MoveHost & Pick<HostRecord, 'zone'>;
-
-export interface FailoverQuestion {
-  readonly hosts: readonly FailoverHost[];
-  readonly snapshot: Snapshot;
-  readonly services: readonly FailoverService[];
-  readonly vees: readonly VeeRecord[];
-  readonly policy: Policy;
-  /** What has a lower class than this may be left without a place. */
-  readonly least: SlaClass;
-}
-
-export interface Stranded {
-  readonly veeId: VeeRecord['id'];
-  readonly serviceId: ServiceRecord['id'];
-  readonly service: string;
-  readonly component: string;
-  readonly index: number;
-  readonly slaClass: SlaClass;
-  readonly because: string;
-}
+import { quickLosses } from './quick-losses';
 
 /** Hosts that are lost at once, and what then has no place. */
 export interface Loss {
@@ -86,6 +55,8 @@ const MOST_DRAWS = 100_000;
 const MOST_LOSSES = 50;
 const MOST_STRANDED = 20;
 const MOST_EXAMPLES = 3;
+const QUICK_FROM = 100;
+const MOST_REPLAYS = 20;
 
 /**
  * What would be left without a place if a host were lost, or a zone, or two hosts at once? Each loss is played through by
@@ -128,14 +99,20 @@ export function ratesOf({ losses, sampled }: PlayedLosses, counts: Counts): Rate
   return { hosts: survival('host'), zones: survival('zone'), pairs: { ...survival('pair'), sampled } };
 }
 
-export function playLosses(question: FailoverQuestion): PlayedLosses {
+/** @param quickFrom in a site of so many hosts most losses are looked at in a quick way, see `quickLosses` */
+export function playLosses(question: FailoverQuestion, quickFrom = QUICK_FROM): PlayedLosses {
   const { hosts, vees } = question;
   const lost = hosts.filter((h) => h.liveness === 'lost').map((h) => h.id);
   // One that is only suspect is soon up again, or lost itself: that is one of the losses here.
   const standing = hosts.filter((h) => h.liveness !== 'lost');
   const site = withLiveness(question, new Set(standing.map((h) => h.id)), 'up');
+  const quickly = hosts.length >= quickFrom ? quickLosses(site, lost) : undefined;
+  let replays = MOST_REPLAYS;
   const lose = (kind: Played['kind'], what: string, hostIds: readonly HostId[]): Played => {
-    return { kind, what, hostIds, stranded: strandedBy(site, what, hostIds, lost) };
+    const stranded = quickly?.(hostIds);
+    // Some are played through all the same, for the reasons: as long as none of them takes long.
+    const enough = stranded && (stranded.length === 0 || kind === 'zone' || replays-- <= 0);
+    return { kind, what, hostIds, stranded: enough ? stranded : strandedBy(site, what, hostIds, lost) };
   };
   const singles = standing.map((h) => lose('host', h.id, [h.id]));
   const zones = [...groupBy(standing, (h) => h.zone)].map(([zone, of]) =>

@@ -1,6 +1,7 @@
 import type { ServiceId, TenantId } from '../../domain/ids';
 import { admission } from '../../domain/maintenance/admission';
-import { type FailoverQuestion, failover } from '../../domain/maintenance/failover';
+import { failover } from '../../domain/maintenance/failover';
+import type { FailoverQuestion } from '../../domain/maintenance/failover-question';
 import type { SlaClass } from '../../domain/manifest/sla-class';
 import { hostRecord } from '../support/drift-states';
 import { asPlaced, hostNamed, membersOf, sketch } from '../support/recompose';

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import type { HostRecord } from '../../domain/host';
-import type { ServiceId, VeeId } from '../../domain/ids';
-import { type FailoverQuestion, type FailoverService, failover } from '../../domain/maintenance/failover';
+import type { HostId, ServiceId, VeeId } from '../../domain/ids';
+import { failover, playLosses } from '../../domain/maintenance/failover';
+import type { FailoverQuestion, FailoverService } from '../../domain/maintenance/failover-question';
 import type { SlaClass } from '../../domain/manifest/sla-class';
 import type { SnapshotHost } from '../../domain/placement/model';
-import { sum } from '../../domain/units';
+import { fits, sum } from '../../domain/units';
 import type { VeeRecord } from '../../domain/vee/vee';
 import { hostRecord } from '../support/drift-states';
 import { asPlaced, hostNamed, membersOf, sketch, tenantId } from '../support/recompose';
@@ -215,6 +216,70 @@ describe('fail-over', () => {
     );
   });
 });
+
+describe('fail-over of a large site', () => {
+  const drawn = fc.record({
+    sizes: fc.array(fc.constantFrom(500, 1_000), { minLength: 2, maxLength: 4 }),
+    services: fc.array(
+      fc.record({
+        cpuMillis: fc.constantFrom(100, 200, 300, 400),
+        at: fc.array(fc.nat(3), { minLength: 1, maxLength: 2 }),
+        apart: fc.boolean(),
+        slaClass: fc.constantFrom('gold' as const, 'bronze' as const),
+      }),
+      { maxLength: 5 },
+    ),
+    policy: fc.constantFrom('striping', 'packing'),
+  });
+
+  it('strands nothing quickly that there is no place for, and what it plays through all the same as ever', () => {
+    let [quick, slower] = [0, 0];
+    fc.assert(
+      fc.property(drawn, ({ sizes, services, policy }) => {
+        const hosts = sizes.map((cpuMillis, i) => hostNamed(`h${i}`, { capacity: { ...LARGE, cpuMillis } }));
+        const asked = services.map(({ cpuMillis, at, apart, slaClass }, n): Placed => {
+          const places = [...new Set(at.map((h) => h % hosts.length))];
+          const rest = apart ? { placement: { antiAffinity: [{ within: 'app' }] } } : {};
+          return { name: `s${n}`, slaClass, cpuMillis, rest, at: places.map((h, i) => `app/${i}@h${h}`) };
+        });
+        const question = { ...site(hosts, asked), policy: { name: policy } };
+        const [plain, large] = [playLosses(question, Number.POSITIVE_INFINITY), playLosses(question, 0)];
+        for (const [n, loss] of large.losses.entries()) {
+          const same = plain.losses[n];
+          expect([loss.kind, loss.what]).toEqual([same?.kind, same?.what]);
+          if (loss.stranded.length === 0) expect(hasPlaces(question, loss.hostIds)).toBe(true);
+          else if (loss.kind !== 'zone') expect(loss.stranded).toEqual(same?.stranded);
+          if (loss.stranded.length > 0 && same?.stranded.length === 0) slower++;
+          else quick++;
+        }
+      }),
+      { numRuns: 200 },
+    );
+    // As good as never is it worse than plans are.
+    expect(quick).toBeGreaterThan(500);
+    expect(slower).toBeLessThan(quick / 50);
+  });
+});
+
+/** Is there any way to put what is on these hosts on the others? */
+function hasPlaces({ snapshot, vees, services }: FailoverQuestion, gone: readonly HostId[]): boolean {
+  const apart = new Set(
+    services.filter((s) => s.manifest.placement.antiAffinity.length > 0).map((s) => s.service.id),
+  );
+  const tryAll = (left: readonly VeeRecord[], placed: readonly VeeRecord[]): boolean => {
+    const [next, ...others] = left;
+    if (!next) return true;
+    return snapshot.hosts.some(({ id: hostId, capacity }) => {
+      if (gone.includes(hostId)) return false;
+      const there = placed.filter((v) => v.hostId === hostId);
+      if (apart.has(next.serviceId) && there.some((v) => v.serviceId === next.serviceId)) return false;
+      const need = sum([...there, next].map((v) => v.template.capacity));
+      return fits(capacity, need) && tryAll(others, [...placed, { ...next, hostId }]);
+    });
+  };
+  const [lost, standing] = [true, false].map((is) => vees.filter((v) => gone.includes(v.hostId) === is));
+  return tryAll(lost ?? [], standing ?? []);
+}
 
 const SMALL = { memoryMiB: 1_000, diskMiB: 1_000, bandwidthKbps: 1_000 };
 const LARGE = { cpuMillis: 4_000, memoryMiB: 4_000, diskMiB: 0, bandwidthKbps: 0 };

@@ -1,0 +1,55 @@
+import type { HostId } from '../../ids';
+import { type Capacity, subtract, ZERO } from '../../units';
+import type { Constraint, Snapshot, SpareVee } from '../model';
+import { OnlineSite, type Takes } from './online-site';
+import type { Resident } from './residents';
+
+/**
+ * A site without these VEEs, which are to be put on it one by one: what else is reserved, for what comes or goes, stays where
+ * it is.
+ */
+export function siteWithout(
+  { hosts, apart }: Pick<Snapshot, 'hosts' | 'apart'>,
+  vees: readonly { readonly hostId: HostId; readonly need: Capacity }[],
+  takes: Takes,
+): OnlineSite {
+  const rest = new Map(hosts.map((h) => [h.id, h.reserved]));
+  for (const { hostId, need } of vees) rest.set(hostId, subtract(rest.get(hostId) ?? ZERO, need));
+  const others = hosts.map((h) => ({ ...h, reserved: atLeastNothing(rest.get(h.id) ?? ZERO) }));
+  return new OnlineSite(others, takes, apart);
+}
+
+export function residentOf(
+  site: OnlineSite,
+  { tenantId, serviceId, component, image, constraints, need }: Omit<SpareVee, 'id' | 'hostId' | 'slaClass'>,
+  host: number,
+  counts: boolean,
+): Resident {
+  return {
+    kind: site.kindOf({ tenantId, serviceId, component, image, constraints }),
+    shape: site.rooms.shapeOf(need),
+    service: serviceId,
+    unit: unitOf(serviceId, component, constraints),
+    counts,
+    host,
+  };
+}
+
+/** Alike for those that affinity ties to one host. */
+function unitOf(
+  serviceId: string,
+  component: string,
+  constraints: readonly Constraint[],
+): string | undefined {
+  const tie = constraints.find(
+    (c) => c.kind === 'together' && c.level === 'host' && c.components.includes(component),
+  );
+  return tie && 'components' in tie ? `${serviceId} ${tie.components.join(' ')}` : undefined;
+}
+
+const atLeastNothing = (c: Capacity): Capacity => ({
+  cpuMillis: Math.max(0, c.cpuMillis),
+  memoryMiB: Math.max(0, c.memoryMiB),
+  diskMiB: Math.max(0, c.diskMiB),
+  bandwidthKbps: Math.max(0, c.bandwidthKbps),
+});
