@@ -31,7 +31,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
     readBalanceQuestion(
       store,
       deps.now(),
-      { policy: await deps.policies.inForce(), budget, mostMoves },
+      { siteId: deps.siteId, policy: await deps.policies.inForce(), budget, mostMoves },
       looker,
     );
 

@@ -1,4 +1,6 @@
-import type { HostId, ServiceId, VeeId } from '../domain/ids';
+import type { HostId, ServiceId, SiteId, VeeId } from '../domain/ids';
+import type { Manifest } from '../domain/manifest/schema';
+import { DEFAULT_SLA_CLASS, isAtLeast, type SlaClass } from '../domain/manifest/sla-class';
 import type { OperationRecord } from '../domain/operation/operation';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { Apartness, SnapshotHost } from '../domain/placement/model';
@@ -19,17 +21,23 @@ export type Looker = 'people' | 'site' | 'confirming';
 export async function readBalanceQuestion(
   store: Store,
   now: number,
-  { policy, budget, mostMoves }: Pick<BalanceQuestion, 'policy' | 'budget' | 'mostMoves'>,
+  {
+    siteId,
+    policy,
+    budget,
+    mostMoves,
+  }: Pick<BalanceQuestion, 'policy' | 'budget' | 'mostMoves'> & { siteId: SiteId },
   looker: Looker,
 ): Promise<BalanceQuestion> {
   const busy = new Map<ServiceId, OperationRecord>();
   for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
   const since = now - COOL_DOWN_MILLIS;
-  const [offers, vees, services, apart, tried, moved] = await Promise.all([
+  const [offers, vees, services, apart, spare, tried, moved] = await Promise.all([
     store.hosts.offers(),
     store.vees.find({ living: true }),
     store.services.living(),
     store.identities.apartness(),
+    store.site.spare(siteId),
     looker === 'confirming' ? [] : triedSince(store, since),
     looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
@@ -60,10 +68,24 @@ export async function readBalanceQuestion(
       const manifest = manifests.get(s.manifestDigest);
       return manifest ? preferencesOf(manifest, s.id) : [];
     }),
+    ...(spare
+      ? { spare: { lose: spare.lose, counting: countingFor(spare.least, services, manifests) } }
+      : {}),
     policy,
     budget,
     mostMoves,
   };
+}
+
+/** The services of at least a class. */
+function countingFor(
+  least: SlaClass,
+  services: readonly ServiceRecord[],
+  manifests: ReadonlyMap<string, Manifest>,
+): ServiceId[] {
+  return services
+    .filter((s) => isAtLeast(manifests.get(s.manifestDigest)?.slaClass ?? DEFAULT_SLA_CLASS, least))
+    .map((s) => s.id);
 }
 
 /** What rebalances have asked to be moved since then, whatever came of it; but not what somebody has called off. */

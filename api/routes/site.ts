@@ -120,7 +120,10 @@ export function siteRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const { mostMoves } = context.body;
         if (context.dryRun) {
-          const limits = { policy: await deps.policies.inForce(), budget: deps.migrationBudget, mostMoves };
+          const limits = {
+            ...{ siteId: deps.siteId, policy: await deps.policies.inForce() },
+            ...{ budget: deps.migrationBudget, mostMoves },
+          };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
           const { goal, before, after, optimality, moves, waves, estimatedMillis, interrupted, because } =
             await deps.planner.planRebalance(question);

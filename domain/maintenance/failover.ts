@@ -3,7 +3,7 @@ import { groupBy } from '../group-by';
 import type { HostLiveness } from '../host';
 import { type HostId, makeBlueprintId, makeOperationId } from '../ids';
 import { inChunks } from '../in-chunks';
-import { SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
+import { isAtLeast, SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
 import { DEFAULT_MIGRATION_BUDGET } from '../migration/estimate';
 import { MOST_MOVES } from '../migration/plan-moves';
 import { stableHash } from '../placement/stable-hash';
@@ -88,7 +88,7 @@ export type Counts = (stranded: Pick<Stranded, 'slaClass' | 'serviceId'>) => boo
 export const countingFrom =
   (least: SlaClass): Counts =>
   ({ slaClass }) =>
-    SLA_CLASSES.indexOf(slaClass) <= SLA_CLASSES.indexOf(least);
+    isAtLeast(slaClass, least);
 
 /** Of the losses of each kind those after which everything that counts has a place. */
 export function ratesOf({ losses, sampled }: PlayedLosses, counts: Counts): Rates {
@@ -150,11 +150,7 @@ function failoverOf(question: FailoverQuestion, played: PlayedLosses, counts: Co
 }
 
 function countedOf({ vees, services, least }: FailoverQuestion): number {
-  const counting = new Set(
-    services
-      .filter((s) => SLA_CLASSES.indexOf(s.slaClass) <= SLA_CLASSES.indexOf(least))
-      .map((s) => s.service.id),
-  );
+  const counting = new Set(services.filter((s) => isAtLeast(s.slaClass, least)).map((s) => s.service.id));
   return vees.filter((v) => occupiesHost(v.state) && counting.has(v.serviceId)).length;
 }
 

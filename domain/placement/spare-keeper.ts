@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../manifest/sla-class';
+import { DEFAULT_SLA_CLASS, isAtLeast } from '../manifest/sla-class';
 import type { Unit } from './feasibility';
 import type { PlacementRequest, Refusal, Snapshot, Spare, SpareVee } from './model';
 import { Evacuations } from './online/evacuations';
@@ -48,7 +48,6 @@ export class SpareKeeper {
   }
 
   private residentOf(vee: Omit<SpareVee, 'id' | 'hostId'>, host: number): Resident {
-    const counts = SLA_CLASSES.indexOf(vee.slaClass) <= SLA_CLASSES.indexOf(this.spare.least);
-    return residentOf(this.site, vee, host, counts);
+    return residentOf(this.site, vee, host, isAtLeast(vee.slaClass, this.spare.least));
   }
 }

@@ -9,6 +9,7 @@ import { changedSince } from './confirm';
 import { pointless } from './confirm-freeing';
 import { type Consolidated, consolidate } from './consolidate';
 import { evenOut } from './even-out';
+import { movesThatKeepSpare } from './keep-spare';
 import { type BalanceUnit, distanceOf, Layout } from './layout';
 import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
 import { HOST_WORTH } from './problem';
@@ -20,7 +21,7 @@ import type { Step } from './step';
  * step breaks a capacity or a constraint. None at all when the whole would gain too little.
  */
 export function planRebalance(question: BalanceQuestion): BalancePlan {
-  const layout = new Layout(question);
+  let layout = new Layout(question);
   const goal = goalOf(question.policy);
   const before = distanceOf(layout, goal);
   if (goal === 'none')
@@ -31,7 +32,10 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const uneven = layout.unevenness();
   const found: Consolidated =
     goal === 'few-hosts' ? consolidate(layout, question) : { steps: evenOut(layout, question), blocked: 0 };
-  const { steps, optimality } = found;
+  const { optimality } = found;
+  const steps = keepingSpare(question, goal, found.steps);
+  const isCut = steps.length < found.steps.length;
+  if (isCut) layout = laidOut(question, steps);
   const after = distanceOf(layout, goal);
   const told = { goal, before, ...(optimality ? { optimality } : {}) };
   const enough = goal === 'few-hosts' ? after < before : uneven - layout.unevenness() >= LEAST_GAIN;
@@ -40,11 +44,11 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
     return {
       ...told,
       ...nothing,
-      because: whyNothing(layout, goal, before, after, found, question.mostMoves),
+      because: isCut ? CUT_FOR_SPARE : whyNothing(layout, goal, before, after, found, question.mostMoves),
     };
   }
   const { waves, totalMillis: estimatedMillis } = inWaves(steps, question);
-  const staying = stayingOf(layout, found);
+  const staying = [stayingOf(layout, found), isCut ? CUT_FOR_SPARE : ''].filter((s) => s).join(' ');
   return {
     ...told,
     after,
@@ -56,6 +60,31 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
       .reduce((n, s) => n + s.unit.vees.length, 0),
     ...(staying ? { because: staying } : {}),
   };
+}
+
+const CUT_FOR_SPARE = 'More moves would take the room that is kept for losses.';
+
+/** Those that leave the room for losses, and of these only what is to some purpose without the others. */
+function keepingSpare(question: BalanceQuestion, goal: Goal, steps: readonly Step[]): readonly Step[] {
+  const sent = (of: readonly Step[]) =>
+    of.map(({ unit, to }) => ({ veeIds: unit.vees.map((v) => v.id), to }));
+  const kept = steps.slice(0, movesThatKeepSpare(question, sent(steps)));
+  if (goal !== 'few-hosts' || kept.length === steps.length) return kept;
+  const moves = kept.map(asMove);
+  const dropped = pointless(question, moves, moves);
+  const useful = kept.filter((_, n) => !dropped.has(moves[n] as BalanceMove));
+  return movesThatKeepSpare(question, sent(useful)) === useful.length ? useful : [];
+}
+
+/** Once these are made. */
+function laidOut(question: BalanceQuestion, steps: readonly Step[]): Layout {
+  const layout = new Layout(question);
+  const unitOf = new Map(layout.units.flatMap((u) => u.vees.map((v) => [v.id, u] as const)));
+  for (const { unit, to } of steps) {
+    const same = unitOf.get(unit.vees[0]?.id ?? ('' as never));
+    if (same) layout.move(same, to);
+  }
+  return layout;
 }
 
 /**
