@@ -1,5 +1,5 @@
 import { SluiceError } from '../domain/errors';
-import type { ServiceId, TenantId } from '../domain/ids';
+import type { HostId, ServiceId, TenantId } from '../domain/ids';
 import { toPointer } from '../domain/manifest/parse';
 import { isBuiltIn, POLICY_NAMES, parametersOf, rankingOf } from '../domain/placement/built-in-policies';
 import {
@@ -20,6 +20,12 @@ export interface WantedPolicy {
   readonly parameters?: Parameters | undefined;
 }
 
+/** One that was tried, and in which order it would take the hosts of this site now for something small. */
+export interface TriedPolicy {
+  readonly policy: PolicyData;
+  readonly ranked: readonly { readonly hostId: HostId; readonly score: number }[];
+}
+
 /**
  * The policy of a name, with its parameters: one that was tried before it is believed. A plug-in is loaded, says what it
  * is, and ranks the hosts of this site once.
@@ -28,7 +34,8 @@ export interface WantedPolicy {
 export async function choosePolicy(
   { plugins, store }: Pick<ApiDeps, 'plugins' | 'store'>,
   { name, parameters }: WantedPolicy,
-): Promise<PolicyData> {
+): Promise<TriedPolicy> {
+  const open = (await store.hosts.offers()).filter((h) => h.liveness === 'up' && !h.cordoned);
   if (isBuiltIn(name)) {
     const set = settingOf(name, parametersOf(name), parameters);
     if (Object.keys(set).length > 0 && Object.values(set).every((weight) => weight === 0))
@@ -40,7 +47,7 @@ export async function choosePolicy(
         'is below 0',
         'A weight is 0 or more: 0 leaves it out.',
       );
-    return policyOf(name, set);
+    return tried(policyOf(name, set), open);
   }
   const names = plugins.names();
   if (!names.includes(name)) {
@@ -53,9 +60,7 @@ export async function choosePolicy(
   try {
     const { sha256, takes, goal, parameters: usual } = await plugins.describe(name);
     const chosen = { ...policyOf(name, settingOf(name, usual, parameters)), plugin: { sha256, takes, goal } };
-    const open = (await store.hosts.offers()).filter((h) => h.liveness === 'up' && !h.cordoned);
-    tryOut(await plugins.equip(chosen), open.map(toRanked));
-    return chosen;
+    return { ...tried(await plugins.equip(chosen), open), policy: chosen };
   } catch (error) {
     if (!isPolicyBroken(error)) throw error;
     plugins.giveUp(name);
@@ -98,8 +103,11 @@ const ANYTHING: Placing = {
   need: { cpuMillis: 100, memoryMiB: 128, diskMiB: 0, bandwidthKbps: 0 },
 };
 
-function tryOut(policy: Policy, hosts: readonly RankedHost[]): void {
-  rankingOf(policy).scores(ANYTHING, hosts);
+function tried(policy: Policy, open: readonly HostOffer[]): TriedPolicy {
+  const hosts = open.map(toRanked);
+  const scores = rankingOf(policy).scores(ANYTHING, hosts);
+  const ranked = hosts.map(({ id: hostId }, n) => ({ hostId, score: scores[n] ?? 0 }));
+  return { policy, ranked: ranked.sort((a, b) => a.score - b.score || (a.hostId < b.hostId ? -1 : 1)) };
 }
 
 function toRanked({ id, zone, labels, fingerprint, reserved }: HostOffer): RankedHost {

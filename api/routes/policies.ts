@@ -4,7 +4,7 @@ import { POLICY_NAMES, parametersOf, takenBy } from '../../domain/placement/buil
 import { GOALS, MOST_PARAMETERS, type PolicyData, type PolicySetting } from '../../domain/placement/policy';
 import { choosePolicy } from '../choose-policy';
 import type { ApiDeps } from '../deps';
-import { type Answer, type Context, json, type Route, route } from '../route';
+import { type Answer, type Context, dryRunQuery, json, type Route, route } from '../route';
 
 const parametersSchema = z
   .record(z.string().min(1).max(40), z.number())
@@ -42,6 +42,11 @@ const policiesSchema = z
       .object({ name: z.string(), because: z.string(), at: z.int() })
       .optional()
       .describe('A plug-in that broke, so that the one in the settings decides since then'),
+    dryRun: z.literal(true).optional().describe('`placement` is what it would be; nothing was set'),
+    ranked: z
+      .array(z.object({ hostId: z.string(), score: z.number() }))
+      .optional()
+      .describe('Of a dry run: in which order it would take the hosts now, the lowest score first'),
     available: z.array(
       z.object({
         name: z.string(),
@@ -124,10 +129,19 @@ export function policyRoutes(deps: ApiDeps): Route[] {
       tag: 'policies',
       summary: 'Set the placement policy, from the next decision on',
       roles: ['operator'],
+      query: dryRunQuery,
       body: json(wantedSchema),
       responses: answers,
       write: true,
-      handler: async (context) => set(context, await choosePolicy(deps, context.body)),
+      dryRun: true,
+      handler: async (context) => {
+        const { policy, ranked } = await choosePolicy(deps, context.body);
+        if (!context.dryRun) return set(context, policy);
+        const setting = await store.site.placement(siteId);
+        plugins.keepOnly(setting?.policy?.name ?? initialPolicy.name);
+        const now = told(setting).body as object;
+        return { status: 200, body: { ...now, placement: policy, dryRun: true, ranked } };
+      },
     }),
     route({
       method: 'delete',

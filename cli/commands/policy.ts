@@ -15,7 +15,13 @@ interface Policies {
   readonly placement: Named & { readonly since?: number; readonly setBy?: string; readonly fault?: string };
   readonly initial: Named;
   readonly switchedOut?: { readonly name: string; readonly because: string; readonly at: number };
+  readonly ranked?: readonly { readonly hostId: string; readonly score: number }[];
   readonly available: readonly (Named & { readonly kind: string; readonly takes?: string })[];
+}
+
+interface SetOptions {
+  readonly set: readonly string[];
+  readonly dryRun?: boolean;
 }
 
 /** By what the site decides. */
@@ -45,12 +51,14 @@ export function registerPolicyCommands(program: Command): void {
       new Argument('<name>', `${POLICY_NAMES.map(described).join(', ')}, or the name of a plug-in`),
     )
     .option('--set <parameter=number>', 'a parameter of the policy; may be repeated', collected, [])
+    .option('--dry-run', 'try it, and show in which order it would take the hosts; set nothing')
     .description('place by this policy from the next decision on')
-    .action(async (name: string, options: { readonly set: readonly string[] }, command: Command) => {
-      const parameters = numbersOf(options.set);
+    .action(async (name: string, { set, dryRun = false }: SetOptions, command: Command) => {
+      const parameters = numbersOf(set);
       const client = await clientOf(command);
-      const body = { name, ...(options.set.length > 0 ? { parameters } : {}) };
-      show(command, await client.write<Policies>('PUT', '/v1/policies/placement', body));
+      const body = { name, ...(set.length > 0 ? { parameters } : {}) };
+      const path = `/v1/policies/placement${dryRun ? '?dryRun=true' : ''}`;
+      show(command, await client.write<Policies>('PUT', path, body));
     });
   policy
     .command('reset')
@@ -68,7 +76,14 @@ function show(command: Command, policies: Policies): void {
     printJson(policies);
     return;
   }
-  const { placement, switchedOut } = policies;
+  const { placement, switchedOut, ranked } = policies;
+  if (ranked) {
+    const { name, parameters } = placement;
+    console.log(`${[name, parametersText(parameters)].join(' ').trim()} would take the hosts in this order:`);
+    const rows = ranked.map(({ hostId, score }) => [hostId, String(Math.round(score * 1e6) / 1e6)]);
+    console.log(table(['host', 'score, lowest first'], rows));
+    return;
+  }
   const { name, parameters, since, setBy, fault } = placement;
   const set = since === undefined ? 'from the settings' : `set ${ago(since)} ago by ${setBy}`;
   console.log(`placement: ${[name, parametersText(parameters)].join(' ').trim()} (${set})`);
@@ -78,8 +93,11 @@ function show(command: Command, policies: Policies): void {
 }
 
 function numbersOf(given: readonly string[]): Parameters {
+  const pairs = pairsOf('--set', given);
+  const twice = pairs.find(([name], n) => pairs.some(([other], m) => m < n && other === name));
+  if (twice) throw new CliError(`--set ${twice[0]} is given twice.`, EXIT.usage);
   return Object.fromEntries(
-    pairsOf('--set', given).map(([name, value]) => {
+    pairs.map(([name, value]) => {
       const number = Number(value);
       if (value.trim() === '' || !Number.isFinite(number))
         throw new CliError(`--set ${name} takes a number, not "${value}".`, EXIT.usage);

@@ -79,6 +79,18 @@ describe('policies that are set while a site runs', () => {
     }
     const none = await run('policy', 'set', 'weighted', '--set', 'latency=0', '--set', 'striping=0');
     expect(none.err).toContain('weighted needs a weight above 0');
+    const twice = await run('policy', 'set', 'weighted', '--set', 'latency=1', '--set', 'latency=2');
+    expect(twice).toMatchObject({ code: 2, err: expect.stringContaining('--set latency is given twice') });
+    const dry = await run('policy', 'set', 'greenest', '--dry-run');
+    expect(dry.out).toMatch(
+      /^greenest fullness=10 unlabelled=1000 would take the hosts in this order:\n[^\n]+\nhost-3 +0.0625\n/,
+    );
+    expect((await run('policy', 'set', 'broken', '--dry-run')).err).toContain("can't be loaded");
+    const { ranked, ...rest } = JSON.parse(
+      (await run('--json', 'policy', 'set', 'packing', '--dry-run')).out,
+    );
+    expect(rest).toMatchObject({ dryRun: true, placement: { name: 'packing' } });
+    expect(ranked).toHaveLength(4);
     expect((await run('policy', 'get')).out).toBe('placement: striping (from the settings)\n');
   }, 60_000);
 
