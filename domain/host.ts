@@ -1,5 +1,5 @@
 import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
-import type { Capacity } from './units';
+import { type Capacity, DIMENSIONS, type Dimension } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
 /** What a driver can do; whatever is false is refused at plan time, not discovered half-way. */
@@ -24,6 +24,25 @@ export interface HostFingerprint {
   readonly capacity: Capacity;
   readonly images: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** How many times what a host has is given to VEEs, by dimension: 1 where nothing is said. */
+export type Overcommit = Readonly<Partial<Record<Dimension, number>>>;
+
+/** As if a host had so many times what it has; what it really has is kept among its attributes. */
+export function overcommitted(fingerprint: HostFingerprint, factors: Overcommit): HostFingerprint {
+  const given = DIMENSIONS.flatMap((d) => (factors[d] === undefined ? [] : [[d, factors[d]] as const]));
+  return {
+    ...fingerprint,
+    capacity: {
+      ...fingerprint.capacity,
+      ...Object.fromEntries(given.map(([d, factor]) => [d, Math.floor(fingerprint.capacity[d] * factor)])),
+    },
+    attributes: {
+      ...fingerprint.attributes,
+      ...Object.fromEntries(given.map(([d]) => [`physical.${d}`, String(fingerprint.capacity[d])])),
+    },
+  };
 }
 
 /** Capacity held on a host for one VEE, under the id of the operation that took it. */

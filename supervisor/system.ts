@@ -14,6 +14,9 @@ export interface HostPlan {
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly capacity?: Readonly<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>;
+  readonly overcommit?: Readonly<
+    Partial<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>
+  >;
 }
 
 export interface AgentPlan {

@@ -1,10 +1,12 @@
 import { z } from 'zod';
+import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import { DRIVER_NAMES } from '../drivers/registry';
-import { readEnvironment } from '../process/settings';
+import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
 const amount = z.int().min(0);
+const factor = z.number().min(1).max(100);
 const hostsSchema = z
   .array(
     z.strictObject({
@@ -15,6 +17,10 @@ const hostsSchema = z
       capacity: z
         .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
         .optional(),
+      overcommit: z
+        .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
+        .partial()
+        .default({}),
     }),
   )
   .min(1);
@@ -27,7 +33,7 @@ const schema = z.object({
   SLUICE_AGENT_DIR: z.string().min(1),
   SLUICE_TRANSFER_ADDRESS: z.string().min(1).default('127.0.0.1'),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
-  SLUICE_HOSTS: z.string().describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?}]'),
+  SLUICE_HOSTS: z.string().describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"overcommit"?}]'),
 });
 
 export interface AgentHost {
@@ -36,6 +42,7 @@ export interface AgentHost {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity?: Capacity;
+  readonly overcommit: Overcommit;
 }
 
 export interface AgentSettings {
@@ -51,8 +58,9 @@ export interface AgentSettings {
 
 export function agentSettings(environment: NodeJS.ProcessEnv = process.env): AgentSettings {
   const env = readEnvironment(schema, environment);
-  const hosts = hostsSchema.safeParse(JSON.parse(env.SLUICE_HOSTS));
-  if (!hosts.success) throw new Error(`SLUICE_HOSTS is not usable: ${z.prettifyError(hosts.error)}`);
+  const hosts = hostsSchema.safeParse(jsonOf(env.SLUICE_HOSTS));
+  if (!hosts.success)
+    throw new UnusableEnvironment(`SLUICE_HOSTS is not usable: ${z.prettifyError(hosts.error)}`);
   return {
     siteId: env.SLUICE_SITE as SiteId,
     agentId: env.SLUICE_AGENT as AgentId,
@@ -61,10 +69,19 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
     dataDir: env.SLUICE_AGENT_DIR,
     transferAddress: env.SLUICE_TRANSFER_ADDRESS,
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
-    hosts: hosts.data.map(({ capacity, ...h }) => ({
+    hosts: hosts.data.map(({ capacity, overcommit, ...h }) => ({
       ...h,
       id: h.id as HostId,
+      overcommit: Object.fromEntries(Object.entries(overcommit).filter(([, f]) => f !== undefined)),
       ...(capacity ? { capacity } : {}),
     })),
   };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UnusableEnvironment(`SLUICE_HOSTS is not JSON: ${(error as Error).message}`);
+  }
 }

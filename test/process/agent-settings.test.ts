@@ -1,0 +1,40 @@
+import { overcommitted } from '../../domain/host';
+import { agentSettings } from '../../worker/agent-settings';
+
+const environment = (hosts: string) => ({
+  ...{
+    SLUICE_AGENT: 'a',
+    SLUICE_API_URL: 'http://localhost:1',
+    SLUICE_AGENT_DIR: '/tmp',
+    SLUICE_HOSTS: hosts,
+  },
+});
+const fingerprint = {
+  ...{ driver: 'simulator', description: '', real: false, capabilities: {} as never, images: [] },
+  capacity: { cpuMillis: 4_000, memoryMiB: 1_000, diskMiB: 10, bandwidthKbps: 1 },
+  attributes: { kernel: 'x' },
+};
+
+describe('the settings of an agent', () => {
+  it('say how often over a host is given away, by dimension', () => {
+    const [host] = agentSettings(
+      environment('[{"id":"h","driver":"simulator","overcommit":{"cpuMillis":1.5}}]'),
+    ).hosts;
+    expect(host).toMatchObject({ id: 'h', overcommit: { cpuMillis: 1.5 } });
+    expect(overcommitted(fingerprint, host?.overcommit ?? {})).toEqual({
+      ...fingerprint,
+      capacity: { ...fingerprint.capacity, cpuMillis: 6_000 },
+      attributes: { kernel: 'x', 'physical.cpuMillis': '4000' },
+    });
+    expect(overcommitted(fingerprint, {})).toEqual(fingerprint);
+  });
+
+  it.each([
+    ['[{"id":"h"', /SLUICE_HOSTS is not JSON/],
+    ['[]', /SLUICE_HOSTS is not usable/],
+    ['[{"id":"h","driver":"simulator","overcommit":{"cpuMillis":0.5}}]', /cpuMillis/],
+    ['[{"id":"h","driver":"simulator","overcommit":{"gpus":2}}]', /gpus/],
+  ])('%s is refused', (hosts, why) => {
+    expect(() => agentSettings(environment(hosts))).toThrow(why);
+  });
+});
