@@ -1,4 +1,5 @@
 import type { HostId, ServiceId, SiteId, VeeId } from '../domain/ids';
+import { isInWindow } from '../domain/manifest/maintenance-windows';
 import type { Manifest } from '../domain/manifest/schema';
 import { DEFAULT_SLA_CLASS, isAtLeast, type SlaClass } from '../domain/manifest/sla-class';
 import type { OperationRecord } from '../domain/operation/operation';
@@ -10,6 +11,8 @@ import { nextState, occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from './hosts';
 import type { Store } from './store';
+
+const ALWAYS = [{ from: '00:00', to: '00:00' }];
 
 /** Who looks: people, the site by itself, or an operation that confirms what it has decided already. */
 export type Looker = 'people' | 'site' | 'confirming';
@@ -50,6 +53,11 @@ export async function readBalanceQuestion(
     tried: new Set(tried),
     moved: new Set(moved),
     apart,
+    closed: new Set(
+      services
+        .filter((s) => !isInWindow(manifests.get(s.manifestDigest)?.maintenanceWindows ?? ALWAYS, now))
+        .map((s) => s.id),
+    ),
     ranked: new Set(
       services.flatMap((s) =>
         (manifests.get(s.manifestDigest)?.placement.rank ?? []).map((r) => `${s.id}/${r.component}`),
@@ -107,6 +115,8 @@ interface Seen {
   /** Components with a rank of their own, as `service/component`. */
   readonly ranked: ReadonlySet<string>;
   readonly apart: Apartness;
+  /** Services that may not be moved at this time. */
+  readonly closed: ReadonlySet<ServiceId>;
 }
 
 function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
@@ -124,7 +134,7 @@ function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
 
 function whyFixed(
   vee: VeeRecord,
-  { hosts, services, busy, tried, moved, ranked, apart }: Seen,
+  { hosts, services, busy, tried, moved, ranked, apart, closed }: Seen,
 ): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
@@ -135,6 +145,7 @@ function whyFixed(
   if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
   // Those that it is kept apart from stay as well: so none of them is ever moved to another.
   if (apart.has(vee.tenantId)) return 'its tenant is kept apart from others';
+  if (closed.has(vee.serviceId)) return 'it is outside the maintenance windows of its service';
   if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
   if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';
   return moved.has(vee.id) ? 'it has moved within the hour' : undefined;

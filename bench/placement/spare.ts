@@ -41,7 +41,14 @@ function filled(lose: 'host' | 'zone', seed: string): string[] {
     const need = Object.fromEntries(DIMENSIONS.map((d) => [d, Math.round(CAPACITY[d] * share())]));
     const shape = site.rooms.shapeOf(need as unknown as Capacity);
     const began = performance.now();
-    const placed = allocate(site, evacuations, { kind, shape, service, unit: undefined, counts: true });
+    const placed = allocate(site, evacuations, {
+      kind,
+      shape,
+      service,
+      unit: undefined,
+      counts: true,
+      name: service,
+    });
     millis.push(performance.now() - began);
     if (!placed) break;
     residents.push(placed);
@@ -72,7 +79,7 @@ function verify(
   const byDomain = groupBy(residents, (r) => domainOf(r.host));
   const standing = groupBy(residents, (r) => r.host);
   for (const [domain, lost] of byDomain) {
-    const to = new Map(evacuations.evacuationOf(domain)?.map((move) => [move.resident, move.to]));
+    const to = new Map(evacuations.evacuationOf(domain).moves.map((move) => [move.resident, move.to]));
     for (const [host, coming] of groupBy(lost, (r) => to.get(r))) {
       if (host === undefined || domainOf(host) === domain)
         throw new Error(`after the loss of ${lose} ${domain} ${coming.length} have no place`);

@@ -39,7 +39,13 @@ export function quickLosses(
     const host = numberOf.get(hostId);
     if (!service || host === undefined) continue;
     const { image } = vee.template;
-    const resident = residentOf(site, { ...vee, image, need, constraints: service.constraints }, host, true);
+    const resident = residentOf(
+      site,
+      { ...vee, image, need, constraints: service.constraints },
+      {
+        ...{ host, counts: true, name: vee.id },
+      },
+    );
     residents.settle(resident);
     known.set(resident, { stranded: strandedOf(vee, service.of), rank: service.rank });
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../ids';
 import { MOST_EXPRESSION_CHARACTERS } from '../placement/expressions';
+import { maintenanceWindowSchema } from './maintenance-windows';
 import { SLA_CLASSES } from './sla-class';
 
 /**
@@ -266,6 +267,12 @@ export const manifestSchema = z
     // Left out rather than filled with their defaults: the digest of a manifest without them stays what it was.
     provisioning: provisioningSchema.optional(),
     update: updateSchema.optional(),
+    maintenanceWindows: z
+      .array(maintenanceWindowSchema)
+      .min(1)
+      .max(50)
+      .optional()
+      .describe('When the site may move its VEEs to better itself; at any time when left out'),
     placement: placementSchema.prefault({}),
     elasticity: elasticitySchema.prefault({}),
     slos: z.array(sloSchema).max(100).default([]),

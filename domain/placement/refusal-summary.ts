@@ -20,7 +20,7 @@ export function describeRefusal(r: Refusal): string {
     case 'tenant-apart':
       return 'the host has VEEs of a tenant that this one is kept apart from';
     case 'no-spare':
-      return `with it there the loss of ${r.lost} would leave something without a place`;
+      return `room is kept for losses (sluice spare): with it there the loss of ${r.lost} would leave no place for ${r.stranded}`;
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
     case 'capacity':

@@ -32,7 +32,7 @@ export class SpareKeeper {
     this.site = siteWithout(snapshot, spare.vees, 'tightest');
     const at = spare.vees.flatMap((v) => {
       const host = this.hosts.get(v.hostId);
-      return host === undefined ? [] : [this.residentOf(v, host)];
+      return host === undefined ? [] : [this.residentOf(v, host, `${v.component} (${v.id})`)];
     });
     this.evacuations = new Evacuations(this.site, spare.lose, at);
   }
@@ -42,12 +42,15 @@ export class SpareKeeper {
     const host = this.hosts.get(hostId);
     if (host === undefined) return undefined;
     const { constraints, slaClass = DEFAULT_SLA_CLASS } = this.request;
-    const coming = unit.vees.map((v) => this.residentOf({ ...v, slaClass, constraints }, host));
-    const lost = this.evacuations.admit(coming, host);
-    return lost === undefined ? undefined : { reason: 'no-spare', lost };
+    const coming = unit.vees.map((v) =>
+      this.residentOf({ ...v, slaClass, constraints }, host, `${v.component}/${v.index} itself`),
+    );
+    const would = this.evacuations.admit(coming, host);
+    return would && { reason: 'no-spare', lost: would.lost, stranded: would.stranded.name };
   }
 
-  private residentOf(vee: Omit<SpareVee, 'id' | 'hostId'>, host: number): Resident {
-    return residentOf(this.site, vee, host, isAtLeast(vee.slaClass, this.spare.least));
+  private residentOf(vee: Omit<SpareVee, 'id' | 'hostId'>, host: number, name: string): Resident {
+    const counts = isAtLeast(vee.slaClass, this.spare.least);
+    return residentOf(this.site, vee, { host, counts, name });
   }
 }

@@ -16,11 +16,9 @@ interface Sent {
 export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Sent[]): number {
   const { spare } = question;
   if (!spare || moves.length === 0) return moves.length;
-  const before = survivedBy(question, []);
-  const isKept = (many: number) => {
-    const after = survivedBy(question, moves.slice(0, many));
-    return [...before].every((domain) => after.has(domain));
-  };
+  const before = strandedBy(question, []);
+  const isKept = (many: number) =>
+    [...strandedBy(question, moves.slice(0, many))].every((stranded) => before.has(stranded));
   if (isKept(moves.length)) return moves.length;
   // The fewer are made the likelier: looked for by halves.
   let [kept, tooMany] = [0, moves.length];
@@ -32,8 +30,8 @@ export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Se
   return kept;
 }
 
-/** The hosts, or zones, whose loss would leave nothing that counts without a place. */
-function survivedBy(question: BalanceQuestion, moves: readonly Sent[]): Set<number> {
+/** What the losses of hosts, or zones, would leave without a place. */
+function strandedBy(question: BalanceQuestion, moves: readonly Sent[]): Set<string> {
   const { hosts, vees, constraints, spare } = question;
   const to = new Map(moves.flatMap((m) => m.veeIds.map((id) => [id, m.to])));
   const rules = groupBy(constraints, (c) => c.serviceId);
@@ -43,8 +41,10 @@ function survivedBy(question: BalanceQuestion, moves: readonly Sent[]): Set<numb
   const residents = vees.flatMap((v) => {
     const host = numberOf.get(to.get(v.id) ?? v.hostId);
     const of = { ...v, constraints: rules.get(v.serviceId) ?? [] };
-    return host === undefined ? [] : [residentOf(site, of, host, counting.has(v.serviceId))];
+    return host === undefined
+      ? []
+      : [residentOf(site, of, { host, counts: counting.has(v.serviceId), name: v.id })];
   });
   const evacuations = new Evacuations(site, spare?.lose ?? 'host', residents);
-  return new Set([...hosts.keys()].filter((domain) => evacuations.evacuationOf(domain)));
+  return new Set([...hosts.keys()].flatMap((d) => evacuations.evacuationOf(d).stranded.map((r) => r.name)));
 }

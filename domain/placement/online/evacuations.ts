@@ -8,7 +8,19 @@ export interface Move {
   readonly to: number;
 }
 
-export type Evacuation = readonly Move[];
+export interface Evacuation {
+  readonly moves: readonly Move[];
+  /** What would have no place, of what counts. */
+  readonly stranded: readonly Resident[];
+}
+
+/** Why something may not come: if this were lost, that would have no place, which has one without it. */
+export interface Stranding {
+  readonly lost: string;
+  readonly stranded: Resident;
+}
+
+const NOTHING: Evacuation = { moves: [], stranded: [] };
 
 /** Primes, so that evacuations begin to look for hosts far from each other. */
 const SPREAD = 7_919;
@@ -26,8 +38,7 @@ export class Evacuations {
   /** The domain of each host: what is lost at once. */
   private readonly domainOf: Int32Array;
   private readonly hostsOf: readonly (readonly number[])[];
-  /** Absent for a domain whose loss would leave something without a place. */
-  private readonly plans: (Evacuation | undefined)[] = [];
+  private readonly plans: Evacuation[] = [];
   private readonly usedBy: Set<number>[];
   private readonly domainsOf = new Map<ServiceId, Set<number>>();
 
@@ -46,29 +57,28 @@ export class Evacuations {
     for (let domain = 0; domain < domains; domain++) this.keep(domain, this.evacuate(domain));
   }
 
-  /** Where those that count would go if a host, or a zone, were lost; nothing when some would have no place. */
-  evacuationOf(domain: number): Evacuation | undefined {
-    return this.plans[domain];
+  /** Where those that count would go if a host, or a zone, were lost. */
+  evacuationOf(domain: number): Evacuation {
+    return this.plans[domain] ?? NOTHING;
   }
 
   /**
-   * Lets residents come to a host, if all evacuations go on being possible, their own included.
-   * @returns whose loss would leave something without a place; nothing when they have come
+   * Lets residents come to a host, if no loss strands anything then that it would not without them.
+   * @returns what it would strand; nothing when they have come
    */
-  admit(coming: readonly Resident[], host: number): string | undefined {
+  admit(coming: readonly Resident[], host: number): Stranding | undefined {
     const own = this.domainOf[host] as number;
     for (const r of coming) this.settle(r);
     const anew = new Map<number, Evacuation>();
     for (const domain of this.concernedBy(coming, host, own)) {
-      const plan = this.plans[domain];
-      // One that was impossible before is no fault of theirs, unless it is where they would be.
-      if (!plan && domain !== own) continue;
-      const other = (plan && this.adapted(domain, plan, coming, host)) ?? this.evacuate(domain);
-      if (!other) {
+      const before = this.evacuationOf(domain);
+      const after = this.adapted(domain, before, coming, host) ?? this.evacuate(domain);
+      const stranded = after.stranded.find((r) => !before.stranded.includes(r));
+      if (stranded) {
         for (const r of coming) this.residents.unsettle(r);
-        return this.nameOf(domain);
+        return { lost: this.nameOf(domain), stranded };
       }
-      anew.set(domain, other);
+      anew.set(domain, after);
     }
     for (const [domain, plan] of anew) this.keep(domain, plan);
     return undefined;
@@ -91,7 +101,7 @@ export class Evacuations {
   /** Has a host no room left for those of a domain that would go there, or are some of them of these services? */
   private isInTheWay(host: number, domain: number, services: ReadonlySet<ServiceId>): boolean {
     const shapes: number[] = [];
-    for (const { resident, to } of this.plans[domain] ?? []) {
+    for (const { resident, to } of this.evacuationOf(domain).moves) {
       if (to !== host) continue;
       if (services.has(resident.service)) return true;
       shapes.push(resident.shape);
@@ -108,9 +118,9 @@ export class Evacuations {
     else this.domainsOf.set(resident.service, new Set([domain]));
   }
 
-  private keep(domain: number, plan: Evacuation | undefined): void {
-    for (const { to } of this.plans[domain] ?? []) this.usedBy[to]?.delete(domain);
-    for (const { to } of plan ?? []) this.usedBy[to]?.add(domain);
+  private keep(domain: number, plan: Evacuation): void {
+    for (const { to } of this.evacuationOf(domain).moves) this.usedBy[to]?.delete(domain);
+    for (const { to } of plan.moves) this.usedBy[to]?.add(domain);
     this.plans[domain] = plan;
   }
 
@@ -121,7 +131,7 @@ export class Evacuations {
     coming: readonly Resident[],
     host: number,
   ): Evacuation | undefined {
-    const moving = before.filter((move) => move.to === host).map((move) => move.resident);
+    const moving = before.moves.filter((move) => move.to === host).map((move) => move.resident);
     const come = domain === this.domainOf[host] ? coming.filter((r) => r.counts) : [];
     return [...coming, ...moving].every((r) => this.isLocal(r))
       ? this.amended(domain, before, [...moving, ...come], host)
@@ -138,7 +148,7 @@ export class Evacuations {
     all: readonly Resident[],
     host: number,
   ): Evacuation | undefined {
-    const staying = before.filter((move) => move.to !== host);
+    const staying = before.moves.filter((move) => move.to !== host);
     const there = groupBy(staying, (move) => move.to);
     const plan = [...staying];
     for (const [n, resident] of all.entries()) {
@@ -154,7 +164,7 @@ export class Evacuations {
       plan.push(move);
       there.set(to, [...(there.get(to) ?? []), move]);
     }
-    return plan;
+    return { moves: plan, stranded: before.stranded };
   }
 
   /** Do its rules look no further than to which of its own service are on its host? */
@@ -167,11 +177,11 @@ export class Evacuations {
   /** As before, as far as that goes: only what has no place any more, or is new, gets another. */
   private mended(domain: number, before: Evacuation): Evacuation | undefined {
     const { site } = this;
-    const known = new Set(before.map((move) => move.resident));
+    const known = new Set([...before.moves.map((move) => move.resident), ...before.stranded]);
     const fresh = this.countingIn(domain).filter((r) => !known.has(r));
-    return this.inThought(domain, (put) => {
+    const moves = this.inThought(domain, (put) => {
       const left = fresh.slice();
-      for (const { resident, to } of before)
+      for (const { resident, to } of before.moves)
         if (site.canTake(resident.kind, resident.shape, to)) put(resident, to);
         else left.push(resident);
       for (const [n, resident] of left.entries()) {
@@ -183,36 +193,37 @@ export class Evacuations {
       }
       return true;
     });
+    return moves && { moves, stranded: before.stranded };
   }
 
   /**
    * Where all that counts would go, those that are hardest to place first: spread over the site, so that each host is in few
-   * plans, or else as tight as can be.
+   * plans, or, where that strands something, as tight as can be.
    */
-  private evacuate(domain: number): Evacuation | undefined {
+  private evacuate(domain: number): Evacuation {
     const wanted = this.countingIn(domain);
-    if (wanted.length === 0) return [];
+    if (wanted.length === 0) return NOTHING;
     const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
       .map((of) => ({ of, kind: (of[0] as Resident).kind, shape: site.rooms.sumOf(of.map((r) => r.shape)) }))
       .map((unit) => ({ ...unit, size: site.rooms.sizeOf(unit.shape) }))
       .sort((a, b) => b.size - a.size);
-    const planned = (find: (kind: number, shape: number, n: number) => number) =>
-      this.inThought(domain, (put) => {
+    const planned = (find: (kind: number, shape: number, n: number) => number): Evacuation => {
+      const stranded: Resident[] = [];
+      const moves = this.inThought(domain, (put) => {
         for (const [n, { of, kind, shape }] of units.entries()) {
           const to = find(kind, shape, n);
-          if (to === NOWHERE) return false;
-          for (const resident of of) {
-            if (!site.canTake(resident.kind, resident.shape, to)) return false;
-            put(resident, to);
-          }
+          if (to === NOWHERE || of.some((r) => !site.canTake(r.kind, r.shape, to))) stranded.push(...of);
+          else for (const resident of of) put(resident, to);
         }
         return true;
       });
-    return (
-      planned((kind, shape, n) => site.findAny(kind, shape, this.startOf(domain, n))) ??
-      planned((kind, shape) => site.find(kind, shape))
-    );
+      return { moves: moves ?? [], stranded };
+    };
+    const spread = planned((kind, shape, n) => site.findAny(kind, shape, this.startOf(domain, n)));
+    if (spread.stranded.length === 0) return spread;
+    const tight = planned((kind, shape) => site.find(kind, shape));
+    return tight.stranded.length < spread.stranded.length ? tight : spread;
   }
 
   private countingIn(domain: number): Resident[] {
@@ -226,7 +237,7 @@ export class Evacuations {
   private inThought(
     domain: number,
     work: (put: (r: Resident, to: number) => void) => boolean,
-  ): Evacuation | undefined {
+  ): Move[] | undefined {
     const plan: Move[] = [];
     const complete = this.residents.without(this.hostsOf[domain] ?? [], (put) =>
       work((resident, to) => {

@@ -22,16 +22,14 @@ export function siteWithout(
 export function residentOf(
   site: OnlineSite,
   { tenantId, serviceId, component, image, constraints, need }: Omit<SpareVee, 'id' | 'hostId' | 'slaClass'>,
-  host: number,
-  counts: boolean,
+  { host, counts, name }: Pick<Resident, 'host' | 'counts' | 'name'>,
 ): Resident {
   return {
     kind: site.kindOf({ tenantId, serviceId, component, image, constraints }),
     shape: site.rooms.shapeOf(need),
     service: serviceId,
     unit: unitOf(serviceId, component, constraints),
-    counts,
-    host,
+    ...{ counts, host, name },
   };
 }
 

@@ -11,6 +11,8 @@ export interface Resident {
   /** Has it to find a place when its host is lost? */
   readonly counts: boolean;
   readonly host: number;
+  /** As it is told. */
+  readonly name: string;
 }
 
 /** The VEEs of a site, and what would be if hosts with all that is on them were lost. Mutable. */

@@ -87,6 +87,33 @@ describe('Cases that broke others: rebalancing', () => {
     }, 90_000);
   });
 
+  it('a rebalance in the middle of a service’s working day', async () => {
+    site = await TestSite.start();
+    try {
+      first = site.hostIds[0] ?? '';
+      // Twelve hours from now, for an hour.
+      const clock = (inHours: number) =>
+        new Date(Date.now() + inHours * 3_600_000).toISOString().slice(11, 16);
+      const components = [array('app', 4)];
+      await madeOn([first], 'busy', { components, maintenanceWindows: [{ from: clock(12), to: clock(13) }] });
+      const { body: closed } = await site.post('/v1/site/rebalance?dryRun=true', {});
+      expect(closed).toMatchObject({ steps: [] });
+      expect(closed.why).toContain('4 stay: it is outside the maintenance windows of its service');
+      await site.done(
+        await site.apply(
+          manifestOf('busy', {
+            ...{ topology: {}, components },
+            maintenanceWindows: [{ from: clock(-1), to: clock(1) }],
+          }),
+        ),
+      );
+      const { body: open } = await site.post('/v1/site/rebalance?dryRun=true', {});
+      expect(open.steps.length).toBeGreaterThan(0);
+    } finally {
+      await site.stop();
+    }
+  }, 90_000);
+
   describe('on a schedule, and a host that takes nothing', () => {
     beforeAll(async () => {
       site = await TestSite.start({ environment: { SLUICE_REBALANCE_MILLIS: '1000' } });
