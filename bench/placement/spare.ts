@@ -2,8 +2,9 @@ import { groupBy } from '../../domain/group-by';
 import type { HostId, ServiceId, TenantId } from '../../domain/ids';
 import type { Constraint, SnapshotHost } from '../../domain/placement/model';
 import { Evacuations } from '../../domain/placement/online/evacuations';
-import { NOWHERE, OnlineSite } from '../../domain/placement/online/online-site';
+import { OnlineSite } from '../../domain/placement/online/online-site';
 import type { Resident } from '../../domain/placement/online/residents';
+import { NOWHERE } from '../../domain/placement/online/rule-counts';
 import { randomFrom } from '../../domain/placement/optimize/random';
 import { type Capacity, DIMENSIONS, ZERO } from '../../domain/units';
 

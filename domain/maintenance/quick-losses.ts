@@ -4,8 +4,9 @@ import { SLA_CLASSES } from '../manifest/sla-class';
 import { goalOf } from '../placement/built-in-policies';
 import { constraintsOf } from '../placement/constraints';
 import { residentOf, siteWithout } from '../placement/online/from-snapshot';
-import { NOWHERE, type OnlineSite } from '../placement/online/online-site';
+import type { OnlineSite } from '../placement/online/online-site';
 import { type Resident, Residents } from '../placement/online/residents';
+import { NOWHERE } from '../placement/online/rule-counts';
 import { occupiesHost } from '../vee/state-machine';
 import type { FailoverQuestion, FailoverService, Stranded } from './failover-question';
 
@@ -79,7 +80,7 @@ function unitsIn(
 ): Resident[][] {
   return [...groupBy(there, (r) => r.unit ?? r).values()]
     .map((of) => {
-      const size = site.rooms.sizeOf(site.rooms.sumOf(of.map((r) => r.shape)));
+      const size = of.reduce((sum, r) => sum + site.rooms.sizeOf(r.shape), 0);
       return { of, size, rank: Math.min(...of.map(rankOf)) };
     })
     .sort((a, b) => a.rank - b.rank || b.size - a.size)
@@ -91,10 +92,9 @@ function settled(
   unit: readonly Resident[],
   put: (r: Resident, to: number) => void,
 ): boolean {
-  const [first] = unit;
-  if (!first) return true;
-  const to = site.find(first.kind, site.rooms.sumOf(unit.map((r) => r.shape)));
-  if (to === NOWHERE || unit.some((r) => !site.canTake(r.kind, r.shape, to))) return false;
+  const [only] = unit.length === 1 ? unit : [];
+  const to = only ? site.find(only.kind, only.shape) : site.findForAll(unit, 0);
+  if (to === NOWHERE) return false;
   for (const r of unit) put(r, to);
   return true;
 }

@@ -18,7 +18,7 @@ export class Counters {
   add(what: number, place: number, by: number): void {
     let at = this.find(what, place);
     if ((this.whats[at] as number) < 0) {
-      if (2 * (this.taken + 1) > this.whats.length) {
+      if (4 * (this.taken + 1) > 3 * this.whats.length) {
         this.rehash();
         at = this.find(what, place);
       }
@@ -45,7 +45,7 @@ export class Counters {
     let living = 0;
     for (let at = 0; at < whats.length; at++) if ((whats[at] as number) >= 0 && counts[at] !== 0) living++;
     let size = FEWEST;
-    while (size < 4 * (living + 1)) size *= 2;
+    while (size < 2 * (living + 1)) size *= 2;
     this.whats = new Int32Array(size).fill(-1);
     this.places = new Int32Array(size);
     this.counts = new Int32Array(size);

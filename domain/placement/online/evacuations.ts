@@ -1,7 +1,8 @@
 import { groupBy } from '../../group-by';
 import type { ServiceId } from '../../ids';
-import { NOWHERE, type OnlineSite } from './online-site';
+import type { OnlineSite } from './online-site';
 import { type Resident, Residents } from './residents';
+import { NOWHERE } from './rule-counts';
 
 export interface Move {
   readonly resident: Resident;
@@ -205,24 +206,25 @@ export class Evacuations {
     if (wanted.length === 0) return NOTHING;
     const { site } = this;
     const units = [...groupBy(wanted, (r) => r.unit ?? r).values()]
-      .map((of) => ({ of, kind: (of[0] as Resident).kind, shape: site.rooms.sumOf(of.map((r) => r.shape)) }))
-      .map((unit) => ({ ...unit, size: site.rooms.sizeOf(unit.shape) }))
-      .sort((a, b) => b.size - a.size);
-    const planned = (find: (kind: number, shape: number, n: number) => number): Evacuation => {
+      .map((of) => ({ of, size: of.reduce((sum, r) => sum + site.rooms.sizeOf(r.shape), 0) }))
+      .sort((a, b) => b.size - a.size)
+      .map((unit) => unit.of);
+    const planned = (find: (one: Resident, n: number) => number): Evacuation => {
       const stranded: Resident[] = [];
       const moves = this.inThought(domain, (put) => {
-        for (const [n, { of, kind, shape }] of units.entries()) {
-          const to = find(kind, shape, n);
-          if (to === NOWHERE || of.some((r) => !site.canTake(r.kind, r.shape, to))) stranded.push(...of);
+        for (const [n, of] of units.entries()) {
+          const only = of.length === 1 ? of[0] : undefined;
+          const to = only ? find(only, n) : site.findForAll(of, this.startOf(domain, n));
+          if (to === NOWHERE) stranded.push(...of);
           else for (const resident of of) put(resident, to);
         }
         return true;
       });
       return { moves: moves ?? [], stranded };
     };
-    const spread = planned((kind, shape, n) => site.findAny(kind, shape, this.startOf(domain, n)));
+    const spread = planned(({ kind, shape }, n) => site.findAny(kind, shape, this.startOf(domain, n)));
     if (spread.stranded.length === 0) return spread;
-    const tight = planned((kind, shape) => site.find(kind, shape));
+    const tight = planned(({ kind, shape }) => site.find(kind, shape));
     return tight.stranded.length < spread.stranded.length ? tight : spread;
   }
 

@@ -33,16 +33,22 @@ export function residentOf(
   };
 }
 
-/** Alike for those that affinity ties to one host. */
+/** Alike for those that affinity ties to one host, be it by way of others. */
 function unitOf(
   serviceId: string,
   component: string,
   constraints: readonly Constraint[],
 ): string | undefined {
-  const tie = constraints.find(
-    (c) => c.kind === 'together' && c.level === 'host' && c.components.includes(component),
+  const ties = constraints.flatMap((c) =>
+    c.kind === 'together' && c.level === 'host' ? [c.components] : [],
   );
-  return tie && 'components' in tie ? `${serviceId} ${tie.components.join(' ')}` : undefined;
+  const tied = new Set<string>();
+  for (let more = [component]; more.length > 0; ) {
+    const reached = ties.filter((tie) => tie.some((name) => more.includes(name))).flat();
+    more = reached.filter((name) => !tied.has(name));
+    for (const name of more) tied.add(name);
+  }
+  return tied.size === 0 ? undefined : `${serviceId} ${[...tied].sort().join(' ')}`;
 }
 
 const atLeastNothing = (c: Capacity): Capacity => ({

@@ -22,7 +22,8 @@ export interface Test {
 /** The rules of a kind, in numbers. */
 export interface CompiledKind {
   /** What is counted of each VEE of it, by host and by zone. */
-  readonly counters: readonly number[];
+  readonly hostCounters: readonly number[];
+  readonly zoneCounters: readonly number[];
   readonly onHost: readonly Test[];
   readonly inZone: readonly Test[];
   /** Counters whose VEEs must all be on one host, or in one zone, with it. */
@@ -36,6 +37,15 @@ export interface CompiledKind {
   /** By host, of those groups; absent when all of them may. */
   readonly allowed: Uint8Array | undefined;
 }
+
+type Places = Pick<CompiledKind, 'groups' | 'allowed'>;
+
+/** Most kinds have none: one empty list for all of them. */
+const NONE: readonly never[] = [];
+const few = <T>(of: Iterable<T>): readonly T[] => {
+  const all = [...of];
+  return all.length === 0 ? NONE : all;
+};
 
 /** Hosts that are alike in all that a kind may ask of them but for its lists of hosts. */
 export interface HostGroups {
@@ -62,12 +72,28 @@ export function groupsOf(hosts: readonly SnapshotHost[]): HostGroups {
   return { groupOf, zoneOf, zones: zoneNames.length, members, inZone };
 }
 
+/** More names than this there are none: two of them fit into one whole number. */
+const MOST_NAMES = 2 ** 26;
+
+const WITHOUT_RULES = {
+  ...{ hostCounters: NONE, zoneCounters: NONE, onHost: NONE, inZone: NONE, enemies: NONE },
+  ...{ withOnHost: NONE, withInZone: NONE },
+};
+
 /** Turns the declarations of kinds into numbers, each once. */
 export class KindCompiler {
   private readonly hosts: readonly SnapshotHost[];
   private readonly groups: HostGroups;
   private readonly apart: Apartness;
-  private readonly numbers = new Map<string, number>();
+  /** Of what is counted, by its name. */
+  private readonly counters = new Map<string, number>();
+  /** Of each component of a service. */
+  private readonly components = new Map<number, number>();
+  private readonly ownCounters: (number | undefined)[] = [];
+  private readonly names = new Map<string, number>();
+  /** By what is asked of hosts: the kind that has no other rules. */
+  private readonly plain = new Map<string, CompiledKind>();
+  private counted = 0;
 
   constructor(hosts: readonly SnapshotHost[], groups: HostGroups, apart: Apartness = new Map()) {
     this.hosts = hosts;
@@ -78,40 +104,73 @@ export class KindCompiler {
   compile(kind: OnlineKind): CompiledKind {
     const { tenantId, serviceId, component } = kind;
     const mine = kind.constraints.filter((c) => c.serviceId === serviceId && concerns(c, component));
-    const own = this.counterOf(`${serviceId} ${component}`);
+    const enemies = [...(this.apart.get(tenantId) ?? [])].map((id) => this.counterOf(`tenant ${id}`));
+    const plain = this.plainOf(kind, mine.filter(isOfHost));
+    if (enemies.length === 0 && mine.every(isOfHost)) return plain;
+    const own = this.ownCounterOf(serviceId, component);
     const tests: { host: Test[]; zone: Test[] } = { host: [], zone: [] };
-    const together: { host: number[]; zone: number[] } = { host: [], zone: [] };
+    const together = { host: new Set<number>(), zone: new Set<number>() };
     let maxSkew = Number.POSITIVE_INFINITY;
-    const counters = new Set<number>();
+    const counters = { host: new Set<number>(), zone: new Set<number>() };
     for (const c of mine) {
       if (isOfHost(c)) continue;
-      counters.add(own);
+      if (c.kind !== 'together') counters[c.level].add(own);
       if (c.kind === 'apart-within') tests[c.level].push({ counter: own, most: c.most - 1 });
       else if (c.kind === 'spread') maxSkew = Math.min(maxSkew, c.maxSkew);
       else if (c.kind === 'apart-between')
         for (const other of c.components.filter((name) => name !== component))
-          tests[c.level].push({ counter: this.counterOf(`${serviceId} ${other}`), most: 0 });
+          tests[c.level].push({ counter: this.ownCounterOf(serviceId, other), most: 0 });
       else {
         const all = this.counterOf(`${serviceId} ${c.level} ${[...c.components].sort().join(' ')}`);
-        counters.add(all);
-        together[c.level].push(all);
+        counters[c.level].add(all);
+        together[c.level].add(all);
       }
     }
-    const enemies = [...(this.apart.get(tenantId) ?? [])].map((id) => this.counterOf(`tenant ${id}`));
-    if (enemies.length > 0) counters.add(this.counterOf(`tenant ${tenantId}`));
+    if (enemies.length > 0) counters.host.add(this.counterOf(`tenant ${tenantId}`));
     for (const counter of enemies) tests.host.push({ counter, most: 0 });
     return {
-      ...{ counters: [...counters], onHost: tests.host, inZone: tests.zone, enemies },
+      ...{ hostCounters: few(counters.host), zoneCounters: few(counters.zone), enemies: few(enemies) },
+      ...{ onHost: few(tests.host), inZone: few(tests.zone) },
+      ...{ withOnHost: few(together.host), withInZone: few(together.zone) },
       ...(maxSkew < Number.POSITIVE_INFINITY ? { spread: { counter: own, maxSkew } } : {}),
-      ...{ withOnHost: together.host, withInZone: together.zone },
-      ...this.placesOf(kind, mine.filter(isOfHost)),
+      ...{ groups: plain.groups, allowed: plain.allowed },
     };
   }
 
-  private placesOf(
-    { serviceId, component, image }: OnlineKind,
-    ofHost: readonly Constraint[],
-  ): Pick<CompiledKind, 'groups' | 'allowed'> {
+  /** A kind as a number: there may be tens of thousands, and names of their own would take more than all else. */
+  keyOf({ serviceId, component, image }: OnlineKind): number {
+    return this.componentOf(serviceId, component) * MOST_NAMES + this.nameOf(image);
+  }
+
+  private componentOf(serviceId: string, component: string): number {
+    const key = this.nameOf(serviceId) * MOST_NAMES + this.nameOf(component);
+    const known = this.components.get(key);
+    if (known !== undefined) return known;
+    this.components.set(key, this.components.size);
+    return this.components.size - 1;
+  }
+
+  private nameOf(name: string): number {
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    this.names.set(name, this.names.size);
+    return this.names.size - 1;
+  }
+
+  /** Kinds that ask the same of hosts share the answer. */
+  private plainOf(kind: OnlineKind, ofHost: readonly Constraint[]): CompiledKind {
+    const whose = ['serviceId', 'component'];
+    const name = JSON.stringify([kind.image, ofHost], (key, value) =>
+      whose.includes(key) ? undefined : value,
+    );
+    const known = this.plain.get(name);
+    if (known) return known;
+    const found = { ...WITHOUT_RULES, ...this.findPlaces(kind, ofHost) };
+    this.plain.set(name, found);
+    return found;
+  }
+
+  private findPlaces({ serviceId, component, image }: OnlineKind, ofHost: readonly Constraint[]): Places {
     const vee = { serviceId, component };
     const may = (h: number) => {
       const host = this.hosts[h] as SnapshotHost;
@@ -130,9 +189,16 @@ export class KindCompiler {
   }
 
   private counterOf(name: string): number {
-    const known = this.numbers.get(name);
+    const known = this.counters.get(name);
     if (known !== undefined) return known;
-    this.numbers.set(name, this.numbers.size);
-    return this.numbers.size - 1;
+    this.counters.set(name, this.counted);
+    return this.counted++;
+  }
+
+  private ownCounterOf(serviceId: ServiceId, component: string): number {
+    const of = this.componentOf(serviceId, component);
+    const counter = this.ownCounters[of] ?? this.counted++;
+    this.ownCounters[of] = counter;
+    return counter;
   }
 }

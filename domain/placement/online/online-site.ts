@@ -1,15 +1,18 @@
-import type { HostId } from '../../ids';
 import type { Apartness, SnapshotHost } from '../model';
 import { BUCKETS, Buckets } from './buckets';
-import { Counters } from './counters';
 import { type CompiledKind, groupsOf, type HostGroups, KindCompiler, type OnlineKind } from './kinds';
 import { Rooms } from './rooms';
+import { NOWHERE, RuleCounts } from './rule-counts';
 import { VeeTable } from './vee-table';
 
-export const NOWHERE = -1;
 /** So many hosts that can take it are compared, and so many of a list are looked at, before the next list. */
 const COMPARED = 4;
 const LOOKED_AT = 12;
+
+export interface Member {
+  readonly kind: number;
+  readonly shape: number;
+}
 
 /** Which of the hosts that can take a VEE gets it: the fullest (as `packing` takes), or the emptiest (as `striping`). */
 export type Takes = 'tightest' | 'emptiest';
@@ -30,14 +33,12 @@ export class OnlineSite {
   private readonly groups: HostGroups;
   private readonly compiler: KindCompiler;
   private readonly kinds: CompiledKind[] = [];
-  private readonly kindNumbers = new Map<string, number>();
+  private readonly kindNumbers = new Map<number, number>();
   private readonly open: Uint8Array;
   /** How many of a group are open. */
   private readonly openIn: Int32Array;
   private readonly buckets: Buckets;
-  private readonly counters = new Counters();
-  /** Of counters whose VEEs have to be together: the host that one of them was put on last. */
-  private readonly anchors = new Map<number, number>();
+  private readonly counts: RuleCounts;
   private readonly zoneAllowed: Uint8Array;
 
   /** @param hosts with what else holds places on them in `reserved`; those that take nothing now are closed */
@@ -49,6 +50,7 @@ export class OnlineSite {
     this.zones = this.groups.zones;
     this.compiler = new KindCompiler(hosts, this.groups, apart);
     this.rooms = new Rooms(hosts);
+    this.counts = new RuleCounts(this.zoneOf, this.zones);
     this.buckets = new Buckets(hosts.length, this.groups.members.length);
     this.open = new Uint8Array(hosts.length);
     this.openIn = new Int32Array(this.groups.members.length);
@@ -58,14 +60,12 @@ export class OnlineSite {
   }
 
   kindOf(kind: OnlineKind): number {
-    const name = `${kind.serviceId} ${kind.component} ${kind.image}`;
-    const known = this.kindNumbers.get(name);
+    const key = this.compiler.keyOf(kind);
+    const known = this.kindNumbers.get(key);
     if (known !== undefined) return known;
-    this.kindNumbers.set(name, this.kinds.length);
+    this.kindNumbers.set(key, this.kinds.length);
     return this.kinds.push(this.compiler.compile(kind)) - 1;
   }
-
-  hostId = (host: number): HostId => (this.hosts[host] as SnapshotHost).id;
 
   /** Nothing new comes to a host that is closed. */
   closeHost(host: number): void {
@@ -92,12 +92,6 @@ export class OnlineSite {
     return this.vees.add(kind, shape, host);
   }
 
-  /** Finds a place for a VEE and puts it there. @returns its number, or `NOWHERE` when no host can take it */
-  place(kind: number, shape: number): number {
-    const host = this.find(kind, shape);
-    return host === NOWHERE ? NOWHERE : this.put(kind, shape, host);
-  }
-
   take(vee: number): void {
     this.shift(this.vees.kind(vee), this.vees.shape(vee), this.vees.host(vee), -1);
     this.vees.remove(vee);
@@ -111,15 +105,47 @@ export class OnlineSite {
       this.open[host] === 1 &&
       this.rooms.fits(shape, host) &&
       this.mayBeOn(compiled, host) &&
-      this.zoneTakes(compiled, zone, this.fewest(compiled)) &&
-      this.hostTakes(compiled, host)
+      this.counts.zoneTakes(compiled, zone, this.fewest(compiled)) &&
+      this.counts.hostTakes(compiled, host)
     );
+  }
+
+  /** Could a host take these, which go to one host together? */
+  canTakeAll(members: readonly Member[], host: number): boolean {
+    const [only] = members;
+    if (only && members.length === 1) return this.canTake(only.kind, only.shape, host);
+    const kinds = members.map((m) => this.kinds[m.kind] as CompiledKind);
+    const fitting = this.rooms.fitTogether(
+      members.map((m) => m.shape),
+      host,
+    );
+    if (this.open[host] === 0 || !fitting || !kinds.every((kind) => this.mayBeOn(kind, host))) return false;
+    const zone = this.zoneOf[host] as number;
+    for (const kind of new Set(kinds)) {
+      if (!kind.spread) continue;
+      // What comes as one can't be spread any better than that.
+      const coming = kinds.filter((k) => k === kind).length;
+      const then = this.counts.inZone(kind.spread.counter, zone) + coming;
+      if (then - this.fewest(kind) > Math.max(kind.spread.maxSkew, coming)) return false;
+    }
+    for (const kind of kinds) this.counts.add(kind, host, 1);
+    const allowed = this.counts.areAllowed(kinds, host);
+    for (const kind of kinds) this.counts.add(kind, host, -1);
+    return allowed;
+  }
+
+  /** Any host that can take these together, looked for from one on. */
+  findForAll(members: readonly Member[], from: number): number {
+    const hosts = this.hosts.length;
+    for (let n = 0; n < hosts; n++)
+      if (this.canTakeAll(members, (from + n) % hosts)) return (from + n) % hosts;
+    return NOWHERE;
   }
 
   /** The host that gets it, or `NOWHERE` when no host can take it. */
   find(kind: number, shape: number): number {
     const compiled = this.kinds[kind] as CompiledKind;
-    const anchored = this.anchorOf(compiled);
+    const anchored = this.counts.anchorOf(compiled);
     if (anchored !== NOWHERE) return this.canTake(kind, shape, anchored) ? anchored : NOWHERE;
     const restricted = this.restrictZones(compiled);
     const found = this.search(compiled, shape, restricted, LOOKED_AT);
@@ -133,7 +159,7 @@ export class OnlineSite {
    */
   findAny(kind: number, shape: number, from: number, also: (host: number) => boolean = () => true): number {
     const compiled = this.kinds[kind] as CompiledKind;
-    const anchored = this.anchorOf(compiled);
+    const anchored = this.counts.anchorOf(compiled);
     if (anchored !== NOWHERE)
       return this.canTake(kind, shape, anchored) && also(anchored) ? anchored : NOWHERE;
     const restricted = this.restrictZones(compiled);
@@ -142,7 +168,7 @@ export class OnlineSite {
       const host = (from + n) % hosts;
       if (this.open[host] === 0 || !this.rooms.fits(shape, host)) continue;
       if (restricted && this.zoneAllowed[this.zoneOf[host] as number] === 0) continue;
-      if (this.mayBeOn(compiled, host) && this.hostTakes(compiled, host) && also(host)) return host;
+      if (this.mayBeOn(compiled, host) && this.counts.hostTakes(compiled, host) && also(host)) return host;
     }
     return NOWHERE;
   }
@@ -152,10 +178,12 @@ export class OnlineSite {
    * or its own service anywhere and anybody there.
    */
   reachOf(kind: number): 'none' | 'service' | 'tenant' | 'zone' {
-    const { counters, enemies, inZone, withInZone, withOnHost, spread } = this.kinds[kind] as CompiledKind;
+    const { hostCounters, enemies, inZone, withInZone, withOnHost, spread } = this.kinds[
+      kind
+    ] as CompiledKind;
     if (inZone.length + withInZone.length + withOnHost.length > 0 || spread) return 'zone';
     if (enemies.length > 0) return 'tenant';
-    return counters.length > 0 ? 'service' : 'none';
+    return hostCounters.length > 0 ? 'service' : 'none';
   }
 
   /** Notes which zones may take one more. @returns whether its rules are about zones at all */
@@ -163,7 +191,7 @@ export class OnlineSite {
     const { inZone, withInZone, spread } = kind;
     if (inZone.length === 0 && withInZone.length === 0 && !spread) return false;
     const fewest = this.fewest(kind);
-    for (let z = 0; z < this.zones; z++) this.zoneAllowed[z] = this.zoneTakes(kind, z, fewest) ? 1 : 0;
+    for (let z = 0; z < this.zones; z++) this.zoneAllowed[z] = this.counts.zoneTakes(kind, z, fewest) ? 1 : 0;
     return true;
   }
 
@@ -186,7 +214,11 @@ export class OnlineSite {
           if (restricted && this.zoneAllowed[zoneOf[host] as number] === 0) continue;
           for (; host >= 0 && left > 0; host = buckets.next(host)) {
             left--;
-            if (!this.rooms.fits(shape, host) || kind.allowed?.[host] === 0 || !this.hostTakes(kind, host))
+            if (
+              !this.rooms.fits(shape, host) ||
+              kind.allowed?.[host] === 0 ||
+              !this.counts.hostTakes(kind, host)
+            )
               continue;
             const load = this.rooms.loadWith(shape, host);
             if (best === NOWHERE || (tightest ? load > bestLoad : load < bestLoad)) {
@@ -206,7 +238,8 @@ export class OnlineSite {
   /** The fullest bucket whose hosts may have room for it. */
   private fullestFor(shape: number): number {
     const least = this.rooms.leastShareOf(shape);
-    return least === undefined ? BUCKETS - 1 : Math.max(0, Math.floor((1 - least) * BUCKETS));
+    // Of what it needs nothing a host may have nothing left.
+    return least === 0 ? BUCKETS - 1 : Math.max(0, Math.floor((1 - least) * BUCKETS));
   }
 
   private mayBeOn({ allowed, groups }: CompiledKind, host: number): boolean {
@@ -215,35 +248,12 @@ export class OnlineSite {
     return ((groups[group >>> 5] as number) & (1 << (group & 31))) !== 0;
   }
 
-  private hostTakes({ onHost, withOnHost }: CompiledKind, host: number): boolean {
-    for (let n = 0; n < onHost.length; n++) {
-      const { counter, most } = onHost[n] as CompiledKind['onHost'][number];
-      if (this.counters.get(counter, host) > most) return false;
-    }
-    for (let n = 0; n < withOnHost.length; n++) {
-      const counter = withOnHost[n] as number;
-      if (this.counters.get(counter, this.anywhere) > 0 && this.counters.get(counter, host) === 0)
-        return false;
-    }
-    return true;
-  }
-
-  private zoneTakes({ inZone, withInZone, spread }: CompiledKind, zone: number, fewest: number): boolean {
-    const place = this.hosts.length + zone;
-    for (const { counter, most } of inZone) if (this.counters.get(counter, place) > most) return false;
-    for (const counter of withInZone)
-      if (this.counters.get(counter, this.anywhere) > 0 && this.counters.get(counter, place) === 0)
-        return false;
-    return !spread || this.counters.get(spread.counter, place) + 1 - fewest <= spread.maxSkew;
-  }
-
   /** What is spread: how many are in the zone that has the fewest, of those that it could go to. */
   private fewest(kind: CompiledKind): number {
     let fewest = Number.POSITIVE_INFINITY;
     if (!kind.spread) return fewest;
     for (let z = 0; z < this.zones; z++)
-      if (this.isZoneOpen(kind, z))
-        fewest = Math.min(fewest, this.counters.get(kind.spread.counter, this.hosts.length + z));
+      if (this.isZoneOpen(kind, z)) fewest = Math.min(fewest, this.counts.inZone(kind.spread.counter, z));
     return fewest;
   }
 
@@ -252,7 +262,7 @@ export class OnlineSite {
     const may = (h: number) =>
       this.open[h] === 1 &&
       allowed?.[h] !== 0 &&
-      enemies.every((counter) => this.counters.get(counter, h) === 0);
+      enemies.every((counter) => this.counts.onHost(counter, h) === 0);
     for (const group of this.groups.inZone[zone] ?? []) {
       const any = (this.openIn[group] as number) > 0;
       if (!any || ((groups[group >>> 5] as number) & (1 << (group & 31))) === 0) continue;
@@ -261,30 +271,9 @@ export class OnlineSite {
     return false;
   }
 
-  /** The host on which it has to be with others. */
-  private anchorOf({ withOnHost }: CompiledKind): number {
-    for (const counter of withOnHost) {
-      const host = this.anchors.get(counter);
-      if (host !== undefined && this.counters.get(counter, host) > 0) return host;
-    }
-    return NOWHERE;
-  }
-
-  /** The place that stands for all of them. */
-  private get anywhere(): number {
-    return this.hosts.length + this.zones;
-  }
-
   private shift(kind: number, shape: number, host: number, sign: 1 | -1): void {
-    const { counters, withOnHost } = this.kinds[kind] as CompiledKind;
     this.rooms.use(shape, host, sign);
-    for (let n = 0; n < counters.length; n++) {
-      const counter = counters[n] as number;
-      this.counters.add(counter, host, sign);
-      this.counters.add(counter, this.hosts.length + (this.zoneOf[host] as number), sign);
-      this.counters.add(counter, this.anywhere, sign);
-    }
-    if (sign > 0) for (const counter of withOnHost) this.anchors.set(counter, host);
+    this.counts.add(this.kinds[kind] as CompiledKind, host, sign);
     if (this.open[host] === 1) this.file(host);
   }
 
