@@ -184,8 +184,11 @@ export type Refusal =
   | { readonly reason: 'not-asked-for' }
   /** Somebody is there whom its tenant must not share a host with. */
   | { readonly reason: 'tenant-apart' }
-  /** If it were there, the loss of that host or zone would leave something without a place that has one without it. */
-  | { readonly reason: 'no-spare'; readonly lost: string; readonly stranded: string }
+  /**
+   * If it were there, the loss of that host or zone would leave something without a place that has one without it. Neither is
+   * said of a host that was not looked at any more, as so many better ones refuse.
+   */
+  | { readonly reason: 'no-spare'; readonly lost?: string; readonly stranded?: string }
   | { readonly reason: 'image-missing'; readonly image: string }
   | {
       readonly reason: 'capacity';

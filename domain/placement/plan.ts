@@ -35,16 +35,26 @@ export function plan(
 ): Blueprint | Infeasible {
   const units = largestFirst(unitsOf(request), snapshot.hosts);
   const seed = request.seed ?? context.seed;
-  const greedy = placeByZone(snapshot, request, units, policy, seed);
+  const keeper = SpareKeeper.of(snapshot, request);
+  const greedy = placeByZone(snapshot, request, units, policy, seed, keeper);
   if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context, seed);
 
   const proven = greedy.unplaced.some((u) => u.proven);
-  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed);
+  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed, keeper);
   if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
   for (const [algorithm, solve] of proven ? [] : SOLVERS) {
     const answer = solve(snapshot, request, units, seed);
     if (answer.kind !== 'placed') continue;
-    const assignments = explained(algorithm, snapshot, request, units, answer.hostOfUnit, policy, seed);
+    const assignments = explained(
+      algorithm,
+      snapshot,
+      request,
+      units,
+      answer.hostOfUnit,
+      policy,
+      seed,
+      keeper,
+    );
     if (assignments && isLegal(snapshot, request, assignments))
       return blueprint(algorithm, assignments, policy, context, seed);
   }
@@ -65,12 +75,13 @@ function placeSpreadFirst(
   units: readonly Unit[],
   policy: Policy,
   seed: string,
+  keeper: SpareKeeper | undefined,
 ): GreedyResult | undefined {
   const spread = new Set(request.constraints.flatMap((c) => (c.kind === 'spread' ? [c.component] : [])));
   if (spread.size === 0) return undefined;
   const isSpread = (unit: Unit) => unit.vees.some((v) => spread.has(v.component));
   const order = [...units.filter(isSpread), ...units.filter((u) => !isSpread(u))];
-  return placeByZone(snapshot, request, order, policy, seed);
+  return placeByZone(snapshot, request, order, policy, seed, keeper);
 }
 
 /** What is asked in turn where the greedy way leaves something without a place. */
@@ -103,8 +114,9 @@ function placeByZone(
   units: readonly Unit[],
   policy: Policy,
   seed: string,
+  keeper: SpareKeeper | undefined,
 ): GreedyResult {
-  const first = placeGreedily(snapshot, request, units, policy, seed);
+  const first = placeGreedily(snapshot, request, units, policy, seed, keeper);
   const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'zone');
   let pins: ReadonlyMap<Constraint, string> = new Map();
   let best = first;
@@ -114,7 +126,7 @@ function placeByZone(
     for (const zone of zones) {
       if (best.unplaced.length === 0 || left-- <= 0) break;
       const tried = new Map(pins).set(tie, zone);
-      const result = placeGreedily(snapshot, request, units, policy, seed, tried);
+      const result = placeGreedily(snapshot, request, units, policy, seed, keeper, tried);
       if (result.unplaced.length >= best.unplaced.length) continue;
       best = result;
       pins = tried;
@@ -141,11 +153,12 @@ function placeGreedily(
   units: readonly Unit[],
   policy: Policy,
   seed: string,
+  keeper: SpareKeeper | undefined,
   pins?: ReadonlyMap<Constraint, string>,
 ): GreedyResult {
   const board = new Board(snapshot, request, pins);
   const judge = new Judge(board, request, policy);
-  const keeper = SpareKeeper.of(snapshot, request);
+  keeper?.begin();
   const result: GreedyResult = { assignments: [], unplaced: [] };
   for (const unit of units) {
     const { verdicts, best } = chosen(judge.verdictsOn(unit), unit, seed, keeper);
@@ -161,7 +174,7 @@ function placeGreedily(
   return result;
 }
 
-/** The best of those that may be, as far as room is kept for losses: that is asked of few, as it takes longer. */
+/** The best of those that may be, as far as room is kept for losses: the best is asked first, as that takes longer. */
 function chosen(
   judged: readonly HostVerdict[],
   unit: Unit,
@@ -185,9 +198,10 @@ function explained(
   hostOfUnit: readonly HostId[],
   policy: Policy,
   seed: string,
+  keeper: SpareKeeper | undefined,
 ): Assignment[] | undefined {
   const board = new Board(snapshot, request);
-  const keeper = SpareKeeper.of(snapshot, request);
+  keeper?.begin();
   const by = algorithm === 'exact' ? 'the exact search' : 'a search';
   const assignments: Assignment[] = [];
   for (const [i, unit] of units.entries()) {

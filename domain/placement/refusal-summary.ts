@@ -20,7 +20,9 @@ export function describeRefusal(r: Refusal): string {
     case 'tenant-apart':
       return 'the host has VEEs of a tenant that this one is kept apart from';
     case 'no-spare':
-      return `room is kept for losses (sluice spare): with it there the loss of ${r.lost} would leave no place for ${r.stranded}`;
+      return r.lost === undefined
+        ? 'room is kept for losses (sluice spare), and too many better hosts refuse for that'
+        : `room is kept for losses (sluice spare): with it there the loss of ${r.lost} would leave no place for ${r.stranded}`;
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
     case 'capacity':

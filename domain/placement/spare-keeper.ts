@@ -17,6 +17,10 @@ export class SpareKeeper {
   private readonly hosts: ReadonlyMap<HostId, number>;
   private readonly evacuations: Evacuations;
   private readonly site: OnlineSite;
+  /** While nothing has come, and since something last came. */
+  private readonly refusedAtFirst = new Map<string, Refusal>();
+  private refused = this.refusedAtFirst;
+  private readonly asked = new Map<Unit, number>();
 
   /** The one that a request wants, if any. */
   static of(snapshot: Snapshot, request: PlacementRequest): SpareKeeper | undefined {
@@ -37,10 +41,31 @@ export class SpareKeeper {
     this.evacuations = new Evacuations(this.site, spare.lose, at);
   }
 
+  /** Forgets all that has come: a plan is made anew. */
+  begin(): void {
+    this.evacuations.rewind();
+    this.refused = this.refusedAtFirst;
+    this.asked.clear();
+  }
+
   /** Why a unit may not go to a host; nothing when it may, and then it counts as being there. */
   refusalOf(unit: Unit, hostId: HostId): Refusal | undefined {
     const host = this.hosts.get(hostId);
     if (host === undefined) return undefined;
+    // Of a thousand that are alike one is asked for: until something comes, the others would hear the same.
+    const question = `${hostId} ${likenessOf(unit)}`;
+    const known = this.refused.get(question);
+    if (known) return known;
+    const asked = (this.asked.get(unit) ?? 0) + 1;
+    this.asked.set(unit, asked);
+    if (asked > MOST_ASKED) return { reason: 'no-spare' };
+    const refusal = this.answer(unit, host);
+    if (refusal) this.refused.set(question, refusal);
+    else this.refused = new Map();
+    return refusal;
+  }
+
+  private answer(unit: Unit, host: number): Refusal | undefined {
     const { constraints, slaClass = DEFAULT_SLA_CLASS } = this.request;
     const coming = unit.vees.map((v) =>
       this.residentOf({ ...v, slaClass, constraints }, host, `${v.component}/${v.index} itself`),
@@ -54,3 +79,9 @@ export class SpareKeeper {
     return residentOf(this.site, vee, { host, counts, name });
   }
 }
+
+/** A unit asks so many hosts, the best first: where none of them may be, the others hardly may. */
+const MOST_ASKED = 100;
+
+const likenessOf = ({ vees }: Unit): string =>
+  JSON.stringify(vees.map(({ serviceId, component, image, need }) => [serviceId, component, image, need]));

@@ -90,7 +90,7 @@ describe('the room that a site keeps for losses', () => {
     await gone('two');
     await site.done(await site.apply(serviceOf('bronze', 2)));
     await gone('bronze');
-    const operation = await failed(serviceOf('gold', 3, 'gold'));
+    const operation = await failed(serviceOf('gold', 2, 'gold'));
     expect(operation).toMatchObject({ error: { code: 'placement-infeasible' } });
   });
 });

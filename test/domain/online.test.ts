@@ -111,7 +111,7 @@ describe('a site in typed arrays', () => {
           };
           const kind = online.kindOf({ ...requested, constraints });
           const shape = online.rooms.shapeOf(need);
-          const able = ableByPlan(hosts, living, requested, constraints);
+          const able = ableByPlan(hosts, living, [requested], constraints);
           expect(hosts.map((_, h) => online.canTake(kind, shape, h))).toEqual(able);
           const vee = place(online, kind, shape);
           if (vee === NOWHERE) {
@@ -134,6 +134,52 @@ describe('a site in typed arrays', () => {
     // Neither is the rare case.
     expect(seen.taken).toBeGreaterThan(500);
     expect(seen.refused).toBeGreaterThan(500);
+  });
+
+  it('lets hosts take what goes together as a plan does', () => {
+    const seen = { taken: 0, refused: 0 };
+    const unit = fc.array(fc.record({ component, cpu: fc.integer({ min: 1, max: 200 }) }), {
+      ...{ minLength: 2, maxLength: 4 },
+    });
+    fc.assert(
+      fc.property(site, fc.array(unit, { maxLength: 3 }), ({ hosts: drawn, rules }, units) => {
+        const hosts = drawn.map(({ cpu, zone, ssd, state }, n) =>
+          host(`h${n}`, cpu, {
+            ...{ zone, labels: ssd ? { disk: 'ssd' } : {}, cordoned: state === 'cordoned' },
+            liveness: state === 'lost' ? 'lost' : 'up',
+          }),
+        );
+        const online = new OnlineSite(hosts, 'tightest', apart);
+        const living: { placed: PlacedVee; need: Capacity }[] = [];
+        for (const [service, members] of units.entries()) {
+          const serviceId = serviceOf(service);
+          const tie: Constraint = { kind: 'together', level: 'host', serviceId, components: ['app', 'db'] };
+          const constraints = [...(rules[service] ?? []), tie];
+          const vees = members.map(({ component: of, cpu }, n): RequestedVee => {
+            const id = `v${service}-${n}` as VeeId;
+            return {
+              ...{ id, tenantId: tenantOf(service), serviceId, component: of, index: n },
+              ...{ need: needOf(cpu), image: 'busybox' },
+            };
+          });
+          const numbered = vees.map((v) => ({
+            ...{ kind: online.kindOf({ ...v, constraints }), shape: online.rooms.shapeOf(v.need) },
+          }));
+          const able = ableByPlan(hosts, living, vees, constraints);
+          expect(hosts.map((_, h) => online.canTakeAll(numbered, h))).toEqual(able);
+          const at = online.findForAll(numbered, service);
+          expect(at === NOWHERE).toBe(!able.includes(true));
+          seen[at === NOWHERE ? 'refused' : 'taken']++;
+          if (at === NOWHERE) continue;
+          for (const { kind, shape } of numbered) online.put(kind, shape, at);
+          for (const v of vees)
+            living.push({ placed: { ...v, hostId: hosts[at]?.id as HostId }, need: v.need });
+        }
+      }),
+      { numRuns: 500 },
+    );
+    expect(seen.taken).toBeGreaterThan(100);
+    expect(seen.refused).toBeGreaterThan(100);
   });
 
   it('takes the tightest or the emptiest where there are few to choose from', () => {
@@ -167,14 +213,14 @@ describe('a site in typed arrays', () => {
 function ableByPlan(
   hosts: readonly SnapshotHost[],
   living: readonly { readonly placed: PlacedVee; readonly need: Capacity }[],
-  requested: RequestedVee,
+  vees: readonly RequestedVee[],
   constraints: readonly Constraint[],
 ): boolean[] {
   const filled = hosts.map((h) => ({
     ...h,
     reserved: living.filter((l) => l.placed.hostId === h.id).reduce((sum, l) => add(sum, l.need), ZERO),
   }));
-  const request = { vees: [requested], constraints };
+  const request = { vees, constraints };
   const board = new Board({ at: 0, hosts: filled, vees: living.map((l) => l.placed), apart }, request);
   const [unit] = unitsOf(request);
   return filled.map((h) => unit !== undefined && board.refusals(unit, h).length === 0);

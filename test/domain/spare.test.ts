@@ -71,6 +71,44 @@ describe('the room that is kept for losses', () => {
     expect(plan(kept, asking(pair, { constraints: [together] }), packing, context).kind).toBe('blueprint');
   });
 
+  it('takes what must be together as one, whoever of it asks for what, and be it spread as well', () => {
+    const together: Constraint = { kind: 'together', level: 'host', serviceId, components: ['app', 'db'] };
+    const onSsd: Constraint = {
+      ...{ kind: 'assignment', serviceId, component: 'db', labels: { disk: 'ssd' }, denyHosts: [] },
+    };
+    const spread: Constraint = { kind: 'spread', level: 'zone', serviceId, component: 'app', maxSkew: 1 };
+    const hosts = [0, 1, 2, 3].map((n) =>
+      host(`h${n}`, 1_000, { zone: `z${n % 2}`, labels: n < 2 ? { disk: 'ssd' } : {} }),
+    );
+    const kept = { ...snapshotOf(hosts), spare: spare() };
+    for (const pair of [
+      [vee('app', 0), vee('db', 0)],
+      [vee('db', 0), vee('app', 0)],
+    ])
+      expect(plan(kept, asking(pair, { constraints: [together, onSsd] }), packing, context).kind).toBe(
+        'blueprint',
+      );
+    const apps = [vee('app', 0), vee('app', 1)];
+    expect(plan(kept, asking(apps, { constraints: [together, spread] }), packing, context).kind).toBe(
+      'blueprint',
+    );
+  });
+
+  it('lets come what strands nothing more than is stranded already', () => {
+    // No other host takes what is on the first: that is so with and without what comes.
+    const hosts = [host('h0', 1_000), host('h1', 300)].map((h) =>
+      h.id === 'h0' ? { ...h, reserved: { ...ZERO, cpuMillis: 600 } } : h,
+    );
+    const large: SpareVee = {
+      ...{ id: 'vee-large' as VeeId, tenantId, serviceId: 'other' as ServiceId, component: 'large' },
+      ...{ hostId: 'h0' as HostId, image: 'busybox', need: { ...ZERO, cpuMillis: 600 } },
+      ...{ slaClass: 'bronze', constraints: [] },
+    };
+    const kept = { at: 1, hosts, vees: [large], spare: spare('host', [large]) };
+    expect(plan(kept, asking(members(1, 100)), packing, context).kind).toBe('blueprint');
+    expect(plan(kept, asking(members(1, 350)), packing, context).kind).toBe('infeasible');
+  });
+
   it('is not asked for by what is moved, as a recovery needs that very room', () => {
     const { slaClass: _, ...moving } = asking(members(5));
     expect(plan({ ...snapshotOf(three), spare: spare() }, moving, packing, context).kind).toBe('blueprint');
@@ -85,15 +123,29 @@ describe('the room that is kept for losses', () => {
 });
 
 const drawn = fc.record({
-  hosts: fc.array(fc.record({ cpu: fc.integer({ min: 2, max: 8 }), zone: fc.constantFrom('a', 'b') }), {
-    minLength: 2,
-    maxLength: 4,
-  }),
+  hosts: fc.array(
+    fc.record({
+      ...{ cpu: fc.integer({ min: 2, max: 8 }), zone: fc.constantFrom('a', 'b') },
+      cordoned: fc.constantFrom(false, false, false, true),
+    }),
+    {
+      minLength: 2,
+      maxLength: 4,
+    },
+  ),
   lose: fc.constantFrom('host' as const, 'zone' as const),
   services: fc.array(
     fc.record({
       cpus: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
-      rule: fc.constantFrom('none', 'apart', 'apart by zone', 'together by zone', 'together'),
+      rule: fc.constantFrom(
+        'none',
+        'apart',
+        'apart by zone',
+        'together by zone',
+        'together',
+        'between',
+        'spread',
+      ),
       gold: fc.boolean(),
     }),
     { minLength: 1, maxLength: 4 },
@@ -107,7 +159,7 @@ describe('the room that is kept for losses, whatever is asked for', () => {
     fc.assert(
       fc.property(drawn, ({ hosts, lose, services, least }) => {
         let site = {
-          ...snapshotOf(hosts.map(({ cpu, zone }, n) => host(`h${n}`, cpu, { zone }))),
+          ...snapshotOf(hosts.map(({ cpu, zone, cordoned }, n) => host(`h${n}`, cpu, { zone, cordoned }))),
           spare: spare(lose, [], least),
         };
         for (const [n, { cpus, rule, gold }] of services.entries()) {
@@ -116,7 +168,13 @@ describe('the room that is kept for losses, whatever is asked for', () => {
             slaClass: gold ? 'gold' : 'bronze',
             constraints: ruleOf(rule, own),
             vees: cpus.map((cpuMillis, index) => ({
-              ...{ id: `v${n}-${index}` as VeeId, tenantId, serviceId: own, component: 'app', index },
+              ...{
+                id: `v${n}-${index}` as VeeId,
+                tenantId,
+                serviceId: own,
+                component: rule === 'between' && index > 0 ? 'db' : 'app',
+                index,
+              },
               ...{ need: { ...ZERO, cpuMillis }, image: 'busybox' },
             })),
           };
@@ -159,6 +217,10 @@ function ruleOf(rule: string, own: ServiceId): Constraint[] {
   const level = rule.endsWith('zone') ? ('zone' as const) : ('host' as const);
   if (rule.startsWith('apart'))
     return [{ kind: 'apart-within', level, serviceId: own, component: 'app', most: 1 }];
+  if (rule === 'between')
+    return [{ kind: 'apart-between', level: 'host', serviceId: own, components: ['app', 'db'] }];
+  if (rule === 'spread')
+    return [{ kind: 'spread', level: 'zone', serviceId: own, component: 'app', maxSkew: 1 }];
   return rule === 'none' ? [] : [{ kind: 'together', level, serviceId: own, components: ['app'] }];
 }
 
@@ -183,7 +245,7 @@ function survives(
     const [next, ...others] = left;
     if (!next) return [...rules].every((c) => breaches(c, placed, byId).length === 0);
     return hosts
-      .filter((h) => !gone.includes(h.id))
+      .filter((h) => !gone.includes(h.id) && !h.cordoned)
       .some((h) => {
         const used = placed.filter((v) => v.hostId === h.id).reduce((sum, v) => add(sum, v.need), ZERO);
         return (

@@ -23,6 +23,12 @@ export interface Stranding {
 
 const NOTHING: Evacuation = { moves: [], stranded: [] };
 
+/** What has come, and the evacuations that were changed for it as they were. */
+interface Admitted {
+  readonly coming: readonly Resident[];
+  readonly before: readonly (readonly [number, Evacuation])[];
+}
+
 /** Primes, so that evacuations begin to look for hosts far from each other. */
 const SPREAD = 7_919;
 const FURTHER = 997;
@@ -41,6 +47,7 @@ export class Evacuations {
   private readonly hostsOf: readonly (readonly number[])[];
   private readonly plans: Evacuation[] = [];
   private readonly usedBy: Set<number>[];
+  private readonly admitted: Admitted[] = [];
   private readonly domainsOf = new Map<ServiceId, Set<number>>();
 
   constructor(site: OnlineSite, lose: 'host' | 'zone', residents: readonly Resident[]) {
@@ -81,8 +88,18 @@ export class Evacuations {
       }
       anew.set(domain, after);
     }
+    const before = [...anew.keys()].map((domain) => [domain, this.evacuationOf(domain)] as const);
+    this.admitted.push({ coming, before });
     for (const [domain, plan] of anew) this.keep(domain, plan);
     return undefined;
+  }
+
+  /** All is as before anything was admitted. */
+  rewind(): void {
+    for (let last = this.admitted.pop(); last; last = this.admitted.pop()) {
+      for (const [domain, plan] of last.before) this.keep(domain, plan);
+      for (const r of last.coming) this.residents.unsettle(r);
+    }
   }
 
   /** The domains whose evacuation may not be possible any more. */
