@@ -1,5 +1,6 @@
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
 import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
+import type { Snapshot } from '../domain/placement/model';
 import { takeSnapshot } from './snapshot';
 import type { Store } from './store';
 
@@ -8,10 +9,11 @@ export async function readFailoverQuestion(
   store: Store,
   now: number,
   least: FailoverQuestion['least'],
+  snapshotNow: () => Promise<Snapshot> = () => takeSnapshot(store, now),
 ): Promise<Omit<FailoverQuestion, 'policy'>> {
   const [offers, snapshot, vees, services] = await Promise.all([
     store.hosts.offers(),
-    takeSnapshot(store, now),
+    snapshotNow(),
     store.vees.find({ living: true }),
     store.services.living(),
   ]);

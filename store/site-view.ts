@@ -22,6 +22,8 @@ const MARKS = 'siteViewMarks';
 /** A stream that lags behind so far is no help any more. */
 const LAG_MILLIS = 2_000;
 const AWAIT_MILLIS = 500;
+/** Reading all is no slower then: nobody has asked for long. It is not listened any more, either. */
+const MOST_UNREAD = 20_000;
 
 interface Change {
   readonly ns: { readonly coll: string };
@@ -106,7 +108,9 @@ export class SiteView {
   private note({ ns, documentKey, mark }: Change): void {
     if (ns.coll === 'hosts') this.changed.hosts.add(documentKey._id);
     else if (ns.coll === 'vees') this.changed.vees.add(documentKey._id);
-    else if (mark !== undefined) {
+    if (this.changed.hosts.size + this.changed.vees.size > MOST_UNREAD)
+      this.breaks(new Error(`More than ${MOST_UNREAD} hosts and VEEs have changed since it was last asked.`));
+    if (mark !== undefined) {
       this.heard = Math.max(this.heard, mark);
       this.wakeAll();
     }
@@ -147,6 +151,7 @@ export class SiteView {
   }
 
   private breaks(error: unknown): void {
+    if (this.broken === undefined) void this.stream.close().catch(() => undefined);
     this.broken ??= error;
     this.wakeAll();
   }
@@ -158,35 +163,30 @@ export class SiteView {
 }
 
 /** What heartbeats and transitions write at any moment says nothing about where there is room. */
-const OF_NO_MATTER = '^(lastHeartbeatAt|reportedAt|reported|reservations)(\\.|$)';
+const OF_NO_MATTER_OF_HOSTS = '^(lastHeartbeatAt|reportedAt|reported|reservations)(\\.|$)';
+const OF_MATTER_OF_VEES = '^(hostId|state|template)(\\.|$)';
 
 function changesThatMatter(id: string): Document[] {
-  const matters = (names: Document) => ({
-    $anyElementTrue: [
-      { $map: { input: names, in: { $not: [{ $regexMatch: { input: '$$this', regex: OF_NO_MATTER } }] } } },
-    ],
-  });
   const updated = (what: string) => ({ $ifNull: [`$updateDescription.${what}`, []] });
+  const namesOf = (input: Document, field: string) => ({ $map: { input, in: `$$this.${field}` } });
   const fields = { $objectToArray: { $ifNull: ['$updateDescription.updatedFields', {}] } };
-  const nameOf = (input: Document, field: string) => ({ $map: { input, in: `$$this.${field}` } });
+  const changed = {
+    $concatArrays: [
+      namesOf(fields, 'k'),
+      updated('removedFields'),
+      namesOf(updated('truncatedArrays'), 'field'),
+    ],
+  };
+  const matching = (regex: string) => ({ $regexMatch: { input: '$$this', regex } });
+  const any = (is: Document) => ({ $anyElementTrue: [{ $map: { input: changed, in: is } }] });
   return [
     {
       $match: {
         $or: [
           { 'ns.coll': { $in: ['hosts', 'vees'] }, operationType: { $ne: 'update' } },
           { 'ns.coll': MARKS, 'documentKey._id': id },
-          { 'ns.coll': 'vees', 'updateDescription.updatedFields.hostId': { $exists: true } },
-          { 'ns.coll': 'vees', 'updateDescription.updatedFields.state': { $exists: true } },
-          {
-            'ns.coll': 'hosts',
-            $expr: {
-              $or: [
-                matters(nameOf(fields, 'k')),
-                matters(updated('removedFields')),
-                matters(nameOf(updated('truncatedArrays'), 'field')),
-              ],
-            },
-          },
+          { 'ns.coll': 'vees', $expr: any(matching(OF_MATTER_OF_VEES)) },
+          { 'ns.coll': 'hosts', $expr: any({ $not: [matching(OF_NO_MATTER_OF_HOSTS)] }) },
         ],
       },
     },

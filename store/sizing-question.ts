@@ -23,7 +23,7 @@ export async function readSizingQuestion(
     );
   });
   const needs = vees.map((v) => v.template.capacity);
-  const wanted = Math.ceil(needs.length * (1 + growthPercent / 100));
+  const wanted = needs.length + Math.ceil((needs.length * growthPercent) / 100);
   return {
     needs: Array.from({ length: wanted }, (_, n) => needs[n % needs.length]).flatMap((n) => n ?? []),
     apart: Math.max(0, ...apart),

@@ -16,11 +16,11 @@ export async function takeSnapshotFor(
     takeSnapshot(store, now),
     slaClass === undefined ? undefined : store.site.spare(siteId),
   ]);
-  return rule ? { ...snapshot, spare: await spareOf(store, rule) } : snapshot;
+  return rule ? { ...snapshot, spare: await spareOf(store, rule, snapshot) } : snapshot;
 }
 
-async function spareOf(store: Store, { lose, least }: SpareRule): Promise<Spare> {
-  const [vees, services] = await Promise.all([store.vees.find({ living: true }), store.services.living()]);
+async function spareOf(store: Store, { lose, least }: SpareRule, { vees }: Snapshot): Promise<Spare> {
+  const services = await store.services.living();
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   const rules = new Map(
     services.flatMap(({ id, manifestDigest }) => {
@@ -32,9 +32,9 @@ async function spareOf(store: Store, { lose, least }: SpareRule): Promise<Spare>
   );
   return {
     ...{ lose, least },
-    vees: vees.flatMap(({ id, tenantId, serviceId, component, hostId, template: { image, capacity } }) => {
-      const of = rules.get(serviceId);
-      return of ? [{ ...{ id, tenantId, serviceId, component, hostId, image }, need: capacity, ...of }] : [];
+    vees: vees.flatMap(({ image, need, ...vee }) => {
+      const of = rules.get(vee.serviceId);
+      return of && image !== undefined && need ? [{ ...vee, image, need, ...of }] : [];
     }),
   };
 }

@@ -48,13 +48,17 @@ export function veeRepository(client: MongoClient, db: Db) {
       const among = ids ? { _id: { $in: [...ids] } } : {};
       const docs = await vees
         .find({ ...queryOf({ living: true }), ...among } as Filter<StoredVee>, {
-          projection: { tenantId: 1, serviceId: 1, component: 1, hostId: 1 },
+          projection: {
+            ...{ tenantId: 1, serviceId: 1, component: 1, hostId: 1 },
+            ...{ 'template.image': 1, 'template.capacity': 1 },
+          },
         })
         .sort({ _id: 1 })
         .toArray();
-      return docs.map(({ _id, tenantId, serviceId, component, hostId }) => {
-        return { id: _id as VeeId, tenantId, serviceId, component, hostId };
-      });
+      return docs.map(({ _id, tenantId, serviceId, component, hostId, template }) => ({
+        ...{ id: _id as VeeId, tenantId, serviceId, component, hostId },
+        ...{ image: template.image, need: template.capacity },
+      }));
     },
 
     /** Those that an operation holds, or was the last to change. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SluiceError } from '../../domain/errors';
 import { NAME_PATTERN, type TenantId } from '../../domain/ids';
 import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
 import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../../domain/manifest/sla-class';
@@ -26,6 +27,10 @@ const shapeRoomSchema = z
     fitsIfWhole: z.int().describe('If all that is free on hosts that may take them were on one host'),
     hosts: z.array(z.object({ hostId: z.string(), fits: z.int(), because: z.string() })),
     limits: z.array(limitSchema).describe('What keeps how many hosts from taking more'),
+    keptForLossOf: z
+      .enum(['host', 'zone'])
+      .optional()
+      .describe('Room is kept for that, and is counted here all the same: fewer would be placed'),
   })
   .meta({ id: 'ShapeRoom' });
 
@@ -91,6 +96,8 @@ const admissionSchema = z
   })
   .meta({ id: 'Admission' });
 
+const ANY_TENANT = 'any';
+
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
 export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): Route[] {
   return [
@@ -103,8 +110,12 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       body: json(shapeSchema),
       responses: { 200: { description: 'The room', schema: shapeRoomSchema } },
       handler: async ({ body: { image, labels, ...need } }) => {
-        const snapshot = await takeSnapshot(store, Date.now());
-        return { status: 200, body: roomForShape(snapshot, { need, image, labels }) };
+        const [snapshot, spare] = await Promise.all([
+          takeSnapshot(store, Date.now()),
+          store.site.spare(siteId),
+        ]);
+        const room = roomForShape(snapshot, { need, image, labels });
+        return { status: 200, body: { ...room, ...(spare ? { keptForLossOf: spare.lose } : {}) } };
       },
     }),
     route({
@@ -131,7 +142,11 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       summary: 'Should a service be taken on: has it room, what could be lost then, and how many more fit',
       roles: ['operator'],
       query: z.strictObject({
-        tenant: z.string().regex(NAME_PATTERN).default('any').describe('Whose it would be'),
+        tenant: z
+          .string()
+          .regex(NAME_PATTERN)
+          .default(ANY_TENANT)
+          .describe('Whose it would be; nobody’s in particular when left out'),
         class: z.enum(SLA_CLASSES).default('bronze').describe('What has a lower class may be stranded'),
       }),
       body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
@@ -139,7 +154,13 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       handler: async ({ req, query }) => {
         const manifest = readManifest(req.body);
         const tenantId = query.tenant as TenantId;
-        const site = await readFailoverQuestion(store, Date.now(), query.class);
+        if (tenantId !== ANY_TENANT && !(await store.identities.hasTenant(tenantId)))
+          throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
+        const { slaClass = DEFAULT_SLA_CLASS } = manifest;
+        const now = Date.now();
+        const site = await readFailoverQuestion(store, now, query.class, () =>
+          takeSnapshotFor(store, siteId, now, { slaClass }),
+        );
         const body = await policies.ask((policy) =>
           planner.admission({ ...site, manifest, tenantId, policy }),
         );

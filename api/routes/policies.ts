@@ -7,7 +7,7 @@ import type { ApiDeps } from '../deps';
 import { type Answer, type Context, dryRunQuery, json, type Route, route } from '../route';
 
 const parametersSchema = z
-  .record(z.string().min(1).max(40), z.number())
+  .record(z.string().min(1).max(40), z.number().min(-1e9).max(1e9))
   .refine((p) => Object.keys(p).length <= MOST_PARAMETERS, `at most ${MOST_PARAMETERS}`);
 
 const wantedSchema = z.strictObject({

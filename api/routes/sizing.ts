@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SluiceError } from '../../domain/errors';
 import { capacitySchema } from '../../domain/manifest/schema';
 import { tooSmallFor } from '../../domain/placement/sizing';
 import { type Capacity, DIMENSION_NAMES, DIMENSIONS, dominantShare } from '../../domain/units';
@@ -15,12 +16,12 @@ const wantedSchema = z
       .min(1)
       .max(255)
       .optional()
-      .describe('A host of the site; the largest where none is named'),
+      .describe('A host of the site; the largest that is up where none is named'),
     host: capacitySchema.optional().describe('What each host has'),
     growthPercent: z
       .int()
       .min(0)
-      .max(10_000)
+      .max(1_000)
       .default(0)
       .describe('So much more than runs now, of the same sizes'),
   })
@@ -41,6 +42,9 @@ const sizingSchema = z
   })
   .meta({ id: 'Sizing' });
 
+/** So many are packed in some seconds. */
+const MOST_VEES = 200_000;
+
 /** For whoever buys hosts. */
 export function sizingRoutes({ store, planner }: ApiDeps): Route[] {
   return [
@@ -57,6 +61,12 @@ export function sizingRoutes({ store, planner }: ApiDeps): Route[] {
           store.hosts.offers(),
           readSizingQuestion(store, growthPercent),
         ]);
+        if (asked.needs.length > MOST_VEES)
+          throw invalid(
+            '/growthPercent',
+            `that is ${asked.needs.length} VEEs`,
+            `Ask for ${MOST_VEES} at most.`,
+          );
         const model = given ? undefined : like === undefined ? largestOf(offers) : named(offers, like);
         const host = given ?? model?.fingerprint.capacity;
         if (!host) throw invalid('/host', 'the site has no host to be like', 'Give the size of the hosts.');
@@ -79,12 +89,13 @@ export function sizingRoutes({ store, planner }: ApiDeps): Route[] {
 function named(offers: readonly HostOffer[], id: string): HostOffer {
   const found = offers.find((h) => h.id === id);
   if (found) return found;
-  throw invalid('/like', `there is no host ${id}`, 'See `sluice hosts`.');
+  throw new SluiceError('not-found', `There is no host ${id}.`);
 }
 
 function largestOf(offers: readonly HostOffer[]): HostOffer | undefined {
+  const up = offers.filter((h) => h.liveness === 'up');
   const capacity = (h: HostOffer) => h.fingerprint.capacity;
-  return [...offers].sort(
+  return up.sort(
     (a, b) => dominantShare(capacity(b), capacity(a)) - dominantShare(capacity(a), capacity(b)),
   )[0];
 }

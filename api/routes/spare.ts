@@ -3,6 +3,7 @@ import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../../domain/manifest/sla-class'
 import type { SpareRule } from '../../domain/placement/model';
 import type { SpareSetting } from '../../store/site';
 import type { ApiDeps } from '../deps';
+import { invalid } from '../invalid';
 import { type Answer, type Context, json, type Route, route } from '../route';
 
 const ruleSchema = z.strictObject({
@@ -33,15 +34,29 @@ export function spareRoutes({ store, siteId }: ApiDeps): Route[] {
     return { status: 200, body: { kept: true, lose, least, since, setBy } };
   };
 
+  /** With one alone nothing new could be placed at all. */
+  async function requireTwo(lose: SpareRule['lose']): Promise<void> {
+    const up = (await store.hosts.offers()).filter((h) => h.liveness === 'up');
+    const places = new Set(up.map((h) => (lose === 'host' ? h.id : h.zone)));
+    if (places.size < 2)
+      throw invalid(
+        '/lose',
+        `${places.size === 0 ? 'no' : 'only one'} ${lose} is up`,
+        `There is nowhere to go when it is lost: nothing new would be placed. Keep room once there are two.`,
+      );
+  }
+
   async function set({ identity, operationId }: Pick<Context, 'identity' | 'operationId'>, rule?: SpareRule) {
     const setBy = identity.name;
     const since = Date.now();
+    if (rule) await requireTwo(rule.lose);
+    const before = await store.site.spare(siteId);
     const setting = await store.site.setSpare(
       siteId,
       rule && { ...rule, since, setBy, requestedAs: operationId },
     );
     // What was so already is no news.
-    if (!rule || setting?.requestedAs === operationId)
+    if (rule ? setting?.requestedAs === operationId : before)
       await store.events.append({
         id: `${operationId}/spare`,
         at: since,

@@ -17,6 +17,8 @@ const FLAGS = {
   '/labels': '--label',
 };
 
+type ShapeAnswer = ShapeRoom & { readonly keptForLossOf?: string };
+
 interface CapacityOptions {
   readonly file?: string;
   readonly cpuMillis?: string;
@@ -63,7 +65,7 @@ export function registerCapacityCommand(program: Command): void {
       }
       const body = shapeOf(options);
       const client = await clientOf(command);
-      const room = await inTermsOf(FLAGS, client.write<ShapeRoom>('POST', '/v1/capacity/vees', body));
+      const room = await inTermsOf(FLAGS, client.write<ShapeAnswer>('POST', '/v1/capacity/vees', body));
       if (json) printJson(room);
       else console.log(describeShapeRoom(room));
       if (room.fits === 0) throw new CliError('', EXIT.infeasible);
@@ -81,7 +83,7 @@ function shapeOf({ cpuMillis, memoryMib, diskMib, bandwidthKbps, image, label }:
   };
 }
 
-function describeShapeRoom({ fits, fitsIfWhole, hosts, limits }: ShapeRoom): string {
+function describeShapeRoom({ fits, fitsIfWhole, hosts, limits, keptForLossOf }: ShapeAnswer): string {
   const scattered = fitsIfWhole - fits;
   return [
     `${fits} fit${scattered > 0 ? `; ${scattered} more would if what is free were on one host` : ''}.`,
@@ -90,6 +92,9 @@ function describeShapeRoom({ fits, fitsIfWhole, hosts, limits }: ShapeRoom): str
       hosts.map((h) => [h.hostId, h.fits, h.because]),
     ),
     ...(hosts.length > 1 ? [describeGroups(limits)] : []),
+    ...(keptForLossOf
+      ? [`Room is kept for the loss of any ${keptForLossOf}, and is counted here: fewer would be placed.`]
+      : []),
   ].join('\n');
 }
 

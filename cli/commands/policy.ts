@@ -41,7 +41,12 @@ export function registerPolicyCommands(program: Command): void {
       if (globals(command).json) return printJson(available);
       const rows = available.map((p) => [
         `${p.name}${p.name === placement.name ? ' *' : ''}`,
-        ...[p.kind, p.takes ?? '', parametersText(p.parameters)],
+        // Of the one in force what is set; of others what they are usually.
+        ...[
+          p.kind,
+          p.takes ?? '',
+          parametersText({ ...p.parameters, ...(p.name === placement.name ? placement.parameters : {}) }),
+        ],
       ]);
       console.log(table(['policy', 'kind', 'takes', 'parameters'], rows));
     });

@@ -37,10 +37,10 @@ export function registerSizingCommand(program: Command): void {
     .option('--memory-mib <n>', 'and of so many MiB')
     .option('--disk-mib <n>', 'and of so much disk, in MiB')
     .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
-    .option('--growth <percent>', 'so much more than runs now, of the same sizes', '0')
+    .option('--growth <percent>', 'so much more than runs now, of the same sizes, in whole VEEs', '0')
     .addHelpText(
       'after',
-      '\nOf the rules of services only that which keeps the VEEs of a component on different hosts counts.',
+      '\nOf the rules of services only that which keeps the VEEs of a component on different hosts counts, and no room is left\nfor losses (sluice spare): add what is to be kept.',
     )
     .action(async ({ like, growth = '0', ...size }: SizingOptions, command: Command) => {
       const bySize = Object.keys(size).length > 0;
@@ -67,10 +67,10 @@ const hostOf = ({ cpuMillis, memoryMib, diskMib, bandwidthKbps }: SizingOptions)
 });
 
 function describe({ vees, hosts, atLeast, scarcest, loads, size, inUse }: Answer): string {
-  const proven = atLeast === hosts ? 'no fewer would do' : `fewer than ${atLeast} would not do`;
+  const proven = atLeast === hosts ? 'no fewer would do' : `${atLeast} at least in any case`;
   const why = scarcest ? `; ${DIMENSION_NAMES[scarcest]} is what runs out` : '';
   return [
-    `${hosts} ${hosts === 1 ? 'host' : 'hosts'} ${size} would hold ${vees} VEEs (${proven}${why}). In use now: ${inUse}.`,
+    `${hosts} ${hosts === 1 ? 'host' : 'hosts'} ${size} would hold ${vees} VEEs (${proven}${why}). In use now: ${inUse}. Room for losses is not in it.`,
     table(
       ['of such hosts', 'in use then'],
       DIMENSIONS.map((d) => [DIMENSION_NAMES[d], `${(100 * loads[d]).toFixed(0)} %`]),

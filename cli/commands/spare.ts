@@ -1,4 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
+import type { Failover } from '../../domain/maintenance/failover';
 import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../../domain/manifest/sla-class';
 import { clientOf, globals } from '../context';
 import { ago, printJson } from '../output';
@@ -30,11 +31,13 @@ export function registerSpareCommands(program: Command): void {
         .choices([...SLA_CLASSES])
         .default(DEFAULT_SLA_CLASS),
     )
-    .description('place nothing new that would leave something without a place if any one of them were lost')
+    .description(
+      'place nothing new (apply, scale out) where the loss of any one would then leave something without a place',
+    )
     .action(async (lose: string, options: { readonly class: string }, command: Command) => {
       const body = { lose, least: options.class };
       show(command, await (await clientOf(command)).write<SpareAnswer>('PUT', '/v1/policies/spare', body));
-      if (!globals(command).json) console.log('What could be lost as it is now: sluice failover');
+      if (!globals(command).json) console.log(await asItIsNow(command, lose, options.class));
     });
   spare
     .command('reset')
@@ -42,6 +45,15 @@ export function registerSpareCommands(program: Command): void {
     .action(async (_options: unknown, command: Command) =>
       show(command, await (await clientOf(command)).write<SpareAnswer>('DELETE', '/v1/policies/spare')),
     );
+}
+
+/** What is there already is not touched: it may leave too little room as it is. */
+async function asItIsNow(command: Command, lose: string, least: string): Promise<string> {
+  const now = await (await clientOf(command)).get<Failover>(`/v1/capacity/failover?class=${least}`);
+  const { survived, of } = lose === 'host' ? now.hosts : now.zones;
+  return survived === of
+    ? `As it is now, any ${lose} may be lost.`
+    : `As it is now, of ${of} ${lose}s ${of - survived} may not be lost: sluice failover says what would have no place.`;
 }
 
 function show(command: Command, answer: SpareAnswer): void {

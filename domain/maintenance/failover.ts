@@ -139,13 +139,18 @@ function failoverOf(question: FailoverQuestion, played: PlayedLosses, counts: Co
   // A zone of one host is told as that host.
   const zones = of('zone').filter((z) => z.hostIds.length > 1);
   const named = [...singles.slice(0, MOST_LOSSES), ...zones.slice(0, MOST_LOSSES)];
-  const examples = named.length === 0 ? of('pair').slice(0, MOST_EXAMPLES) : [];
+  const pairs = of('pair');
+  const examples = named.length === 0 ? pairs.slice(0, MOST_EXAMPLES) : [];
   return {
     lost: played.lost,
     counted: countedOf(question),
     ...ratesOf(played, counts),
     losses: [...named, ...examples],
-    moreLosses: singles.length + zones.length - named.length,
+    moreLosses:
+      singles.length +
+      zones.length -
+      named.length +
+      (named.length === 0 ? pairs.length - examples.length : 0),
   };
 }
 

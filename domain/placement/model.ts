@@ -57,6 +57,9 @@ export interface PlacedVee {
   readonly serviceId: ServiceId;
   readonly component: string;
   readonly hostId: HostId;
+  /** Of one that is recorded; what is only planned is asked for elsewhere. */
+  readonly image?: string;
+  readonly need?: Capacity;
 }
 
 export interface RequestedVee {

@@ -161,19 +161,20 @@ function newHosts(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): R
   );
   if (!like) return [];
   const images = [...new Set(vees.map((v) => v.image))];
-  const empty = (n: number): SnapshotHost => ({
+  const empty = (n: number, zone: string): SnapshotHost => ({
     ...like,
-    ...{ id: `new-host-${n}` as HostId, zone: `new-zone-${n}`, liveness: 'up', cordoned: false, images },
+    ...{ id: `new-host-${n}` as HostId, zone, liveness: 'up', cordoned: false, images },
     reserved: ZERO,
   });
-  for (let n = 1; n <= MOST_NEW_HOSTS; n++) {
-    const added = Array.from({ length: n }, (_, i) => empty(i + 1));
-    if (fits({ snapshot: { ...snapshot, hosts: [...snapshot.hosts, ...added] } }))
-      return [
-        operator(
-          `with ${n === 1 ? 'one more host' : `${n} more hosts`} like ${like.id}, in use for nothing else`,
-        ),
-      ];
-  }
+  for (let n = 1; n <= MOST_NEW_HOSTS; n++)
+    for (const elsewhere of [false, true]) {
+      const added = Array.from({ length: n }, (_, i) =>
+        empty(i + 1, elsewhere ? `new-zone-${i + 1}` : like.zone),
+      );
+      if (!fits({ snapshot: { ...snapshot, hosts: [...snapshot.hosts, ...added] } })) continue;
+      const hosts = n === 1 ? 'one more host' : `${n} more hosts`;
+      const where = elsewhere ? `, ${n === 1 ? 'in a zone' : 'each in a zone'} of its own` : '';
+      return [operator(`with ${hosts} like ${like.id}${where}, in use for nothing else`)];
+    }
   return [];
 }

@@ -141,6 +141,7 @@ export interface ServiceRoom {
 /** A host judged for one VEE is a unit of work; so many take some seconds. */
 const MOST_WORK = 4_000_000;
 const MOST_SERVICES = 1_000;
+const SPARE_WORK = 10;
 
 /**
  * How many services of a manifest have room beside what is there, each with the instances that it starts with? They are
@@ -149,7 +150,9 @@ const MOST_SERVICES = 1_000;
 export function roomForService({ snapshot, manifest, policy }: ServiceRoomQuestion): ServiceRoom {
   const additions = initialAdditions(initialInstances(manifest));
   const veesEach = additions.reduce((n, a) => n + a.indices.length, 0);
-  const worth = Math.max(1, Math.floor(MOST_WORK / Math.max(1, veesEach * snapshot.hosts.length)));
+  // Where room is kept for losses each plan knows a place for all that is there.
+  const known = SPARE_WORK * (snapshot.spare?.vees.length ?? 0);
+  const worth = Math.max(1, Math.floor(MOST_WORK / Math.max(1, veesEach * snapshot.hosts.length + known)));
   const most = Math.min(MOST_SERVICES, worth);
   const answer = (services: number, filled: Snapshot, because?: string): ServiceRoom => ({
     services,

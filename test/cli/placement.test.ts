@@ -71,7 +71,7 @@ describe('what people ask of placement', () => {
     for (const wrong of [['--like', 'host-1', ...size], size.slice(0, 2), ['--growth', 'much']])
       expect([wrong, (await run('sizing', ...wrong)).code]).toEqual([wrong, 2]);
     expect(await run('sizing', '--like', 'nowhere')).toMatchObject({
-      ...{ code: 2, err: expect.stringContaining('there is no host nowhere') },
+      ...{ code: 3, err: expect.stringContaining('There is no host nowhere') },
     });
     expect(await run('sizing', '--cpu-millis', '50', '--memory-mib', '1000')).toMatchObject({
       ...{ code: 2, err: expect.stringContaining('a VEE needs 100 of CPU, such a host has 50') },

@@ -8,7 +8,7 @@ const host: Capacity = { cpuMillis: 1_000, memoryMiB: 1_000, diskMiB: 0, bandwid
 describe('how few hosts would do', () => {
   it('is told with what runs out, and with how full they would be', () => {
     const answer = sizing({ needs: Array.from({ length: 5 }, () => of(400, 100)), host, apart: 0 });
-    expect(answer).toMatchObject({ vees: 5, hosts: 3, atLeast: 2, scarcest: 'cpuMillis' });
+    expect(answer).toMatchObject({ vees: 5, hosts: 3, atLeast: 3, scarcest: 'cpuMillis' });
     expect(answer.loads).toMatchObject({ cpuMillis: 2_000 / 3_000, memoryMiB: 500 / 3_000, diskMiB: 0 });
   });
 

@@ -27,6 +27,8 @@ const change = fc.oneof(
   fc.record({ kind: fc.constant('define' as const), host: fc.nat(HOSTS - 1), vee: fc.nat(VEES - 1) }),
   fc.record({ kind: fc.constant('move' as const), host: fc.nat(HOSTS - 1), vee: fc.nat(VEES - 1) }),
   fc.record({ kind: fc.constant('destroy' as const), vee: fc.nat(VEES - 1) }),
+  fc.record({ kind: fc.constant('resize' as const), vee: fc.nat(VEES - 1), cpu: fc.nat(9) }),
+  fc.record({ kind: fc.constant('transition' as const), vee: fc.nat(VEES - 1) }),
   fc.record({ kind: fc.constant('silence' as const) }),
 );
 type Change = typeof change extends fc.Arbitrary<infer C> ? C : never;
@@ -93,6 +95,7 @@ describe('what a large site is told of', () => {
               hostId: hostId(change.host),
               epoch: 1,
               state: 'ACTIVE',
+              template: { image: 'i', capacity: NEED },
             },
           } as unknown as VeeRecord,
         ]);
@@ -101,6 +104,15 @@ describe('what a large site is told of', () => {
         return;
       case 'destroy':
         await vees.updateOne({ _id: veeId(change.vee) }, { $set: { state: 'DESTROYED' } });
+        return;
+      case 'resize':
+        await vees.updateOne(
+          { _id: veeId(change.vee) },
+          { $set: { 'template.capacity.cpuMillis': change.cpu } },
+        );
+        return;
+      case 'transition':
+        await vees.updateOne({ _id: veeId(change.vee) }, { $set: { transition: { verb: 'pause' } } });
         return;
       case 'silence':
         await store.hosts.markSilent(Date.now(), 0, { suspectAfterMillis: 0, lostAfterMillis: 1e12 });
