@@ -20,7 +20,7 @@ export interface SiteContents {
 /** Every question leaves a mark here, to know when the view has heard of all that was written before. */
 const MARKS = 'siteViewMarks';
 /** A stream that lags behind so far is no help any more. */
-const LAG_MILLIS = 2_000;
+const LAG_MILLIS = 5_000;
 const AWAIT_MILLIS = 500;
 /** Reading all is no slower then: nobody has asked for long. It is not listened any more, either. */
 const MOST_UNREAD = 20_000;
