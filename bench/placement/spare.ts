@@ -1,11 +1,12 @@
 import { groupBy } from '../../domain/group-by';
-import type { HostId, ServiceId, TenantId } from '../../domain/ids';
-import type { Constraint, SnapshotHost } from '../../domain/placement/model';
+import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+import type { Constraint, PlacementRequest, SnapshotHost } from '../../domain/placement/model';
 import { Evacuations } from '../../domain/placement/online/evacuations';
 import { OnlineSite } from '../../domain/placement/online/online-site';
 import type { Resident } from '../../domain/placement/online/residents';
 import { NOWHERE } from '../../domain/placement/online/rule-counts';
 import { randomFrom } from '../../domain/placement/optimize/random';
+import { plan } from '../../domain/placement/plan';
 import { type Capacity, DIMENSIONS, ZERO } from '../../domain/units';
 
 const HOSTS = 1_000;
@@ -22,7 +23,55 @@ const CAPACITY: Capacity = {
  * no place; services of eight, of which every other one keeps its VEEs apart. Then what is to become of each loss is counted anew.
  */
 export function spareRows(seeds: readonly string[]): string[][] {
-  return (['host', 'zone'] as const).flatMap((lose) => seeds.map((seed) => filled(lose, seed)));
+  const decisions = (['host', 'zone'] as const).flatMap((lose) => seeds.map((seed) => filled(lose, seed)));
+  return [...decisions, wholePlan()];
+}
+
+const VEES = 10_000;
+const PLANS = 10;
+
+/** A plan as it is asked for, which first has to find out where all would go: what one decision costs in the product. */
+function wholePlan(): string[] {
+  const need: Capacity = { ...ZERO, cpuMillis: 4_000, memoryMiB: 16_000 };
+  const placed = Array.from({ length: VEES }, (_, n) => ({
+    ...{ id: `v${n}` as VeeId, tenantId: 't' as TenantId, serviceId: `s${Math.floor(n / 8)}` as ServiceId },
+    ...{ component: 'app', hostId: `h${n % HOSTS}` as HostId, image: 'web', need },
+  }));
+  const perHost = VEES / HOSTS;
+  const reserved = { ...ZERO, cpuMillis: perHost * need.cpuMillis, memoryMiB: perHost * need.memoryMiB };
+  const hosts = Array.from({ length: HOSTS }, (_, h) => ({ ...hostOf(h), reserved }));
+  const vees = placed.map((v) => ({ ...v, slaClass: 'bronze' as const, constraints: rulesOf(v.serviceId) }));
+  const snapshot = {
+    at: 0,
+    hosts,
+    vees: placed,
+    spare: { lose: 'host' as const, least: 'bronze' as const, vees },
+  };
+  const millis = Array.from({ length: PLANS }, (_, n) => {
+    const serviceId = `new${2 * n}` as ServiceId;
+    const request: PlacementRequest = {
+      ...{ constraints: [], slaClass: 'bronze' },
+      vees: Array.from({ length: 8 }, (__, index) => ({
+        ...{ id: `n${index}` as VeeId, tenantId: 't' as TenantId, serviceId, component: 'app', index, need },
+        image: 'web',
+      })),
+    };
+    const [blueprintId, operationId] = ['bp' as BlueprintId, 'op' as OperationId];
+    const began = performance.now();
+    const answer = plan(
+      snapshot,
+      request,
+      { name: 'striping' },
+      { now: 0, seed: 's', blueprintId, operationId },
+    );
+    if (answer.kind !== 'blueprint') throw new Error('there is room for all of them');
+    return performance.now() - began;
+  }).sort((a, b) => a - b);
+  const median = millis[PLANS / 2] ?? Number.NaN;
+  return [
+    ...['any host: a whole plan of 8 VEEs', `${VEES} VEEs`, `${median.toFixed(0)} ms, nothing known before`],
+    ...[`${(millis.at(-1) ?? 0).toFixed(0)} ms`, 'none set'],
+  ];
 }
 
 function filled(lose: 'host' | 'zone', seed: string): string[] {
