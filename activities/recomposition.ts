@@ -16,7 +16,8 @@ import {
 } from '../domain/service/rehearsal';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { RecompositionRecord } from '../store/recompositions';
-import { hostOf, takeSnapshot } from '../store/snapshot';
+import { hostOf } from '../store/snapshot';
+import { takeSnapshotWithSpare } from '../store/spare';
 import { BlueprintReader } from './blueprint-reader';
 import { awaitSuspects, decide, decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
@@ -92,7 +93,7 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const [current, members, snapshot] = await Promise.all([
         store.services.manifest(service.manifestDigest),
         store.vees.find({ serviceId, living: true }),
-        takeSnapshot(store, now),
+        takeSnapshotWithSpare(store, deps.siteId, now),
       ]);
       const planned = await deps.policies.decide((policy) => {
         const question = { service, current, wanted, members, policy };

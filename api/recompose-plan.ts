@@ -20,7 +20,7 @@ import type { ServiceRecord } from '../domain/service/service';
 import { ZERO } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
-import { takeSnapshot } from '../store/snapshot';
+import { takeSnapshotWithSpare } from '../store/spare';
 import type { ApiDeps } from './deps';
 import { planOf } from './dry-run';
 import type { Answer } from './route';
@@ -33,7 +33,7 @@ const OPERATION = 'service.recompose';
  * @throws SluiceError `transition-illegal` when a VEE that would change can't
  */
 export async function dryRunRecomposition(
-  { store, policies }: ApiDeps,
+  { store, siteId, policies }: ApiDeps,
   identity: Identity,
   service: ServiceRecord,
   wanted: Manifest,
@@ -43,7 +43,7 @@ export async function dryRunRecomposition(
   const [current, members, snapshot] = await Promise.all([
     store.services.manifest(service.manifestDigest),
     store.vees.find({ serviceId: service.id, living: true }),
-    takeSnapshot(store, now),
+    takeSnapshotWithSpare(store, siteId, now),
   ]);
   const planned = await policies.ask((policy) =>
     decideRecomposition({ service, current, wanted, members, snapshot, policy }, { now, operationId }),

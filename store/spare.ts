@@ -5,19 +5,20 @@ import type { PlacementRequest, Snapshot, Spare, SpareRule } from '../domain/pla
 import { takeSnapshot } from './snapshot';
 import type { Store } from './store';
 
-/** What a planner sees now, with all that the room for losses is kept for, where the site keeps any and it is asked for. */
-export async function takeSnapshotFor(
+/** What a planner sees now, with all that room for losses is kept for, where the site keeps any. */
+export async function takeSnapshotWithSpare(store: Store, siteId: SiteId, now: number): Promise<Snapshot> {
+  const [snapshot, rule] = await Promise.all([takeSnapshot(store, now), store.site.spare(siteId)]);
+  return rule ? { ...snapshot, spare: await spareOf(store, rule, snapshot) } : snapshot;
+}
+
+/** The same where a request asks for it, as that takes longer. */
+export const takeSnapshotFor = (
   store: Store,
   siteId: SiteId,
   now: number,
   { slaClass }: Pick<PlacementRequest, 'slaClass'>,
-): Promise<Snapshot> {
-  const [snapshot, rule] = await Promise.all([
-    takeSnapshot(store, now),
-    slaClass === undefined ? undefined : store.site.spare(siteId),
-  ]);
-  return rule ? { ...snapshot, spare: await spareOf(store, rule, snapshot) } : snapshot;
-}
+): Promise<Snapshot> =>
+  slaClass === undefined ? takeSnapshot(store, now) : takeSnapshotWithSpare(store, siteId, now);
 
 async function spareOf(store: Store, { lose, least }: SpareRule, { vees }: Snapshot): Promise<Spare> {
   const services = await store.services.living();

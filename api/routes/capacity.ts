@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { NAME_PATTERN, type TenantId } from '../../domain/ids';
 import { capacitySchema, manifestSchema } from '../../domain/manifest/schema';
-import { DEFAULT_SLA_CLASS, SLA_CLASSES } from '../../domain/manifest/sla-class';
+import { SLA_CLASSES } from '../../domain/manifest/sla-class';
 import { roomForShape } from '../../domain/placement/room';
 import { readFailoverQuestion } from '../../store/failover-question';
 import { takeSnapshot } from '../../store/snapshot';
-import { takeSnapshotFor } from '../../store/spare';
+import { takeSnapshotWithSpare } from '../../store/spare';
 import type { ApiDeps } from '../deps';
 import { readManifest } from '../manifest-body';
 import { json, type Route, route } from '../route';
@@ -156,10 +156,9 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
         const tenantId = query.tenant as TenantId;
         if (tenantId !== ANY_TENANT && !(await store.identities.hasTenant(tenantId)))
           throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
-        const { slaClass = DEFAULT_SLA_CLASS } = manifest;
         const now = Date.now();
         const site = await readFailoverQuestion(store, now, query.class, () =>
-          takeSnapshotFor(store, siteId, now, { slaClass }),
+          takeSnapshotWithSpare(store, siteId, now),
         );
         const body = await policies.ask((policy) =>
           planner.admission({ ...site, manifest, tenantId, policy }),
@@ -177,8 +176,7 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
-        const { slaClass = DEFAULT_SLA_CLASS } = manifest;
-        const snapshot = await takeSnapshotFor(store, siteId, Date.now(), { slaClass });
+        const snapshot = await takeSnapshotWithSpare(store, siteId, Date.now());
         const body = await policies.ask((policy) => planner.roomForService({ snapshot, manifest, policy }));
         return { status: 200, body };
       },

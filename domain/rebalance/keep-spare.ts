@@ -1,7 +1,8 @@
 import { groupBy } from '../group-by';
 import type { HostId, VeeId } from '../ids';
-import { Evacuations } from '../placement/online/evacuations';
-import { residentOf, siteWithout } from '../placement/online/from-snapshot';
+import type { SnapshotHost, Spare } from '../placement/model';
+import { strandedBy } from '../placement/spare-losses';
+import { add, type Capacity, subtract, ZERO } from '../units';
 import type { BalanceQuestion } from './model';
 
 interface Sent {
@@ -14,11 +15,13 @@ interface Sent {
  * had one before: moves in between are not looked at, as one that is in the way may be made up for by the next.
  */
 export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Sent[]): number {
-  const { spare } = question;
-  if (!spare || moves.length === 0) return moves.length;
-  const before = strandedBy(question, []);
-  const isKept = (many: number) =>
-    [...strandedBy(question, moves.slice(0, many))].every((stranded) => before.has(stranded));
+  if (!question.spare || moves.length === 0) return moves.length;
+  const strandedAfter = (many: number) => {
+    const { hosts, spare } = afterMoves(question, moves.slice(0, many));
+    return strandedBy({ hosts }, spare);
+  };
+  const before = strandedAfter(0);
+  const isKept = (many: number) => [...strandedAfter(many).keys()].every((id) => before.has(id));
   if (isKept(moves.length)) return moves.length;
   // The fewer are made the likelier: looked for by halves.
   let [kept, tooMany] = [0, moves.length];
@@ -30,21 +33,29 @@ export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Se
   return kept;
 }
 
-/** What the losses of hosts, or zones, would leave without a place. */
-function strandedBy(question: BalanceQuestion, moves: readonly Sent[]): Set<string> {
-  const { hosts, vees, constraints, spare } = question;
+function afterMoves(
+  { hosts, vees, constraints, spare }: BalanceQuestion,
+  moves: readonly Sent[],
+): { readonly hosts: readonly SnapshotHost[]; readonly spare: Spare } {
   const to = new Map(moves.flatMap((m) => m.veeIds.map((id) => [id, m.to])));
   const rules = groupBy(constraints, (c) => c.serviceId);
   const counting = new Set(spare?.counting);
-  const numberOf = new Map(hosts.map((h, n) => [h.id, n]));
-  const site = siteWithout({ hosts }, vees, 'tightest');
-  const residents = vees.flatMap((v) => {
-    const host = numberOf.get(to.get(v.id) ?? v.hostId);
-    const of = { ...v, constraints: rules.get(v.serviceId) ?? [] };
-    return host === undefined
-      ? []
-      : [residentOf(site, of, { host, counts: counting.has(v.serviceId), name: v.id })];
-  });
-  const evacuations = new Evacuations(site, spare?.lose ?? 'host', residents);
-  return new Set([...hosts.keys()].flatMap((d) => evacuations.evacuationOf(d).stranded.map((r) => r.name)));
+  const change = new Map<HostId, Capacity>();
+  const hold = (id: HostId, amount: Capacity) => change.set(id, add(change.get(id) ?? ZERO, amount));
+  for (const { id, hostId, need } of vees) {
+    const target = to.get(id);
+    if (target === undefined) continue;
+    hold(target, need);
+    hold(hostId, subtract(ZERO, need));
+  }
+  return {
+    hosts: hosts.map((h) => ({ ...h, reserved: add(h.reserved, change.get(h.id) ?? ZERO) })),
+    spare: {
+      ...{ lose: spare?.lose ?? 'host', least: 'gold' },
+      vees: vees.map((v) => ({
+        ...{ ...v, hostId: to.get(v.id) ?? v.hostId, constraints: rules.get(v.serviceId) ?? [] },
+        slaClass: counting.has(v.serviceId) ? 'gold' : 'bronze',
+      })),
+    },
+  };
 }

@@ -9,7 +9,8 @@ import {
 } from '../ids';
 import { templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
-import { handoverConstraints } from '../placement/constraints';
+import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
+import { constraintsOf, handoverConstraints } from '../placement/constraints';
 import type {
   Assignment,
   Blueprint,
@@ -17,10 +18,13 @@ import type {
   PlacementRequest,
   PlanContext,
   Snapshot,
+  Spare,
+  SpareVee,
 } from '../placement/model';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
 import { additionRequest, seedOf, wishesOf } from '../placement/request';
+import { strandedBy } from '../placement/spare-losses';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type Recomposition, recompose } from './recompose';
@@ -117,6 +121,8 @@ export function rehearse(
     const to = move?.assignments[0];
     played.push({ creates: made.assignments, ...(to ? { move: to } : {}) });
   }
+  const why = spareTaken(snapshot, stage.snapshot, stage.spareAfter(handing));
+  if (why) return { kind: 'infeasible', wave: Math.max(0, waves.length - 1), why };
   return { kind: 'feasible', waves: played };
 
   function moveOf({ move }: Wave, wave: number): Blueprint | Infeasible | undefined {
@@ -124,6 +130,23 @@ export function rehearse(
     const source = stage.snapshot.hosts.find((h) => h.id === vee?.hostId);
     return vee && source && plan(stage.snapshot, moveRequest(handing, wave, vee, source), policy, context);
   }
+}
+
+/** Where room is kept for losses: why it would not be there any more once all of it is done. What is on the way is not looked at. */
+function spareTaken(before: Snapshot, after: Snapshot, spare: Spare | undefined): Infeasible | undefined {
+  if (!before.spare || !spare) return undefined;
+  const already = strandedBy(before, before.spare);
+  const [taken] = [...strandedBy(after, spare)].filter(([id]) => !already.has(id));
+  if (!taken) return undefined;
+  const [veeId, lost] = taken;
+  const component = spare.vees.find((v) => v.id === veeId)?.component ?? '';
+  const refusal = { reason: 'no-spare', lost, stranded: `${component} (${veeId})` } as const;
+  const hosts = [{ hostId: lost as HostId, refusals: [refusal] }];
+  return {
+    kind: 'infeasible',
+    proven: false,
+    unplaced: [{ veeId: veeId as VeeId, component, index: 0, hosts }],
+  };
 }
 
 export interface RecompositionQuestion {
@@ -215,6 +238,27 @@ class Stage {
     if (!vee) return;
     this.hold(vee.hostId, subtract(ZERO, vee.template.capacity));
     this.snapshot = { ...this.snapshot, vees: this.snapshot.vees.filter((v) => v.id !== id) };
+  }
+
+  /** All that holds a place by then, as far as room is kept for it. */
+  spareAfter({ service, wanted }: Handing): Spare | undefined {
+    const { spare, vees } = this.snapshot;
+    if (!spare) return undefined;
+    const mine = {
+      constraints: constraintsOf(wanted, service.id),
+      slaClass: wanted.slaClass ?? DEFAULT_SLA_CLASS,
+    };
+    return {
+      ...spare,
+      vees: [
+        ...spare.vees.filter((v) => v.serviceId !== service.id),
+        ...vees.flatMap((v): SpareVee[] => {
+          const template = this.members.get(v.id)?.template ?? this.templates.get(v.component);
+          if (v.serviceId !== service.id || !template) return [];
+          return [{ ...v, ...mine, image: template.image, need: template.capacity }];
+        }),
+      ],
+    };
   }
 
   private hold(hostId: HostId, amount: Capacity): void {

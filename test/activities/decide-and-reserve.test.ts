@@ -27,21 +27,21 @@ function storeOf() {
       },
     },
     hosts: {
-      offers: async () => [
-        {
-          ...{ id: 'host-1', zone: 'z', labels: {}, liveness: state.liveness, cordoned: false },
-          fingerprint: {
-            driver: 'simulator',
-            capabilities: {},
-            images: ['busybox'],
-            capacity: { ...amount, cpuMillis: state.room, memoryMiB: 1_000 },
-          },
-          reserved: { ...amount, cpuMillis: 0, memoryMiB: 0 },
-        },
-      ],
       reserve: async () => --state.lost < 0,
     },
-    vees: { places: async () => [] },
+    contents: {
+      read: async () => ({
+        vees: [],
+        hosts: [
+          {
+            ...{ id: 'host-1', zone: 'z', labels: {}, liveness: state.liveness, cordoned: false },
+            ...{ driver: 'simulator', capabilities: {}, images: ['busybox'] },
+            capacity: { ...amount, cpuMillis: state.room, memoryMiB: 1_000 },
+            reserved: { ...amount, cpuMillis: 0, memoryMiB: 0 },
+          },
+        ],
+      }),
+    },
     identities: { apartness: async () => new Map() },
   } as unknown as Store;
   const policies: PlacementPolicies = {

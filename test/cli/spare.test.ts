@@ -18,6 +18,14 @@ const serviceOf = (name: string, initial: number, slaClass?: string) =>
     ...(slaClass ? { slaClass } : {}),
   });
 
+/** Two of another component, of the same size. */
+const larger = {
+  components: ['app', 'extra'].map((name, n) => ({
+    ...{ name, image: 'busybox', capacity: { cpuMillis: 8_000, memoryMiB: 64 } },
+    instances: { min: 1, initial: n === 0 ? 4 : 2, max: 9 },
+  })),
+};
+
 describe('the room that a site keeps for losses', () => {
   let site: TestSite;
   let folder: string;
@@ -75,6 +83,16 @@ describe('the room that a site keeps for losses', () => {
     expect(operation).toMatchObject({ error: { code: 'placement-infeasible' } });
     const scaled = await run('scale', 'four/app', '5', '--dry-run');
     expect(scaled.out).toContain('with it there the loss of host-');
+    await writeFile(file('five'), JSON.stringify({ ...serviceOf('four', 4), ...larger }));
+    const changed = await run('apply', '-f', file('five'), '--tenant', 'acme', '--dry-run');
+    expect(changed.out).toMatch(/wave 1 of 1: .* room is kept for losses .* would leave no place for app/);
+    const recomposed = await run('apply', '-f', file('five'), '--tenant', 'acme');
+    expect(recomposed).toMatchObject({ code: 6 });
+    const admitted = await run('admit', '-f', file('one'));
+    expect(admitted).toMatchObject({ code: 6, out: expect.stringContaining('room is kept for losses') });
+    expect((await run('capacity', '--cpu-millis', '1', '--memory-mib', '1')).out).toContain(
+      'Room is kept for the loss of any host, and is counted here',
+    );
     expect(await run('failover')).toMatchObject({ code: 0 });
   });
 

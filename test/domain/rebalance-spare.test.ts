@@ -55,11 +55,11 @@ describe('a rebalance, where room is kept for losses', () => {
           expect(survives(carriedOut(question, plan), id)).toBe(true);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
     // Neither is rare: that room is taken where none is kept, and that something is moved all the same.
     expect(taken).toBeGreaterThan(5);
-    expect(kept).toBeGreaterThan(300);
+    expect(kept).toBeGreaterThan(150);
   });
 });
 

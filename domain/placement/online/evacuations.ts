@@ -70,6 +70,13 @@ export class Evacuations {
     return this.plans[domain] ?? NOTHING;
   }
 
+  /** All that would have no place, each with what would have to be lost for that. */
+  strandings(): Stranding[] {
+    return this.plans.flatMap(({ stranded }, domain) =>
+      stranded.map((one) => ({ lost: this.nameOf(domain), stranded: one })),
+    );
+  }
+
   /**
    * Lets residents come to a host, if no loss strands anything then that it would not without them.
    * @returns what it would strand; nothing when they have come
