@@ -12,8 +12,6 @@ import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from './hosts';
 import type { Store } from './store';
 
-const ALWAYS = [{ from: '00:00', to: '00:00' }];
-
 /** Who looks: people, the site by itself, or an operation that confirms what it has decided already. */
 export type Looker = 'people' | 'site' | 'confirming';
 
@@ -55,7 +53,10 @@ export async function readBalanceQuestion(
     apart,
     closed: new Set(
       services
-        .filter((s) => !isInWindow(manifests.get(s.manifestDigest)?.maintenanceWindows ?? ALWAYS, now))
+        .filter((s) => {
+          const windows = manifests.get(s.manifestDigest)?.maintenanceWindows;
+          return windows && !isInWindow(windows, now);
+        })
         .map((s) => s.id),
     ),
     ranked: new Set(

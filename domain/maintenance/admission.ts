@@ -9,7 +9,15 @@ import { refusalSummary } from '../placement/refusal-summary';
 import { additionRequest, initialAdditions } from '../placement/request';
 import { roomForService, type ServiceRoom, withPlaced } from '../placement/room';
 import type { VeeRecord } from '../vee/vee';
-import { type Counts, countingFrom, type PlayedLosses, playLosses, type Rates, ratesOf } from './failover';
+import {
+  type Counts,
+  countingFrom,
+  type PlayedLosses,
+  playLosses,
+  QUICK_FROM,
+  type Rates,
+  ratesOf,
+} from './failover';
 import type { FailoverQuestion } from './failover-question';
 
 export interface AdmissionQuestion extends FailoverQuestion {
@@ -62,7 +70,8 @@ export function admission(question: AdmissionQuestion): Admission {
     vees: [...question.vees, ...recordsOf(placed, manifest, service, snapshot.at)],
   };
   const counts = countingFrom(question.least);
-  const [before, after] = [playLosses(question), playLosses(then)];
+  // What is compared is looked at in the same way.
+  const [before, after] = [playLosses(question, QUICK_FROM, 0), playLosses(then, QUICK_FROM, 0)];
   const worse = worseLosses(before, after, counts);
   const [first] = worse;
   return {

@@ -55,7 +55,7 @@ const MOST_DRAWS = 100_000;
 const MOST_LOSSES = 50;
 const MOST_STRANDED = 20;
 const MOST_EXAMPLES = 3;
-const QUICK_FROM = 100;
+export const QUICK_FROM = 100;
 const MOST_REPLAYS = 20;
 
 /**
@@ -99,19 +99,26 @@ export function ratesOf({ losses, sampled }: PlayedLosses, counts: Counts): Rate
   return { hosts: survival('host'), zones: survival('zone'), pairs: { ...survival('pair'), sampled } };
 }
 
-/** @param quickFrom in a site of so many hosts most losses are looked at in a quick way, see `quickLosses` */
-export function playLosses(question: FailoverQuestion, quickFrom = QUICK_FROM): PlayedLosses {
+/**
+ * @param quickFrom in a site of so many hosts most losses are looked at in a quick way, see `quickLosses`
+ * @param replays so many of those that strand something are played through by plans all the same
+ */
+export function playLosses(
+  question: FailoverQuestion,
+  quickFrom = QUICK_FROM,
+  replays = MOST_REPLAYS,
+): PlayedLosses {
   const { hosts, vees } = question;
   const lost = hosts.filter((h) => h.liveness === 'lost').map((h) => h.id);
   // One that is only suspect is soon up again, or lost itself: that is one of the losses here.
   const standing = hosts.filter((h) => h.liveness !== 'lost');
   const site = withLiveness(question, new Set(standing.map((h) => h.id)), 'up');
   const quickly = hosts.length >= quickFrom ? quickLosses(site, lost) : undefined;
-  let replays = MOST_REPLAYS;
+  let left = replays;
   const lose = (kind: Played['kind'], what: string, hostIds: readonly HostId[]): Played => {
     const stranded = quickly?.(hostIds);
     // Some are played through all the same, for the reasons: as long as none of them takes long.
-    const enough = stranded && (stranded.length === 0 || kind === 'zone' || replays-- <= 0);
+    const enough = stranded && (stranded.length === 0 || kind === 'zone' || left-- <= 0);
     return { kind, what, hostIds, stranded: enough ? stranded : strandedBy(site, what, hostIds, lost) };
   };
   const singles = standing.map((h) => lose('host', h.id, [h.id]));

@@ -42,12 +42,23 @@ function isWithin({ days, from, to, timeZone = 'UTC' }: MaintenanceWindow, at: n
 }
 
 function localTime(at: number, timeZone: string): { readonly day: number; readonly minute: number } {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    ...{ timeZone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
-  }).formatToParts(at);
+  const parts = clockOf(timeZone).formatToParts(at);
   const part = (type: string) => parts.find((p) => p.type === type)?.value ?? '';
   const day = DAYS.indexOf(part('weekday').toLowerCase() as (typeof DAYS)[number]);
   return { day, minute: 60 * Number(part('hour')) + Number(part('minute')) };
+}
+
+/** Making one takes as long as some hundred readings of it; there are some hundred time zones. */
+const clocks = new Map<string, Intl.DateTimeFormat>();
+
+function clockOf(timeZone: string): Intl.DateTimeFormat {
+  const known = clocks.get(timeZone);
+  if (known) return known;
+  const made = new Intl.DateTimeFormat('en-US', {
+    ...{ timeZone, weekday: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
+  });
+  clocks.set(timeZone, made);
+  return made;
 }
 
 const minutesOf = (time: string): number => 60 * Number(time.slice(0, 2)) + Number(time.slice(3));

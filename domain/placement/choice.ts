@@ -57,15 +57,28 @@ export function choose(verdicts: readonly HostVerdict[], seed: string): HostId |
   let best: HostVerdict | undefined;
   for (const v of verdicts) {
     if (v.score === undefined) continue;
-    if (best?.score === undefined) {
+    if (!best) {
       best = v;
       continue;
     }
-    const worse = weightOf(v) - weightOf(best) || compareRanks(best, v) || v.score - best.score;
+    const worse = compare(v, best);
     if (worse < 0 || (worse === 0 && before(v.hostId, best.hostId, seed))) best = v;
   }
   return best?.hostId;
 }
+
+/** All that can take it, in the order in which they would be chosen. */
+export function inOrderOfChoice(verdicts: readonly HostVerdict[], seed: string): HostId[] {
+  return verdicts
+    .filter((v) => v.score !== undefined)
+    .map((v) => ({ v, hash: stableHash(seed + v.hostId) }))
+    .sort((a, b) => compare(a.v, b.v) || a.hash - b.hash || (a.v.hostId < b.v.hostId ? -1 : 1))
+    .map(({ v }) => v.hostId);
+}
+
+/** Below 0 when the first is the better one. */
+const compare = (a: HostVerdict, b: HostVerdict): number =>
+  weightOf(a) - weightOf(b) || compareRanks(b, a) || (a.score ?? 0) - (b.score ?? 0);
 
 /** Above 0 when the first ranks higher; one without a rank comes last. */
 function compareRanks(a: HostVerdict, b: HostVerdict): number {

@@ -7,7 +7,7 @@ import type { Constraint, Handover, PlacedVee, Preference, Refusal, SnapshotHost
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
 
-type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'requirement' }>;
+export type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'requirement' }>;
 
 /** Is it about which host a VEE is on, whatever else is there? Others are about who shares a place. */
 export const isOfHost = (c: Constraint): c is HostConstraint =>

@@ -2,7 +2,7 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { dominantShare, fits, subtract, sum } from '../units';
 import { solveBySearch } from './by-search';
-import { assign, choose, judge } from './choice';
+import { assign, choose, inOrderOfChoice, judge } from './choice';
 import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
@@ -15,6 +15,7 @@ import type {
   Infeasible,
   PlacementRequest,
   PlanContext,
+  Refusal,
   Snapshot,
   SnapshotHost,
 } from './model';
@@ -181,13 +182,20 @@ function chosen(
   seed: string,
   keeper: SpareKeeper | undefined,
 ): { readonly verdicts: readonly HostVerdict[]; readonly best: HostId | undefined } {
-  let verdicts = judged;
-  for (;;) {
-    const best = choose(verdicts, seed);
-    const refusal = best === undefined ? undefined : keeper?.refusalOf(unit, best);
-    if (best === undefined || !refusal) return { verdicts, best };
-    verdicts = verdicts.map((v) => (v.hostId === best ? { hostId: best, refusals: [refusal] } : v));
-  }
+  const first = choose(judged, seed);
+  if (first === undefined || !keeper) return { verdicts: judged, best: first };
+  const refused = new Map<HostId, Refusal>();
+  const asked = (hostId: HostId): boolean => {
+    const refusal = keeper.refusalOf(unit, hostId);
+    if (refusal) refused.set(hostId, refusal);
+    return refusal === undefined;
+  };
+  const best = asked(first) ? first : inOrderOfChoice(judged, seed).slice(1).find(asked);
+  const verdicts = judged.map((v): HostVerdict => {
+    const refusal = refused.get(v.hostId);
+    return refusal ? { hostId: v.hostId, refusals: [refusal] } : v;
+  });
+  return { verdicts, best };
 }
 
 function explained(

@@ -52,13 +52,13 @@ export class SpareKeeper {
   refusalOf(unit: Unit, hostId: HostId): Refusal | undefined {
     const host = this.hosts.get(hostId);
     if (host === undefined) return undefined;
+    const asked = (this.asked.get(unit) ?? 0) + 1;
+    this.asked.set(unit, asked);
+    if (asked > MOST_ASKED) return { reason: 'no-spare' };
     // Of a thousand that are alike one is asked for: until something comes, the others would hear the same.
     const question = `${hostId} ${likenessOf(unit)}`;
     const known = this.refused.get(question);
     if (known) return known;
-    const asked = (this.asked.get(unit) ?? 0) + 1;
-    this.asked.set(unit, asked);
-    if (asked > MOST_ASKED) return { reason: 'no-spare' };
     const refusal = this.answer(unit, host);
     if (refusal) this.refused.set(question, refusal);
     else this.refused = new Map();
@@ -68,7 +68,7 @@ export class SpareKeeper {
   private answer(unit: Unit, host: number): Refusal | undefined {
     const { constraints, slaClass = DEFAULT_SLA_CLASS } = this.request;
     const coming = unit.vees.map((v) =>
-      this.residentOf({ ...v, slaClass, constraints }, host, `${v.component}/${v.index} itself`),
+      this.residentOf({ ...v, slaClass, constraints }, host, `${v.component} itself`),
     );
     const would = this.evacuations.admit(coming, host);
     return would && { reason: 'no-spare', lost: would.lost, stranded: would.stranded.name };

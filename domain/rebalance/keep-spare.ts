@@ -5,6 +5,8 @@ import { strandedBy } from '../placement/spare-losses';
 import { add, type Capacity, subtract, ZERO } from '../units';
 import type { BalanceQuestion } from './model';
 
+type Site = Omit<BalanceQuestion, 'mostMoves'>;
+
 interface Sent {
   readonly veeIds: readonly VeeId[];
   readonly to: HostId;
@@ -14,11 +16,11 @@ interface Sent {
  * How many of these moves may be made, from the first on, such that no loss leaves something without a place that would have
  * had one before: moves in between are not looked at, as one that is in the way may be made up for by the next.
  */
-export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Sent[]): number {
+export function movesThatKeepSpare(question: Site, moves: readonly Sent[]): number {
   if (!question.spare || moves.length === 0) return moves.length;
   const strandedAfter = (many: number) => {
     const { hosts, spare } = afterMoves(question, moves.slice(0, many));
-    return strandedBy({ hosts }, spare);
+    return strandedBy({ hosts, ...(question.apart ? { apart: question.apart } : {}) }, spare);
   };
   const before = strandedAfter(0);
   const isKept = (many: number) => [...strandedAfter(many).keys()].every((id) => before.has(id));
@@ -34,7 +36,7 @@ export function movesThatKeepSpare(question: BalanceQuestion, moves: readonly Se
 }
 
 function afterMoves(
-  { hosts, vees, constraints, spare }: BalanceQuestion,
+  { hosts, vees, constraints, spare }: Site,
   moves: readonly Sent[],
 ): { readonly hosts: readonly SnapshotHost[]; readonly spare: Spare } {
   const to = new Map(moves.flatMap((m) => m.veeIds.map((id) => [id, m.to])));

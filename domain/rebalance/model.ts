@@ -1,6 +1,13 @@
 import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
 import type { MigrationBudget } from '../migration/estimate';
-import type { Constraint, Preference, RequestedVee, SnapshotHost, SpareRule } from '../placement/model';
+import type {
+  Apartness,
+  Constraint,
+  Preference,
+  RequestedVee,
+  SnapshotHost,
+  SpareRule,
+} from '../placement/model';
 import type { Goal, PolicyData } from '../placement/policy';
 
 /** A VEE that holds a place, as a rebalance sees it. */
@@ -20,6 +27,8 @@ export interface BalanceQuestion {
   readonly constraints: readonly Constraint[];
   /** Nothing is moved against one that is kept where it is, only to better the site. */
   readonly preferences?: readonly Preference[];
+  /** Tenants that must not share a host; absent where there are none. */
+  readonly apart?: Apartness;
   /** The room that the site keeps for losses, and the services that it is kept for; absent where none is kept. */
   readonly spare?: { readonly lose: SpareRule['lose']; readonly counting: readonly ServiceId[] };
   readonly policy: PolicyData;

@@ -96,7 +96,32 @@ export function confirmMoves(
   question: Omit<BalanceQuestion, 'mostMoves'>,
   moves: readonly BalanceMove[],
   plan: Pick<BalancePlan, 'goal' | 'moves'> = { moves },
-): ({ readonly go: true } | { readonly go: false; readonly because: string })[] {
+): Confirmation[] {
+  return withSpare(question, moves, confirmed(question, moves, plan));
+}
+
+type Confirmation = { readonly go: true } | { readonly go: false; readonly because: string };
+
+/** Others may have taken, since they were planned, the room that they would have left. */
+function withSpare(
+  question: Omit<BalanceQuestion, 'mostMoves'>,
+  moves: readonly BalanceMove[],
+  confirmations: Confirmation[],
+): Confirmation[] {
+  const going = moves.filter((_, n) => confirmations[n]?.go);
+  const sent = going.map((m) => ({ veeIds: m.veeIds, to: m.toHostId }));
+  const kept = new Set(going.slice(0, movesThatKeepSpare(question, sent)));
+  const because = 'it would take the room that is kept for losses';
+  return confirmations.map((c, n) =>
+    c.go && !kept.has(moves[n] as BalanceMove) ? { go: false, because } : c,
+  );
+}
+
+function confirmed(
+  question: Omit<BalanceQuestion, 'mostMoves'>,
+  moves: readonly BalanceMove[],
+  plan: Pick<BalancePlan, 'goal' | 'moves'>,
+): Confirmation[] {
   const goal = goalOf(question.policy);
   // It may have been set since.
   if (goal !== (plan.goal ?? 'even'))

@@ -121,7 +121,7 @@ export function rehearse(
     const to = move?.assignments[0];
     played.push({ creates: made.assignments, ...(to ? { move: to } : {}) });
   }
-  const why = spareTaken(snapshot, stage.snapshot, stage.spareAfter(handing));
+  const why = spareTaken(snapshot, stage.afterwards(), stage.spareAfter(handing), handing, members);
   if (why) return { kind: 'infeasible', wave: Math.max(0, waves.length - 1), why };
   return { kind: 'feasible', waves: played };
 
@@ -133,20 +133,31 @@ export function rehearse(
 }
 
 /** Where room is kept for losses: why it would not be there any more once all of it is done. What is on the way is not looked at. */
-function spareTaken(before: Snapshot, after: Snapshot, spare: Spare | undefined): Infeasible | undefined {
+function spareTaken(
+  before: Snapshot,
+  after: Snapshot,
+  spare: Spare | undefined,
+  { service, waves }: Handing,
+  members: readonly VeeRecord[],
+): Infeasible | undefined {
   if (!before.spare || !spare) return undefined;
-  const already = strandedBy(before, before.spare);
-  const [taken] = [...strandedBy(after, spare)].filter(([id]) => !already.has(id));
+  const [already, then] = [strandedBy(before, before.spare), strandedBy(after, spare)];
+  const mine = (of: Spare, stranded: ReadonlyMap<string, string>) =>
+    of.vees.filter((v) => v.serviceId === service.id && stranded.has(v.id));
+  // What replaces a member has another id: of its own it strands something if there are more of them.
+  const own = mine(spare, then);
+  const isMore = own.length > mine(before.spare, already).length;
+  const taken =
+    spare.vees.find((v) => v.serviceId !== service.id && then.has(v.id) && !already.has(v.id)) ??
+    (isMore ? own[0] : undefined);
   if (!taken) return undefined;
-  const [veeId, lost] = taken;
-  const component = spare.vees.find((v) => v.id === veeId)?.component ?? '';
-  const refusal = { reason: 'no-spare', lost, stranded: `${component} (${veeId})` } as const;
+  const lost = then.get(taken.id) ?? '';
+  const refusal = { reason: 'no-spare', lost, stranded: `${taken.component} (${taken.id})` } as const;
+  // Told of a member of the service: whose place it would take is not for its tenant to know.
+  const [asks] = [...waves.flatMap((w) => w.creates), ...members];
+  const { component, index } = asks ?? { component: '', index: 0 };
   const hosts = [{ hostId: lost as HostId, refusals: [refusal] }];
-  return {
-    kind: 'infeasible',
-    proven: false,
-    unplaced: [{ veeId: veeId as VeeId, component, index: 0, hosts }],
-  };
+  return { kind: 'infeasible', proven: false, unplaced: [{ veeId: taken.id, component, index, hosts }] };
 }
 
 export interface RecompositionQuestion {
@@ -193,6 +204,8 @@ class Stage {
   snapshot: Snapshot;
   private readonly members: Map<VeeId, VeeRecord>;
   private readonly templates: ReadonlyMap<string, VeeRecord['template']>;
+  /** Places that are given back at the end. */
+  private readonly left: { readonly hostId: HostId; readonly capacity: Capacity }[] = [];
 
   constructor(snapshot: Snapshot, wanted: Manifest, members: readonly VeeRecord[]) {
     this.snapshot = snapshot;
@@ -218,6 +231,7 @@ class Stage {
     if (!vee || !hostId) return;
     // Its old place stays reserved for it until the end: the whole may go back.
     this.hold(hostId, vee.template.capacity);
+    this.left.push({ hostId: vee.hostId, capacity: vee.template.capacity });
     this.members.set(id, { ...vee, hostId });
     this.snapshot = {
       ...this.snapshot,
@@ -238,6 +252,12 @@ class Stage {
     if (!vee) return;
     this.hold(vee.hostId, subtract(ZERO, vee.template.capacity));
     this.snapshot = { ...this.snapshot, vees: this.snapshot.vees.filter((v) => v.id !== id) };
+  }
+
+  /** As it is once all is done. */
+  afterwards(): Snapshot {
+    for (const { hostId, capacity } of this.left.splice(0)) this.hold(hostId, subtract(ZERO, capacity));
+    return this.snapshot;
   }
 
   /** All that holds a place by then, as far as room is kept for it. */

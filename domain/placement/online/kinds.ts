@@ -1,6 +1,6 @@
 import { groupBy } from '../../group-by';
 import type { ServiceId, TenantId } from '../../ids';
-import { concerns, hostRefusal, isOfHost } from '../constraints';
+import { concerns, type HostConstraint, hostRefusal, isOfHost } from '../constraints';
 import type { Apartness, Constraint, SnapshotHost } from '../model';
 
 /** What VEEs have in common that may be in the same places: a component of a service. */
@@ -158,11 +158,10 @@ export class KindCompiler {
   }
 
   /** Kinds that ask the same of hosts share the answer. */
-  private plainOf(kind: OnlineKind, ofHost: readonly Constraint[]): CompiledKind {
-    const whose = ['serviceId', 'component'];
-    const name = JSON.stringify([kind.image, ofHost], (key, value) =>
-      whose.includes(key) ? undefined : value,
-    );
+  private plainOf(kind: OnlineKind, ofHost: readonly HostConstraint[]): CompiledKind {
+    // Whose it is does not matter; a label may well be called like that.
+    const asked = ofHost.map(({ serviceId: _, component: __, ...rule }) => rule);
+    const name = JSON.stringify([kind.image, asked]);
     const known = this.plain.get(name);
     if (known) return known;
     const found = { ...WITHOUT_RULES, ...this.findPlaces(kind, ofHost) };
