@@ -182,6 +182,25 @@ describe('a site in typed arrays', () => {
     expect(seen.refused).toBeGreaterThan(100);
   });
 
+  it('knows rules apart that differ by a label of any name', () => {
+    const labels = ['db', 'web'].map((component) => ({ component }));
+    const site = new OnlineSite(
+      labels.map((of, n) => host(`h${n}`, 1_000, { labels: of })),
+      'tightest',
+    );
+    const serviceId = serviceOf(0);
+    const hosts = ['db', 'web'].map((component) => {
+      const rule: Constraint = {
+        ...{ kind: 'assignment', serviceId, component, labels: { component }, denyHosts: [] },
+      };
+      const kind = site.kindOf({
+        ...{ tenantId: tenantOf(0), serviceId, component, image: 'busybox', constraints: [rule] },
+      });
+      return site.find(kind, site.rooms.shapeOf(needOf(1)));
+    });
+    expect(hosts).toEqual([0, 1]);
+  });
+
   it('takes the tightest or the emptiest where there are few to choose from', () => {
     const hosts = [300, 1_000, 600].map((cpu, n) => host(`h${n}`, cpu));
     const online = (takes: 'tightest' | 'emptiest') => {
