@@ -39,14 +39,8 @@ export function quickLosses(
     const service = byId.get(vee.serviceId);
     const host = numberOf.get(hostId);
     if (!service || host === undefined) continue;
-    const { image } = vee.template;
-    const resident = residentOf(
-      site,
-      { ...vee, image, need, constraints: service.constraints },
-      {
-        ...{ host, counts: true, name: vee.id },
-      },
-    );
+    const of = { ...vee, image: vee.template.image, need, constraints: service.constraints };
+    const resident = residentOf(site, of, { host, counts: true, name: vee.id });
     residents.settle(resident);
     known.set(resident, { stranded: strandedOf(vee, service.of), rank: service.rank });
   }

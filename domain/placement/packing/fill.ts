@@ -1,4 +1,4 @@
-import { randomFrom } from '../optimize/random';
+import { pick, randomFrom, shuffled } from '../optimize/random';
 import { Pool } from './pool';
 import type { PackingProblem } from './problem';
 
@@ -63,7 +63,7 @@ class Filling {
     this.random = randomFrom(seed);
     // In equal parts, so that the last of them is not small.
     const atOnce = Math.ceil(items.length / Math.max(1, Math.ceil(items.length / MOST_AT_ONCE)));
-    this.pool = new Pool(problem, shuffled(items, this.random), atOnce);
+    this.pool = new Pool(problem, Int32Array.from(shuffled([...items], this.random)), atOnce);
     this.few = Math.floor(FEW * atOnce);
     this.thoroughness = thoroughness;
     const { size, length } = this.pool;
@@ -117,7 +117,7 @@ class Filling {
     const stride = Math.max(1, Math.floor(length / SAMPLE));
     let best: number | undefined;
     let most = -1;
-    for (let at = Math.floor(this.random() * stride); at < length; at += stride) {
+    for (let at = pick(stride, this.random); at < length; at += stride) {
       if (taken[at] === 1) continue;
       const n0 = need0[at] as number;
       const n1 = need1[at] as number;
@@ -144,7 +144,7 @@ class Filling {
     let least = room - (size[one] as number);
     // All over the pool, each once: a stride that has no divisor in common with its length.
     const stride = coprime(length);
-    let at = Math.floor(this.random() * length);
+    let at = pick(length, this.random);
     for (let n = 0; n < length && this.looks > 0; n++) {
       at = (at + stride) % length;
       this.looks--;
@@ -195,15 +195,6 @@ class Filling {
     this.looks -= at - from;
     return found;
   }
-}
-
-function shuffled(items: Int32Array, random: () => number): Int32Array {
-  const order = items.slice();
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
-  return order;
 }
 
 /** Near the golden section, so that few steps are all over it. */
