@@ -1,5 +1,5 @@
 import { SluiceError } from '../domain/errors';
-import { type Capacity, DIMENSIONS } from '../domain/units';
+import { type Capacity, sameCapacity } from '../domain/units';
 import type { Driver, DriverState, VeeRef, VeeStatus } from '../drivers/contract';
 
 /** A verb's proof: what the host must show once the driver has said that it is done. */
@@ -25,7 +25,7 @@ const PROOF = {
   stop: isOneOf('DEFINED'),
   destroy: isGone,
   resize: (seen, { epoch, capacity }) =>
-    seen?.epoch === epoch && DIMENSIONS.every((d) => seen.capacity[d] === capacity?.[d]),
+    seen?.epoch === epoch && capacity !== undefined && sameCapacity(seen.capacity, capacity),
   prepareTarget: isOneOf('INCOMING'),
   send: isOneOf('OUTGOING'),
   switchOver: runs,

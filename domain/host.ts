@@ -1,5 +1,5 @@
 import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
-import { type Capacity, DIMENSIONS, type Dimension } from './units';
+import { type BasicDimension, type Capacity, type Devices, DIMENSIONS } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
 /** What a driver can do; whatever is false is refused at plan time, not discovered half-way. */
@@ -26,8 +26,8 @@ export interface HostFingerprint {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** How many times what a host has is given to VEEs, by dimension: 1 where nothing is said. */
-export type Overcommit = Readonly<Partial<Record<Dimension, number>>>;
+/** How many times what a host has is given to VEEs, by dimension: 1 where nothing is said. A device is given once. */
+export type Overcommit = Readonly<Partial<Record<BasicDimension, number>>>;
 
 /** As if a host had so many times what it has; what it really has is kept among its attributes. */
 export function overcommitted(fingerprint: HostFingerprint, factors: Overcommit): HostFingerprint {
@@ -44,6 +44,12 @@ export function overcommitted(fingerprint: HostFingerprint, factors: Overcommit)
     },
   };
 }
+
+/** With the devices that its settings say it has: no driver looks for any. */
+export const withDevices = (fingerprint: HostFingerprint, devices: Devices): HostFingerprint =>
+  Object.keys(devices).length === 0
+    ? fingerprint
+    : { ...fingerprint, capacity: { ...fingerprint.capacity, devices } };
 
 /** Capacity held on a host for one VEE, under the id of the operation that took it. */
 export interface Reservation {

@@ -1,7 +1,17 @@
 import type { Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, OperationId, TenantId } from '../domain/ids';
-import { type Capacity, DIMENSIONS, sum } from '../domain/units';
+import {
+  amountOf,
+  type Capacity,
+  DIMENSIONS,
+  type Dimension,
+  deviceOf,
+  dimensionsOf,
+  isDevice,
+  subtract,
+  sum,
+} from '../domain/units';
 import type { Stored } from './documents';
 
 /** Whose VEEs something is reserved for. */
@@ -27,9 +37,7 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
     ): Promise<boolean> {
       const total = sum([...needs.values()]);
       const keys = [...needs.keys()];
-      const room = DIMENSIONS.map((d) => ({
-        $lte: [{ $add: [`$reserved.${d}`, total[d]] }, `$fingerprint.capacity.${d}`],
-      }));
+      const room = dimensionsOf(total).map((d) => roomFor(d, amountOf(total, d)));
       const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
       const entries = [...needs].map(([k, amount]) => [
         `reservations.${k}`,
@@ -93,13 +101,13 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
       if (!held) return false;
       // What shrinks always fits, also on a host that has come back with less than it had.
-      const room = DIMENSIONS.filter((d) => to[d] > held.amount[d]).map((d) => ({
-        $lte: [{ $add: [`$reserved.${d}`, to[d] - held.amount[d]] }, `$fingerprint.capacity.${d}`],
-      }));
-      const delta = Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, to[d] - held.amount[d]]));
+      const more = subtract(to, held.amount);
+      const room = dimensionsOf(more)
+        .filter((d) => amountOf(more, d) > 0)
+        .map((d) => roomFor(d, amountOf(more, d)));
       const result = await hosts.updateOne(
         { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
-        { $set: { [`reservations.${veeId}.amount`]: to }, $inc: delta } as Document,
+        { $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more, 1) } as Document,
       );
       return result.matchedCount === 1;
     },
@@ -126,13 +134,51 @@ function releasing(veeIds: readonly string[], operationId: OperationId | undefin
     `reserved.${d}`,
     { $subtract: [`$reserved.${d}`, { $sum: `$releasing.v.amount.${d}` }] },
   ]);
+  const reserved = { ...Object.fromEntries(rest), 'reserved.devices': DEVICES_LEFT };
   return [
     { $set: { releasing: entries(given) } },
-    { $set: { ...Object.fromEntries(rest), reservations: { $arrayToObject: entries({ $not: [given] }) } } },
+    { $set: { ...reserved, reservations: { $arrayToObject: entries({ $not: [given] }) } } },
     { $unset: 'releasing' },
   ];
 }
 
+/** Of what is reserved of each device what is being released is taken off; a host without any keeps none. */
+const DEVICES_LEFT: Document = {
+  $cond: [
+    { $eq: [{ $type: '$reserved.devices' }, 'object'] },
+    {
+      $arrayToObject: {
+        $map: {
+          input: { $objectToArray: '$reserved.devices' },
+          as: 'device',
+          in: { k: '$$device.k', v: { $subtract: ['$$device.v', { $sum: releasedOf('$$device.k') }] } },
+        },
+      },
+    },
+    '$$REMOVE',
+  ],
+};
+
+/** How many of one device each entry that is being released holds. */
+function releasedOf(device: string): Document {
+  const held = { $objectToArray: { $ifNull: ['$$entry.v.amount.devices', {}] } };
+  const same = { $filter: { input: held, as: 'held', cond: { $eq: ['$$held.k', device] } } };
+  return {
+    $map: { input: '$releasing', as: 'entry', in: { $sum: { $map: { input: same, in: '$$this.v' } } } },
+  };
+}
+
+/** Where an amount is in a document. Names of devices have no dot and no dollar in them. */
+const pathOf = (d: Dimension): string => (isDevice(d) ? `devices.${deviceOf(d)}` : d);
+
+/** A condition on a host: it has so much left. Documents of hosts without devices have none to read. */
+function roomFor(d: Dimension, more: number): Document {
+  const of = (what: string) => (isDevice(d) ? { $ifNull: [`$${what}.${pathOf(d)}`, 0] } : `$${what}.${d}`);
+  return { $lte: [{ $add: [of('reserved'), more] }, of('fingerprint.capacity')] };
+}
+
 function incrementsOf(amount: Capacity, sign: 1 | -1): Record<string, number> {
-  return Object.fromEntries(DIMENSIONS.map((d) => [`reserved.${d}`, sign * amount[d]]));
+  return Object.fromEntries(
+    dimensionsOf(amount).map((d) => [`reserved.${pathOf(d)}`, sign * amountOf(amount, d)]),
+  );
 }

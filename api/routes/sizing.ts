@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { capacitySchema } from '../../domain/manifest/schema';
 import { tooSmallFor } from '../../domain/placement/sizing';
-import { type Capacity, DIMENSION_NAMES, DIMENSIONS, dominantShare } from '../../domain/units';
+import { type Capacity, DIMENSIONS, dominantShare, nameOf } from '../../domain/units';
 import type { HostOffer } from '../../store/hosts';
 import { readSizingQuestion } from '../../store/sizing-question';
 import type { ApiDeps } from '../deps';
@@ -74,7 +74,7 @@ export function sizingRoutes({ store, planner }: ApiDeps): Route[] {
         if (small)
           throw invalid(
             given ? `/host/${small.dimension}` : '/like',
-            `a VEE needs ${small.need} of ${DIMENSION_NAMES[small.dimension]}, such a host has ${small.has}`,
+            `a VEE needs ${small.need} of ${nameOf(small.dimension)}, such a host has ${small.has}`,
             'No number of such hosts would do: ask for larger ones.',
           );
         const answer = await planner.sizing({ ...asked, host });

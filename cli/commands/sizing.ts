@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Sizing } from '../../domain/placement/sizing';
-import { DIMENSION_NAMES, DIMENSIONS } from '../../domain/units';
+import { DIMENSIONS, nameOf } from '../../domain/units';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson, table } from '../output';
@@ -68,12 +68,12 @@ const hostOf = ({ cpuMillis, memoryMib, diskMib, bandwidthKbps }: SizingOptions)
 
 function describe({ vees, hosts, atLeast, scarcest, loads, size, inUse }: Answer): string {
   const proven = atLeast === hosts ? 'no fewer would do' : `${atLeast} at least in any case`;
-  const why = scarcest ? `; ${DIMENSION_NAMES[scarcest]} is what runs out` : '';
+  const why = scarcest ? `; ${nameOf(scarcest)} is what runs out` : '';
   return [
     `${hosts} ${hosts === 1 ? 'host' : 'hosts'} ${size} would hold ${vees} VEEs (${proven}${why}). In use now: ${inUse}. Room for losses is not in it.`,
     table(
       ['of such hosts', 'in use then'],
-      DIMENSIONS.map((d) => [DIMENSION_NAMES[d], `${(100 * loads[d]).toFixed(0)} %`]),
+      DIMENSIONS.map((d) => [nameOf(d), `${(100 * loads[d]).toFixed(0)} %`]),
     ),
   ].join('\n');
 }

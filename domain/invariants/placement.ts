@@ -4,7 +4,7 @@ import { isServiceWide } from '../operation/operation';
 import { breaches } from '../placement/constraints';
 import type { SnapshotHost } from '../placement/model';
 import { tenantsTogether } from '../placement/tenancy';
-import { DIMENSIONS, sum } from '../units';
+import { amountOf, dimensionsOf, sum } from '../units';
 import { occupiesHost } from '../vee/state-machine';
 import { isUnderWay, type SystemState } from './model';
 
@@ -55,13 +55,12 @@ export function reservationsHold({ hosts, vees, operations, now }: SystemState) 
   let checked = 0;
   for (const host of hosts) {
     const total = sum(Object.values(host.reservations).map((r) => r.amount));
-    for (const d of DIMENSIONS) {
-      if (total[d] !== host.reserved[d])
-        violations.push(
-          `${host.id}: ${d} reserved ${host.reserved[d]}, but its reservations add up to ${total[d]}`,
-        );
-      if (total[d] > host.fingerprint.capacity[d])
-        violations.push(`${host.id}: ${total[d]} ${d} reserved of ${host.fingerprint.capacity[d]}`);
+    for (const d of dimensionsOf(total, host.reserved)) {
+      const [held, noted] = [amountOf(total, d), amountOf(host.reserved, d)];
+      const has = amountOf(host.fingerprint.capacity, d);
+      if (held !== noted)
+        violations.push(`${host.id}: ${d} reserved ${noted}, but its reservations add up to ${held}`);
+      if (held > has) violations.push(`${host.id}: ${held} ${d} reserved of ${has}`);
     }
     for (const [veeId, r] of Object.entries(host.reservations)) {
       checked++;

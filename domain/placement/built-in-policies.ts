@@ -1,4 +1,4 @@
-import { add, dominantShare } from '../units';
+import { add, dominantShare, hasDevices, subtract, withoutDevices } from '../units';
 import {
   type Goal,
   type Parameters,
@@ -12,13 +12,24 @@ import {
 
 type Term = (placing: Placing, host: RankedHost) => number;
 
-/** How full the host would be, in the dimension that runs out first. */
-const fullness: Term = ({ need }, { capacity, reserved }) => dominantShare(add(reserved, need), capacity);
+/** How full the host would be, in the dimension that runs out first; devices count for what needs some. */
+const fullness: Term = ({ need }, { capacity, reserved }) => {
+  const then = add(reserved, need);
+  return dominantShare(need.devices ? then : withoutDevices(then), capacity);
+};
 
-/** From 0 to 1 each, so that weights compare. */
+/** What needs no device rather leaves a host alone that has some left, unless others are fuller by more than this. */
+const DEVICES_LEFT = 0.1;
+
+const keepsFromDevices: Term = ({ need }, { capacity, reserved }) =>
+  capacity.devices === undefined || need.devices || !hasDevices(subtract(capacity, reserved))
+    ? 0
+    : DEVICES_LEFT;
+
+/** From 0 to 1 each, so that weights compare; a tenth more where devices would be left beside it. */
 const TERMS = {
-  striping: fullness,
-  packing: (placing, host) => 1 - fullness(placing, host),
+  striping: (placing, host) => fullness(placing, host) + keepsFromDevices(placing, host),
+  packing: (placing, host) => 1 - fullness(placing, host) + keepsFromDevices(placing, host),
   latency: (_, host) => distance(host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 

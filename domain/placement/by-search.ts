@@ -1,7 +1,7 @@
-import { DIMENSIONS } from '../units';
+import { amountOf, type Dimension, dimensionsOfAll } from '../units';
 import type { ExactAnswer } from './exact';
 import { Board, type Unit } from './feasibility';
-import type { PlacementRequest, Snapshot } from './model';
+import type { PlacementRequest, Snapshot, SnapshotHost } from './model';
 import { lowerBound } from './optimize/bound';
 import { NOWHERE, type Problem } from './optimize/problem';
 import { rulesOf } from './optimize/rules';
@@ -28,7 +28,7 @@ export function solveBySearch(
   // One alone has been tried on every host.
   if (units.length < 2 || units.length * hosts.length > MOST_PAIRS) return { kind: 'unknown' };
   const board = new Board(snapshot, request);
-  const dimensions = DIMENSIONS.length;
+  const dimensions = dimensionsOfAll(units.map((u) => u.need));
   const moving = new Set(request.vees.map((v) => v.id));
   // What stands against a unit alone stands against it whatever becomes of the others.
   const allowed = Uint8Array.from(
@@ -37,14 +37,14 @@ export function solveBySearch(
   const mayTake = (h: number) => units.some((_, u) => allowed[u * hosts.length + h] === 1);
   if (units.some((_, u) => !hosts.some((__, h) => allowed[u * hosts.length + h] === 1)))
     return { kind: 'unknown' };
+  const roomIn = (h: number, host: SnapshotHost, d: Dimension) =>
+    mayTake(h) ? Math.max(0, amountOf(board.freeOn(host), d)) : 0;
   const problem: Problem = {
     items: units.length,
     hosts: hosts.length,
-    dimensions,
-    need: Float64Array.from(units.flatMap((u) => DIMENSIONS.map((d) => u.need[d]))),
-    free: Float64Array.from(
-      hosts.flatMap((host, h) => DIMENSIONS.map((d) => (mayTake(h) ? board.freeOn(host)[d] : 0))),
-    ),
+    dimensions: dimensions.length,
+    need: Float64Array.from(units.flatMap((u) => dimensions.map((d) => amountOf(u.need, d)))),
+    free: Float64Array.from(hosts.flatMap((host, h) => dimensions.map((d) => roomIn(h, host, d)))),
     start: new Int32Array(units.length).fill(NOWHERE),
     moves: new Int32Array(units.length),
     moveCost: new Float64Array(units.length),

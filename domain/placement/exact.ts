@@ -1,6 +1,6 @@
 import solver from 'javascript-lp-solver';
 import type { HostId } from '../ids';
-import { DIMENSIONS, sum } from '../units';
+import { amountOf, dimensionsOf, sum } from '../units';
 import { bound, conflict, isCounted, mostTogether, placeFor } from './constraints';
 import { Board, type Unit } from './feasibility';
 import type { Constraint, PlacementRequest, Snapshot } from './model';
@@ -38,7 +38,7 @@ export function solveExactly(
   const binding = new Map(
     board.hosts.map((host) => {
       const most = sum(pairs.filter((p) => p.host.id === host.id).map((p) => p.unit.need));
-      return [host.id, DIMENSIONS.filter((d) => most[d] > board.freeOn(host)[d])];
+      return [host.id, dimensionsOf(most).filter((d) => amountOf(most, d) > amountOf(board.freeOn(host), d))];
     }),
   );
   const model = {
@@ -55,8 +55,8 @@ export function solveExactly(
     const column: Record<string, number> = { cost: 1, [`once:${u}`]: 1, [`binary:${u}:${host.id}`]: 1 };
     model.constraints[`binary:${u}:${host.id}`] = { max: 1 };
     for (const d of binding.get(host.id) ?? []) {
-      column[`${d}:${host.id}`] = unit.need[d];
-      model.constraints[`${d}:${host.id}`] = { max: board.freeOn(host)[d] };
+      column[`${d}:${host.id}`] = amountOf(unit.need, d);
+      model.constraints[`${d}:${host.id}`] = { max: amountOf(board.freeOn(host), d) };
     }
     for (const [n, c] of request.constraints.entries()) {
       const counted = unit.vees.filter((vee) => isCounted(c, vee)).length;

@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import { DIMENSIONS } from '../units';
+import { amountOf, dimensionsOf } from '../units';
 import { judge } from './choice';
 import { concerns, isOfHost } from './constraints';
 import type { Board, Unit } from './feasibility';
@@ -77,7 +77,8 @@ export class Judge {
     const all = [...constraints, ...preferences.map((p) => p.constraint)];
     if (ranks.some((r) => r.component === component)) return undefined;
     if (all.some((c) => concerns(c, component) && !isLocal(c))) return undefined;
-    return JSON.stringify([vee.tenantId, vee.serviceId, component, image, DIMENSIONS.map((d) => need[d])]);
+    const amounts = dimensionsOf(need).map((d) => [d, amountOf(need, d)]);
+    return JSON.stringify([vee.tenantId, vee.serviceId, component, image, amounts]);
   }
 }
 

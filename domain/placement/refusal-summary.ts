@@ -1,5 +1,5 @@
 import { groupBy } from '../group-by';
-import { DIMENSION_NAMES } from '../units';
+import { nameOf } from '../units';
 import type { HostVerdict, Infeasible, Refusal } from './model';
 
 /** Of more hosts than so many it is said how many refuse for which reason, rather than what each of them lacks. */
@@ -74,7 +74,7 @@ export const describeGroups = (groups: readonly RefusalGroup[]): string =>
 
 /** Without what differs from host to host. */
 function kindOf(r: Refusal): string {
-  if (r.reason === 'capacity') return DIMENSION_NAMES[r.dimension];
+  if (r.reason === 'capacity') return nameOf(r.dimension);
   if (r.reason === 'no-spare') return 'the room that is kept for losses';
   return r.reason === 'constraint' ? r.constraint : describeRefusal(r);
 }

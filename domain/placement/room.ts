@@ -14,12 +14,14 @@ import type { Manifest } from '../manifest/schema';
 import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
 import {
   add,
+  amountOf,
+  atLeastNothing,
   type Capacity,
-  DIMENSION_NAMES,
-  DIMENSIONS,
   type Dimension,
+  dimensionsOf,
   dominantShare,
   fits,
+  nameOf,
   subtract,
   sum,
   ZERO,
@@ -73,15 +75,17 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     if (!fits(host.capacity, need))
       return { hostId: host.id, fits: 0, because: 'the host as a whole is too small', free: undefined };
     const times = timesIn(need, free);
-    const scarce = DIMENSIONS.filter((d) => need[d] > 0 && timesIn(need, free, [d]) === times);
+    const scarce = dimensionsOf(need).filter(
+      (d) => amountOf(need, d) > 0 && timesIn(need, free, [d]) === times,
+    );
     return {
       hostId: host.id,
       fits: times,
-      because: scarce.map((d) => DIMENSION_NAMES[d]).join(' and '),
+      because: scarce.map(nameOf).join(' and '),
       free,
     };
   });
-  const usable = judged.flatMap(({ free }) => (free ? [atLeastZero(free)] : []));
+  const usable = judged.flatMap(({ free }) => (free ? [atLeastNothing(free)] : []));
   const byLimit = groupBy(judged, (h) => h.because);
   return {
     fits: judged.reduce((n, h) => n + h.fits, 0),
@@ -108,18 +112,16 @@ function requestFor(need: Capacity, image: string, labels: Shape['labels']): Pla
   };
 }
 
-function timesIn(need: Capacity, free: Capacity, dimensions: readonly Dimension[] = DIMENSIONS): number {
-  const times = dimensions.filter((d) => need[d] > 0).map((d) => Math.floor(Math.max(free[d], 0) / need[d]));
+function timesIn(
+  need: Capacity,
+  free: Capacity,
+  dimensions: readonly Dimension[] = dimensionsOf(need),
+): number {
+  const times = dimensions
+    .filter((d) => amountOf(need, d) > 0)
+    .map((d) => Math.floor(Math.max(amountOf(free, d), 0) / amountOf(need, d)));
   return Math.min(...times);
 }
-
-/** A host that has come back with less than it had holds more than it has: that takes nothing from the others. */
-const atLeastZero = (c: Capacity): Capacity => ({
-  cpuMillis: Math.max(c.cpuMillis, 0),
-  memoryMiB: Math.max(c.memoryMiB, 0),
-  diskMiB: Math.max(c.diskMiB, 0),
-  bandwidthKbps: Math.max(c.bandwidthKbps, 0),
-});
 
 export interface ServiceRoomQuestion {
   readonly snapshot: Snapshot;

@@ -1,4 +1,4 @@
-import { type Capacity, DIMENSIONS, type Dimension, fits } from '../units';
+import { type BasicDimension, type Capacity, DIMENSIONS } from '../units';
 import { fewestHosts } from './packing/bound';
 import { pack } from './packing/pack';
 import type { PackingProblem } from './packing/problem';
@@ -19,28 +19,30 @@ export interface Sizing {
   /** No packing has fewer. */
   readonly atLeast: number;
   /** How full those hosts would be, on average. */
-  readonly loads: Readonly<Record<Dimension, number>>;
+  readonly loads: Readonly<Record<BasicDimension, number>>;
   /** What runs out first; absent where nothing is needed, or it is not for lack of anything that there are so many. */
-  readonly scarcest?: Dimension;
+  readonly scarcest?: BasicDimension;
 }
 
 /** A VEE that no such host takes. */
 export interface TooSmall {
-  readonly dimension: Dimension;
+  readonly dimension: BasicDimension;
   readonly need: number;
   readonly has: number;
 }
 
 /** The first thing of which some VEE needs more than a host has. */
 export function tooSmallFor({ needs, host }: Pick<SizingQuestion, 'needs' | 'host'>): TooSmall | undefined {
-  const large = needs.find((need) => !fits(host, need));
-  const dimension = large && DIMENSIONS.find((d) => large[d] > host[d]);
-  return large && dimension && { dimension, need: large[dimension], has: host[dimension] };
+  for (const need of needs) {
+    const dimension = DIMENSIONS.find((d) => need[d] > host[d]);
+    if (dimension) return { dimension, need: need[dimension], has: host[dimension] };
+  }
+  return undefined;
 }
 
 /**
  * How few hosts of a size hold so many VEEs, if all were placed anew? A figure for whoever buys hosts: of the rules only that
- * which keeps VEEs of a component apart counts, and no room is left for losses. (The reverse of what Ganeti's `hspace` answers.)
+ * which keeps VEEs of a component apart counts, devices do not, and no room is left for losses. (The reverse of what Ganeti's `hspace` answers.)
  * @param progress how much of the time is over, from 0 to 1
  * @throws {TooLarge} see `tooSmallFor`
  */
@@ -54,8 +56,11 @@ export function sizing({ needs, host, apart }: SizingQuestion, progress: () => n
   const bound = fewestHosts(problem);
   const packed = pack(problem, 'sizing', { progress });
   const hosts = Math.max(packed.hosts, apart);
-  const totals = DIMENSIONS.map((d): [Dimension, number] => [d, needs.reduce((sum, n) => sum + n[d], 0)]);
-  const loads = totals.map(([d, total]): [Dimension, number] => [
+  const totals = DIMENSIONS.map((d): [BasicDimension, number] => [
+    d,
+    needs.reduce((sum, n) => sum + n[d], 0),
+  ]);
+  const loads = totals.map(([d, total]): [BasicDimension, number] => [
     d,
     hosts === 0 || host[d] === 0 ? 0 : total / host[d] / hosts,
   ]);
@@ -65,7 +70,7 @@ export function sizing({ needs, host, apart }: SizingQuestion, progress: () => n
     vees: needs.length,
     hosts,
     atLeast: Math.max(bound.hosts, apart),
-    loads: Object.fromEntries(loads) as Record<Dimension, number>,
+    loads: Object.fromEntries(loads) as Record<BasicDimension, number>,
     ...(isForRoom ? { scarcest: scarcest[0] } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import { DIMENSIONS } from '../units';
+import { amountOf } from '../units';
 import { greedily, priceOf, reasonOf } from './greedy';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalanceQuestion } from './model';
@@ -43,7 +43,9 @@ function refined(
   const better = refine(
     problem,
     {
-      capacity: Float64Array.from(hosts.flatMap((h) => DIMENSIONS.map((d) => h.capacity[d]))),
+      capacity: Float64Array.from(
+        hosts.flatMap((h) => layout.dimensions.map((d) => amountOf(h.capacity, d))),
+      ),
       mean: layout.mean,
       prices: Float64Array.from(units, (u, i) =>
         priceOf(layout, u, hosts[problem.start[i] ?? -1]?.id ?? ('' as HostId), question),

@@ -1,5 +1,5 @@
 import type { HostId } from '../ids';
-import { DIMENSION_NAMES, DIMENSIONS } from '../units';
+import { nameOf } from '../units';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalanceQuestion } from './model';
 import { costOfMoving, type Step } from './step';
@@ -79,6 +79,6 @@ const percent = (share: number) => `${Math.round(share * 100)} %`;
 
 export function reasonOf(layout: Layout, from: HostId, to: HostId): string {
   const { dimension, load } = layout.peak(from);
-  const what = DIMENSION_NAMES[DIMENSIONS[dimension] ?? 'cpuMillis'];
+  const what = nameOf(layout.dimensions[dimension] ?? 'cpuMillis');
   return `${from} has ${percent(load)} of its ${what} in use, ${to} ${percent(layout.loadIn(to, dimension))}`;
 }

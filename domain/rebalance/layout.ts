@@ -14,13 +14,13 @@ import {
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import type { Goal } from '../placement/policy';
-import { DIMENSION_NAMES, DIMENSIONS, sum } from '../units';
+import { amountOf, type Dimension, dimensionsOfAll, nameOf, sum } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
 
 /** What moves as one: a VEE, or those that affinity ties together. */
 export interface BalanceUnit {
   readonly vees: readonly BalancedVee[];
-  /** What it needs, by dimension, in the order of `DIMENSIONS`. */
+  /** What it needs, by dimension, in the order of the layout’s. */
   readonly needs: readonly number[];
   /** Why it stays; absent when it may move. */
   readonly fixed?: string;
@@ -48,6 +48,8 @@ export class Layout {
   private readonly byService: ReadonlyMap<ServiceId, readonly BalancedVee[]>;
   private readonly constraints: ReadonlyMap<ServiceId, readonly Constraint[]>;
   private readonly preferences: ReadonlyMap<ServiceId, readonly Constraint[]>;
+  /** Those in which hosts have something, or VEEs need it. */
+  readonly dimensions: readonly Dimension[];
   /** Share of the site's capacity that is used in each dimension: moves don't change it. */
   readonly mean: readonly number[];
 
@@ -58,7 +60,11 @@ export class Layout {
     preferences = [],
   }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences'>) {
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
-    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host)]));
+    this.dimensions = dimensionsOfAll([
+      ...hosts.flatMap((h) => [h.capacity, h.reserved]),
+      ...vees.map((v) => v.need),
+    ]);
+    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host, this.dimensions)]));
     this.allHosts = new Map(hosts.map((h) => [h.id, h]));
     this.constraints = groupBy(constraints, (c) => c.serviceId);
     this.preferences = groupBy(
@@ -67,10 +73,12 @@ export class Layout {
     );
     for (const vee of vees) this.settle(vee, vee.hostId);
     this.byService = groupBy(vees, (v) => v.serviceId);
-    this.units = [...this.byService].flatMap(([serviceId, all]) => tied(all, this.constraintsOf(serviceId)));
+    this.units = [...this.byService].flatMap(([serviceId, all]) =>
+      tied(all, this.constraintsOf(serviceId), this.dimensions),
+    );
     for (const unit of this.units) this.where.set(unit, unit.vees[0]?.hostId ?? ('' as HostId));
     const places = [...this.places.values()];
-    this.mean = DIMENSIONS.map((_, d) => {
+    this.mean = this.dimensions.map((_, d) => {
       const total = places.reduce((n, p) => n + (p.capacity[d] ?? 0), 0);
       return total === 0 ? 0 : places.reduce((n, p) => n + (p.used[d] ?? 0), 0) / total;
     });
@@ -82,6 +90,11 @@ export class Layout {
 
   hostOf(unit: BalanceUnit): HostId {
     return this.where.get(unit) ?? ('' as HostId);
+  }
+
+  /** How many loads there are: a host has none in what it has nothing of. */
+  loads(): number {
+    return [...this.places.values()].reduce((n, p) => n + p.capacity.filter((of) => of > 0).length, 0);
   }
 
   /** The sum of the squares by which loads differ from the site's mean, over hosts and dimensions. */
@@ -105,10 +118,10 @@ export class Layout {
     if (source === target) return `it is on ${to}`;
     const { host } = target;
     if (host.driver !== source.host.driver) return `${to} has another driver`;
-    const short = DIMENSIONS.find(
+    const short = this.dimensions.find(
       (_, i) => (target.used[i] ?? 0) + (unit.needs[i] ?? 0) > (target.capacity[i] ?? 0),
     );
-    if (short) return `${to} has too little ${DIMENSION_NAMES[short]} left`;
+    if (short) return `${to} has too little ${nameOf(short)} left`;
     for (const vee of unit.vees) {
       if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
       for (const c of this.constraintsOf(vee.serviceId)) {
@@ -209,7 +222,7 @@ export class Layout {
   /** The load of a host in the dimension in which it is furthest above the mean. */
   peak(hostId: HostId): { readonly dimension: number; readonly load: number } {
     const place = this.places.get(hostId);
-    const loads = DIMENSIONS.map((_, d) => (place ? loadOf(place, d) : 0));
+    const loads = this.dimensions.map((_, d) => (place ? loadOf(place, d) : 0));
     const dimension = loads.reduce(
       (best, load, d) =>
         load - (this.mean[d] ?? 0) > (loads[best] ?? 0) - (this.mean[best] ?? 0) ? d : best,
@@ -228,7 +241,7 @@ export class Layout {
     return this.places.get(hostId)?.used.every((u) => u <= 0) ?? true;
   }
 
-  /** What is in use of a host, by dimension, in the order of `DIMENSIONS`. */
+  /** What is in use of a host, by dimension, in the order of the layout’s. */
   usedOf(hostId: HostId): readonly number[] {
     return this.places.get(hostId)?.used ?? [];
   }
@@ -246,7 +259,10 @@ export class Layout {
   }
 
   private unevennessOf(place: Place): number {
-    return this.mean.reduce((n, mean, d) => n + (loadOf(place, d) - mean) ** 2, 0);
+    return this.mean.reduce(
+      (n, mean, d) => (place.capacity[d] === 0 ? n : n + (loadOf(place, d) - mean) ** 2),
+      0,
+    );
   }
 
   /** By how much a host's unevenness falls when a unit comes (1) or goes (-1). Asked millions of times in a large site. */
@@ -280,15 +296,15 @@ export const describeDistance = (goal: Goal, before: number, now: number): strin
  * site's. 0 is even; 0.1 is ten percent of a host up or down.
  */
 export function imbalanceOf(layout: Layout): number {
-  const terms = layout.hosts.length * DIMENSIONS.length;
+  const terms = layout.loads();
   return terms === 0 ? 0 : Math.sqrt(Math.max(0, layout.unevenness()) / terms);
 }
 
-function placeOf(host: SnapshotHost): Place {
+function placeOf(host: SnapshotHost, dimensions: readonly Dimension[]): Place {
   return {
     host,
-    used: DIMENSIONS.map((d) => host.reserved[d]),
-    capacity: DIMENSIONS.map((d) => host.capacity[d]),
+    used: dimensions.map((d) => amountOf(host.reserved, d)),
+    capacity: dimensions.map((d) => amountOf(host.capacity, d)),
     residents: new Map(),
   };
 }
@@ -296,7 +312,11 @@ function placeOf(host: SnapshotHost): Place {
 const loadOf = ({ used, capacity }: Place, d: number): number =>
   (capacity[d] ?? 0) === 0 ? 0 : (used[d] ?? 0) / (capacity[d] ?? 1);
 
-function tied(vees: readonly BalancedVee[], constraints: readonly Constraint[]): BalanceUnit[] {
+function tied(
+  vees: readonly BalancedVee[],
+  constraints: readonly Constraint[],
+  dimensions: readonly Dimension[],
+): BalanceUnit[] {
   const byId = new Map<VeeId, BalancedVee>(vees.map((v) => [v.id, v]));
   return unitsOf({ vees, constraints }).map((unit) => {
     const members = unit.vees.flatMap(({ id }) => byId.get(id) ?? []);
@@ -304,6 +324,6 @@ function tied(vees: readonly BalancedVee[], constraints: readonly Constraint[]):
     const apart = members.some((v) => v.hostId !== members[0]?.hostId);
     const fixed = apart ? 'what must be together with it is on another host' : still?.fixed;
     const need = sum(members.map((v) => v.need));
-    return { vees: members, needs: DIMENSIONS.map((d) => need[d]), ...(fixed ? { fixed } : {}) };
+    return { vees: members, needs: dimensions.map((d) => amountOf(need, d)), ...(fixed ? { fixed } : {}) };
   });
 }

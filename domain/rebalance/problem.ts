@@ -3,7 +3,7 @@ import type { Constraint, SnapshotHost } from '../placement/model';
 import { Draft } from '../placement/optimize/draft';
 import type { Problem } from '../placement/optimize/problem';
 import { rulesOf } from '../placement/optimize/rules';
-import { DIMENSIONS } from '../units';
+import { amountOf } from '../units';
 import type { BalanceUnit, Layout } from './layout';
 import type { BalancedVee, BalanceQuestion } from './model';
 import { costOfMoving } from './step';
@@ -32,7 +32,7 @@ export function inNumbers(
   const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
   const units = layout.units.filter((u) => !u.fixed && !left.has(u) && indexOf.has(layout.hostOf(u)));
   const moving = new Set(units.flatMap((u) => u.vees.map((v) => v.id)));
-  const dimensions = DIMENSIONS.length;
+  const dimensions = layout.dimensions.length;
   const need = new Float64Array(units.length * dimensions);
   const free = new Float64Array(hosts.length * dimensions);
   const staying = hosts.map((h) => [...layout.usedOf(h.id)]);
@@ -43,8 +43,8 @@ export function inNumbers(
       if (used) used[d] = (used[d] ?? 0) - n;
     }
   for (const [h, host] of hosts.entries())
-    for (const [d, name] of DIMENSIONS.entries())
-      free[h * dimensions + d] = host.capacity[name] - (staying[h]?.[d] ?? 0);
+    for (const [d, name] of layout.dimensions.entries())
+      free[h * dimensions + d] = amountOf(host.capacity, name) - (staying[h]?.[d] ?? 0);
   return {
     units,
     hosts,

@@ -1,5 +1,5 @@
 import { canDo, type DriverCapabilities, type ReportedState } from '../host';
-import { type Capacity, DIMENSIONS } from '../units';
+import { amountOf, type Capacity, differences } from '../units';
 import type { VeeState } from '../vee/state-machine';
 import type { MendingVerb } from './model';
 
@@ -104,11 +104,11 @@ function sizeOf(
   capabilities: DriverCapabilities,
 ): InPlace {
   const { capacity } = reported;
-  const wrong = capacity ? DIMENSIONS.filter((d) => capacity[d] !== recorded.capacity[d]) : [];
+  const wrong = capacity ? differences(capacity, recorded.capacity) : [];
   if (!capacity || wrong.length === 0) return { kind: 'as-recorded' };
   const drift = 'wrong-size';
   const differs = wrong
-    .map((d) => `${d} recorded ${recorded.capacity[d]}, reported ${capacity[d]}`)
+    .map((d) => `${d} recorded ${amountOf(recorded.capacity, d)}, reported ${amountOf(capacity, d)}`)
     .join('; ');
   const because = (why: string) => ({ kind: 'report', drift, because: `${differs}: ${why}` }) as const;
   if (recorded.state !== 'ACTIVE') return because(`a VEE that is ${recorded.state} can’t be resized`);

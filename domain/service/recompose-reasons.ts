@@ -1,4 +1,4 @@
-import { type Capacity, DIMENSIONS, type Dimension } from '../units';
+import { amountOf, type Capacity, type Dimension, differences } from '../units';
 import type { VeeTemplate } from '../vee/vee';
 
 /** Why a VEE is not left as it is. A value, so that callers can count, group and translate it. */
@@ -54,11 +54,11 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
 }
 
 function capacityChanges(is: Capacity, should: Capacity): ChangeReason[] {
-  return DIMENSIONS.filter((d) => is[d] !== should[d]).map((dimension) => ({
+  return differences(is, should).map((dimension) => ({
     reason: 'capacity',
     dimension,
-    from: is[dimension],
-    to: should[dimension],
+    from: amountOf(is, dimension),
+    to: amountOf(should, dimension),
   }));
 }
 

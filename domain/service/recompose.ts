@@ -3,7 +3,7 @@ import { componentNamed, templateOf } from '../manifest/components';
 import { updatePolicyOf } from '../manifest/policies';
 import type { Manifest, ManifestComponent } from '../manifest/schema';
 import type { SnapshotHost } from '../placement/model';
-import { type Capacity, shortages, subtract, ZERO } from '../units';
+import { atLeastNothing, type Capacity, shortages, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { misplaced } from './misplaced';
 import { type ChangeReason, isLive, templateChanges } from './recompose-reasons';
@@ -152,13 +152,7 @@ function judge(
 
 /** What shrinks gives nothing back here: whether it has shrunk by then, nobody knows. */
 function growth(is: Capacity, should: Capacity): Capacity {
-  const more = subtract(should, is);
-  return {
-    cpuMillis: Math.max(0, more.cpuMillis),
-    memoryMiB: Math.max(0, more.memoryMiB),
-    diskMiB: Math.max(0, more.diskMiB),
-    bandwidthKbps: Math.max(0, more.bandwidthKbps),
-  };
+  return atLeastNothing(subtract(should, is));
 }
 
 /** Where fewer are wanted, those go that would have to change most, and then as when scaling in. */

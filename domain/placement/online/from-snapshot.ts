@@ -1,5 +1,5 @@
 import type { HostId } from '../../ids';
-import { type Capacity, subtract, ZERO } from '../../units';
+import { atLeastNothing, type Capacity, dimensionsOfAll, subtract, ZERO } from '../../units';
 import type { Constraint, Snapshot, SpareVee } from '../model';
 import { OnlineSite, type Takes } from './online-site';
 import type { Resident } from './residents';
@@ -16,7 +16,8 @@ export function siteWithout(
   const rest = new Map(hosts.map((h) => [h.id, h.reserved]));
   for (const { hostId, need } of vees) rest.set(hostId, subtract(rest.get(hostId) ?? ZERO, need));
   const others = hosts.map((h) => ({ ...h, reserved: atLeastNothing(rest.get(h.id) ?? ZERO) }));
-  return new OnlineSite(others, takes, apart);
+  const dimensions = dimensionsOfAll([...hosts.map((h) => h.capacity), ...vees.map((v) => v.need)]);
+  return new OnlineSite(others, takes, apart, dimensions);
 }
 
 export function residentOf(
@@ -50,10 +51,3 @@ function unitOf(
   }
   return tied.size === 0 ? undefined : `${serviceId} ${[...tied].sort().join(' ')}`;
 }
-
-const atLeastNothing = (c: Capacity): Capacity => ({
-  cpuMillis: Math.max(0, c.cpuMillis),
-  memoryMiB: Math.max(0, c.memoryMiB),
-  diskMiB: Math.max(0, c.diskMiB),
-  bandwidthKbps: Math.max(0, c.bandwidthKbps),
-});

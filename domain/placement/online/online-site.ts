@@ -1,3 +1,4 @@
+import type { Dimension } from '../../units';
 import type { Apartness, SnapshotHost } from '../model';
 import { BUCKETS, Buckets } from './buckets';
 import { type CompiledKind, groupsOf, type HostGroups, KindCompiler, type OnlineKind } from './kinds';
@@ -42,14 +43,19 @@ export class OnlineSite {
   private readonly zoneAllowed: Uint8Array;
 
   /** @param hosts with what else holds places on them in `reserved`; those that take nothing now are closed */
-  constructor(hosts: readonly SnapshotHost[], takes: Takes, apart?: Apartness) {
+  constructor(
+    hosts: readonly SnapshotHost[],
+    takes: Takes,
+    apart?: Apartness,
+    dimensions?: readonly Dimension[],
+  ) {
     this.hosts = hosts;
     this.takes = takes;
     this.groups = groupsOf(hosts);
     this.zoneOf = this.groups.zoneOf;
     this.zones = this.groups.zones;
     this.compiler = new KindCompiler(hosts, this.groups, apart);
-    this.rooms = new Rooms(hosts);
+    this.rooms = new Rooms(hosts, dimensions);
     this.counts = new RuleCounts(this.zoneOf, this.zones);
     this.buckets = new Buckets(hosts.length, this.groups.members.length);
     this.open = new Uint8Array(hosts.length);

@@ -7,7 +7,7 @@ const FEWEST = 1_024;
 export class ShapeTable {
   /** `needs[shape * dimensions + d]`; another array once it has grown. */
   needs: Uint32Array<ArrayBuffer>;
-  private readonly dimensions: number;
+  readonly dimensions: number;
   private slots = new Int32Array(2 * FEWEST).fill(-1);
   private count = 0;
 
