@@ -8,9 +8,15 @@ import { VEE_STATES } from '../domain/vee/state-machine';
 /** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
 const millis = z.int().describe('Milliseconds since the epoch, UTC');
 
-export const capacitySchema = z
-  .object({ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() })
-  .meta({ id: 'Capacity' });
+const amounts = z.object({
+  ...{ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() },
+  devices: z
+    .record(z.string(), z.int())
+    .optional()
+    .describe('Whole devices by name; absent where there are none'),
+});
+
+export const capacitySchema = amounts.meta({ id: 'Capacity' });
 
 export const problemSchema = z
   .object({
@@ -246,9 +252,9 @@ export const planSchema = z
         interrupted: z
           .int()
           .describe('Of those that serve now, how many stop serving, for a while or for good'),
-        capacity: z
-          .object({ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() })
-          .describe('Held on hosts afterwards beyond what is held now; negative is given back'),
+        capacity: amounts.describe(
+          'Held on hosts afterwards beyond what is held now; negative is given back',
+        ),
       })
       .optional()
       .describe('What carrying it out takes; absent when it is not feasible'),

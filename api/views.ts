@@ -139,7 +139,10 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     reported,
     generation,
   } = h;
-  const free = subtract(fingerprint.capacity, reserved);
+  const { devices, ...left } = subtract(fingerprint.capacity, reserved);
+  // That none is left is worth saying, where there are some.
+  const none = Object.fromEntries(Object.keys(fingerprint.capacity.devices ?? {}).map((name) => [name, 0]));
+  const free = fingerprint.capacity.devices ? { ...left, devices: { ...none, ...devices } } : left;
   return {
     id,
     zone,

@@ -181,6 +181,7 @@ function describeCost({ vees, interrupted, capacity }: PlanCost): string {
     [capacity.memoryMiB, 'memoryMiB'],
     [capacity.diskMiB, 'diskMiB'],
     [capacity.bandwidthKbps, 'bandwidthKbps'],
+    ...Object.entries(capacity.devices ?? {}).map(([name, n]): [number, string] => [n, name]),
   ];
   const held = units.filter(([n]) => n !== 0).map(([n, unit]) => `${n > 0 ? '+' : ''}${n} ${unit}`);
   return [

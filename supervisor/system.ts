@@ -14,6 +14,7 @@ export interface HostPlan {
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly capacity?: Readonly<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>;
+  readonly devices?: Readonly<Record<string, number>>;
   readonly overcommit?: Readonly<
     Partial<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>
   >;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { overcommitted, type ReportedVee } from '../domain/host';
+import { overcommitted, type ReportedVee, withDevices } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
@@ -45,11 +45,11 @@ export class AgentLink {
   async join(): Promise<void> {
     const kept = await readJson<Credential>(this.credentialPath);
     const hosts = await Promise.all(
-      this.settings.hosts.map(async ({ id, zone, labels, overcommit }) => ({
+      this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit }) => ({
         id,
         zone,
         labels,
-        fingerprint: overcommitted(await this.driver(id).fingerprint(), overcommit),
+        fingerprint: withDevices(overcommitted(await this.driver(id).fingerprint(), overcommit), devices),
       })),
     );
     const body = { agentId: this.settings.agentId, hosts };

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
-import type { Capacity } from '../domain/units';
+import { devicesSchema } from '../domain/manifest/schema';
+import type { Capacity, Devices } from '../domain/units';
 import { DRIVER_NAMES } from '../drivers/registry';
 import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
@@ -17,6 +18,7 @@ const hostsSchema = z
       capacity: z
         .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
         .optional(),
+      devices: devicesSchema.default({}),
       overcommit: z
         .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
         .partial()
@@ -33,7 +35,9 @@ const schema = z.object({
   SLUICE_AGENT_DIR: z.string().min(1),
   SLUICE_TRANSFER_ADDRESS: z.string().min(1).default('127.0.0.1'),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
-  SLUICE_HOSTS: z.string().describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"overcommit"?}]'),
+  SLUICE_HOSTS: z
+    .string()
+    .describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"devices"?,"overcommit"?}]'),
 });
 
 export interface AgentHost {
@@ -42,6 +46,7 @@ export interface AgentHost {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity?: Capacity;
+  readonly devices: Devices;
   readonly overcommit: Overcommit;
 }
 

@@ -16,6 +16,7 @@ const capacity = z.strictObject({
   memoryMiB: amount,
   diskMiB: amount,
   bandwidthKbps: amount,
+  devices: z.record(name, amount).optional(),
 });
 
 const fingerprintSchema: z.ZodType<HostFingerprint> = z.strictObject({

@@ -13,6 +13,7 @@ const FLAGS = {
   '/memoryMiB': '--memory-mib',
   '/diskMiB': '--disk-mib',
   '/bandwidthKbps': '--bandwidth-kbps',
+  '/devices': '--device',
   '/image': '--image',
   '/labels': '--label',
 };
@@ -25,6 +26,7 @@ interface CapacityOptions {
   readonly memoryMib?: string;
   readonly diskMib?: string;
   readonly bandwidthKbps?: string;
+  readonly device: readonly string[];
   readonly image?: string;
   readonly label: readonly string[];
 }
@@ -39,11 +41,12 @@ export function registerCapacityCommand(program: Command): void {
     .option('--memory-mib <n>', 'and of so many MiB')
     .option('--disk-mib <n>', 'and of so much disk, in MiB')
     .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
+    .option('--device <name=n>', 'and of so many of a device; may be repeated', collected, [])
     .option('--image <name>', 'only on hosts that have this image')
     .option('--label <key=value>', 'only on hosts with this label; may be repeated', collected, [])
     .action(async (options: CapacityOptions, command: Command) => {
-      const { file, label, ...size } = options;
-      const bySize = Object.keys(size).length > 0 || label.length > 0;
+      const { file, label, device, ...size } = options;
+      const bySize = Object.keys(size).length > 0 || label.length > 0 || device.length > 0;
       if (file !== undefined && bySize)
         throw new CliError('Ask for a manifest (-f) or for a size, not for both.', EXIT.usage);
       if (file === undefined && (size.cpuMillis === undefined || size.memoryMib === undefined))
@@ -72,12 +75,15 @@ export function registerCapacityCommand(program: Command): void {
     });
 }
 
-function shapeOf({ cpuMillis, memoryMib, diskMib, bandwidthKbps, image, label }: CapacityOptions): unknown {
+function shapeOf(options: CapacityOptions): unknown {
+  const { cpuMillis, memoryMib, diskMib, bandwidthKbps, device, image, label } = options;
+  const devices = pairsOf('--device', device).map(([name, n]) => [name, count('--device', n)]);
   return {
     cpuMillis: count('--cpu-millis', cpuMillis ?? ''),
     memoryMiB: count('--memory-mib', memoryMib ?? ''),
     ...(diskMib === undefined ? {} : { diskMiB: count('--disk-mib', diskMib) }),
     ...(bandwidthKbps === undefined ? {} : { bandwidthKbps: count('--bandwidth-kbps', bandwidthKbps) }),
+    ...(devices.length === 0 ? {} : { devices: Object.fromEntries(devices) }),
     ...(image === undefined ? {} : { image }),
     labels: Object.fromEntries(pairsOf('--label', label)),
   };

@@ -1,3 +1,4 @@
+import { amountOf, type Capacity, deviceOf, dimensionsOf, isDevice } from '../../domain/units';
 import type { Namer } from '../names';
 import { ago, seconds } from '../output';
 
@@ -7,12 +8,29 @@ export interface Listing {
   /** Rows that are over, hidden unless they are asked for. */
   readonly over?: (item: Row) => boolean;
   readonly head: readonly string[];
+  /** A column that is shown only when a row has something in it. */
+  readonly seldom?: string;
   readonly row: (item: Row, namer: Namer) => (string | number)[];
 }
 
 const text = (value: unknown) => String(value ?? '');
 const gauge = (used: unknown, of: unknown, key: string) =>
   `${(used as Record<string, number>)[key]}/${(of as Record<string, number>)[key]}`;
+
+/** Without the column that is empty in all rows. */
+export function columnsOf({ head, row, seldom }: Listing, items: readonly Row[], namer: Namer) {
+  const rows = items.map((item) => row(item, namer));
+  const empty = head.findIndex((name, i) => name === seldom && rows.every((r) => r[i] === ''));
+  const kept = <T>(of: readonly T[]) => of.filter((_, i) => i !== empty);
+  return { head: kept(head), rows: rows.map(kept) };
+}
+
+/** Such as `gpu 1/4`; nothing of a host without any. */
+const devicesOf = (reserved: Capacity, of: Capacity) =>
+  dimensionsOf(of)
+    .filter(isDevice)
+    .map((d) => `${deviceOf(d)} ${amountOf(reserved, d)}/${amountOf(of, d)}`)
+    .join(', ');
 
 export const LISTINGS: Readonly<Record<string, Listing>> = {
   services: {
@@ -44,9 +62,10 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
     ],
   },
   hosts: {
-    head: ['id', 'zone', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'vees'],
+    head: ['id', 'zone', 'driver', 'liveness', 'in use', 'cpu millis', 'memory MiB', 'devices', 'vees'],
+    seldom: 'devices',
     row: (h) => {
-      const print = h.fingerprint as { driver: string; capacity: object };
+      const print = h.fingerprint as { driver: string; capacity: Capacity };
       return [
         text(h.id),
         text(h.zone),
@@ -55,6 +74,7 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
         standing(h),
         gauge(h.reserved, print.capacity, 'cpuMillis'),
         gauge(h.reserved, print.capacity, 'memoryMiB'),
+        devicesOf(h.reserved as Capacity, print.capacity),
         text(h.vees),
       ];
     },

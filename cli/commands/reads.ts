@@ -4,7 +4,7 @@ import { CliError, EXIT } from '../exit-codes';
 import { namerFor } from '../names';
 import { printJson, seconds, table } from '../output';
 import { inTermsOf } from '../problem';
-import { LISTINGS, type Row, UNPAGED } from './listings';
+import { columnsOf, LISTINGS, type Row, UNPAGED } from './listings';
 
 interface EventOptions {
   readonly service?: string;
@@ -56,12 +56,8 @@ export function registerReadCommands(program: Command): void {
             ? items.map(({ serviceId }) => ({ serviceId }))
             : [];
       const namer = await namerFor(client, named);
-      console.log(
-        table(
-          listing.head,
-          items.map((item) => listing.row(item, namer)),
-        ),
-      );
+      const { head, rows: cells } = columnsOf(listing, items, namer);
+      console.log(table(head, cells));
     });
 
   program

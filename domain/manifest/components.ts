@@ -2,13 +2,15 @@ import type { Capacity } from '../units';
 import type { VeeTemplate } from '../vee/vee';
 import type { Manifest, ManifestComponent } from './schema';
 
-function scaled(capacity: ManifestComponent['capacity'], percent: number): Capacity {
+/** Devices come whole: a manifest that is scaled down needs as many. */
+function scaled({ devices, ...capacity }: ManifestComponent['capacity'], percent: number): Capacity {
   const up = (value: number) => Math.ceil((value * percent) / 100);
   return {
     cpuMillis: up(capacity.cpuMillis),
     memoryMiB: up(capacity.memoryMiB),
     diskMiB: up(capacity.diskMiB),
     bandwidthKbps: up(capacity.bandwidthKbps),
+    ...(devices ? { devices } : {}),
   };
 }
 

@@ -17,12 +17,18 @@ const name = z
 const MAX_INSTANCES = 1_000;
 const positive = (max: number) => z.int().min(1).max(max);
 
+export const devicesSchema = z
+  .record(name, positive(1_000))
+  .refine((devices) => Object.keys(devices).length <= 16, 'at most 16 names')
+  .describe('Whole devices by name, as the settings of hosts call them; never scaled');
+
 export const capacitySchema = z
   .strictObject({
     cpuMillis: positive(256_000).describe('Thousandths of a core'),
     memoryMiB: positive(4_194_304).describe('MiB (2^20 bytes)'),
     diskMiB: z.int().min(0).max(1_073_741_824).default(0).describe('MiB (2^20 bytes)'),
     bandwidthKbps: z.int().min(0).max(400_000_000).default(0).describe('kbit/s'),
+    devices: devicesSchema.optional(),
   })
   .describe('What one instance needs');
 

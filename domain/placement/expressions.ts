@@ -14,7 +14,10 @@ export const MOST_EXPRESSION_CHARACTERS = 500;
 const limits = {
   ...{ maxAstNodes: 200, maxDepth: 30, maxListElements: 100, maxMapEntries: 20, maxCallArguments: 8 },
 };
-const capacity = Object.fromEntries(DIMENSIONS.map((d) => [d, 'int']));
+const capacity = {
+  ...Object.fromEntries(DIMENSIONS.map((d) => [d, 'int'])),
+  devices: 'map<string, int>',
+};
 /**
  * What a host shows. Nothing of what is free or used: whoever may write an expression could ask by it, place by place, what
  * others have on a host.
@@ -149,7 +152,9 @@ function programOf(expression: string, wanted: Wanted): Program {
 /** Whole numbers in CEL are 64-bit integers, which JavaScript has as `bigint` only. */
 function viewOf({ id, zone, driver, labels, capacity: of }: Host) {
   const amounts = Object.fromEntries(DIMENSIONS.map((d) => [d, BigInt(Math.trunc(of[d]))]));
-  return { id, zone, driver, labels, capacity: amounts };
+  const devices = Object.entries(of.devices ?? {}).map(([name, many]) => [name, BigInt(many)]);
+  const capacity = { ...amounts, devices: Object.fromEntries(devices) };
+  return { id, zone, driver, labels, capacity };
 }
 
 const firstLine = (error: unknown): string =>

@@ -55,7 +55,7 @@ function answer(question: Question): Reply {
 }
 
 function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
-  const { placing, parameters, anew, fresh, hosts, reserved, sameService } = question;
+  const { placing, parameters, anew, fresh, hosts, reserved, devices, sameService } = question;
   if (anew) known = [];
   for (const host of fresh) known.push(frozen(host));
   const scores = new Float64Array(hosts.length);
@@ -64,7 +64,10 @@ function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
     const [onHost = 0, inZone = 0, inSite = 0] = sameService.subarray(3 * i);
     const host = {
       ...known[number],
-      reserved: { cpuMillis, memoryMiB, diskMiB, bandwidthKbps },
+      reserved: {
+        ...{ cpuMillis, memoryMiB, diskMiB, bandwidthKbps },
+        ...(devices?.[i] ? { devices: devices[i] } : {}),
+      },
       sameService: { onHost, inZone, inSite },
     };
     scores[i] = checked(plugin?.score({ host, placing, parameters }), host.id ?? '');

@@ -169,5 +169,9 @@ function questionOf(
     numbers.set(id, numbers.size);
     return numbers.size - 1;
   });
-  return { ask: 'score', placing, parameters, anew, fresh, hosts: asked, reserved, sameService };
+  const devices = hosts.some((h) => h.reserved.devices) ? hosts.map((h) => h.reserved.devices) : undefined;
+  return {
+    ...{ ask: 'score', placing, parameters, anew, fresh, hosts: asked, reserved, sameService },
+    ...(devices ? { devices } : {}),
+  };
 }

@@ -1,4 +1,5 @@
 import type { Goal, Parameters, Placing, RankedHost } from '../../domain/placement/policy';
+import type { Devices } from '../../domain/units';
 
 /** What of a host does not change while a decision is made: told once. */
 export type KnownHost = Pick<RankedHost, 'id' | 'zone' | 'labels' | 'driver' | 'capacity'>;
@@ -18,6 +19,8 @@ export type Question =
       readonly hosts: Int32Array;
       /** What is reserved on each of them: four numbers a host, in the order of `DIMENSIONS`. */
       readonly reserved: Float64Array;
+      /** And of devices; absent where none of them has any. */
+      readonly devices?: readonly (Devices | undefined)[];
       /** VEEs of the same service on each of them, in its zone and in the site: three numbers a host. */
       readonly sameService: Int32Array;
     };
