@@ -110,8 +110,11 @@ function tried(policy: Policy, open: readonly HostOffer[]): TriedPolicy {
   return { policy, ranked: ranked.sort((a, b) => a.score - b.score || (a.hostId < b.hostId ? -1 : 1)) };
 }
 
-function toRanked({ id, zone, labels, fingerprint, reserved }: HostOffer): RankedHost {
+function toRanked({ id, zone, labels, fingerprint, reserved, measured }: HostOffer): RankedHost {
   const { driver, capacity } = fingerprint;
   const sameService = { onHost: 0, inZone: 0, inSite: 0 };
-  return { id, zone, labels, driver, capacity, reserved, sameService };
+  return {
+    ...{ id, zone, labels, driver, capacity, reserved, sameService },
+    ...(measured ? { measured } : {}),
+  };
 }

@@ -111,6 +111,8 @@ export const serviceSchema = z
   })
   .meta({ id: 'Service' });
 
+const loadSchema = z.object({ cpuMillis: z.int(), memoryMiB: z.int() });
+
 export const veeSchema = z
   .object({
     id: z.string(),
@@ -129,6 +131,7 @@ export const veeSchema = z
       .string()
       .optional()
       .describe('The state that its host last reported; absent when it has not yet'),
+    used: loadSchema.optional().describe('What it really uses; absent where that is not measured'),
     legalVerbs: z.array(z.string()).describe('What may be asked of it in its present state'),
     createdAt: millis,
     updatedAt: millis,
@@ -159,6 +162,9 @@ export const hostSchema = z
     fingerprint: z.record(z.string(), z.unknown()),
     reserved: capacitySchema,
     free: capacitySchema,
+    measured: loadSchema
+      .optional()
+      .describe('What is really in use, whoever uses it; absent where that is not measured'),
     vees: z.int(),
     generation: z.int(),
   })

@@ -104,6 +104,7 @@ export function veeView(v: VeeRecord, host: HostRecord | undefined): Record<stri
     template,
     transition,
   } = v;
+  const copy = host?.reported.find((r) => r.veeId === v.id && r.epoch === v.epoch);
   return {
     id,
     tenantId,
@@ -117,7 +118,8 @@ export function veeView(v: VeeRecord, host: HostRecord | undefined): Record<stri
     capacity: template.capacity,
     image: template.image,
     transition,
-    observed: host?.reported.find((r) => r.veeId === v.id && r.epoch === v.epoch)?.state,
+    observed: copy?.state,
+    used: copy?.used,
     legalVerbs: requestableVerbs(state).filter((verb) => !host || canDo(host.fingerprint.capabilities, verb)),
     createdAt: v.createdAt,
     updatedAt: v.updatedAt,
@@ -137,6 +139,7 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     fingerprint,
     reserved,
     reported,
+    measured,
     generation,
   } = h;
   const { devices, ...left } = subtract(fingerprint.capacity, reserved);
@@ -155,6 +158,7 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     fingerprint,
     reserved,
     free,
+    measured: measured ?? undefined,
     vees: reported.length,
     generation,
   };

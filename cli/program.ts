@@ -16,6 +16,7 @@ import { registerServiceCommands } from './commands/services';
 import { registerSizingCommand } from './commands/sizing';
 import { registerSpareCommands } from './commands/spare';
 import { registerSystemCommands } from './commands/system';
+import { registerTopCommand } from './commands/top';
 import { completionScript, isShell } from './completion';
 import { registerDemo } from './demo/command';
 import { CliError, EXIT } from './exit-codes';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
   registerPolicyCommands(program);
   registerSpareCommands(program);
   registerSizingCommand(program);
+  registerTopCommand(program);
   registerRoutineCommands(program);
   registerReadCommands(program);
   registerOperationCommands(program);

@@ -1,4 +1,5 @@
 import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
+import type { Usage } from './measured';
 import { type BasicDimension, type Capacity, type Devices, DIMENSIONS } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
@@ -70,6 +71,8 @@ export interface ReportedVee {
   readonly state: ReportedState;
   /** Absent in reports of agents that are older than this. */
   readonly capacity?: Capacity | undefined;
+  /** Absent where it is not measured. */
+  readonly used?: Usage | undefined;
 }
 
 export type HostLiveness = 'up' | 'suspect' | 'lost';
@@ -116,6 +119,8 @@ export interface HostRecord {
   readonly reservations: Readonly<Record<string, Reservation>>;
   readonly reserved: Capacity;
   readonly reported: readonly ReportedVee[];
+  /** What is really in use of it; absent where it is not measured. */
+  readonly measured?: Usage | null;
   /** When the driver was asked for `reported`: what was recorded later, it does not speak of. */
   readonly reportedAt: number;
   readonly generation: number;

@@ -1,5 +1,6 @@
 import type { HostFingerprint } from '../domain/host';
 import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
+import type { Counters } from '../domain/measured';
 import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
 
@@ -35,6 +36,8 @@ export interface Driver {
   /** Asks the VEE whether it is ready only if `probe`, which may take long; without it `ready` says nothing. */
   inspect(veeId: VeeId, probe?: boolean): Promise<VeeStatus | undefined>;
   list(): Promise<VeeStatus[]>;
+  /** What has been used so far, as two readings tell what is in use; nothing where it is not known. Asked with every heartbeat. */
+  measure(): Promise<Measurement | undefined>;
   logs(veeId: VeeId, tailLines: number): Promise<string[]>;
   /** Runs a command inside a running VEE, for `timeoutMillis` (10 s) at most. */
   exec(ref: VeeRef, command: readonly string[], timeoutMillis?: number): Promise<ExecResult>;
@@ -79,6 +82,12 @@ export interface VeeStatus extends VeeRef {
   readonly ready: boolean;
   readonly capacity: Capacity;
   readonly pid?: number;
+}
+
+export interface Measurement {
+  /** All of the host, whoever uses it; absent where only its VEEs are known of. */
+  readonly host?: Counters;
+  readonly vees: ReadonlyMap<VeeId, Counters>;
 }
 
 export interface ExecResult {

@@ -11,6 +11,7 @@ import type {
   ReportedVee,
 } from '../domain/host';
 import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
+import type { Usage } from '../domain/measured';
 import type { SnapshotHost } from '../domain/placement/model';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
@@ -29,9 +30,12 @@ export interface HostJoin {
 export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'>;
 
 export function toSnapshotHost(host: HostOffer): SnapshotHost {
-  const { id, zone, labels, liveness, cordoned, fingerprint, reserved } = host;
+  const { id, zone, labels, liveness, cordoned, fingerprint, reserved, measured } = host;
   const { driver, capabilities, images, capacity } = fingerprint;
-  return { id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved };
+  return {
+    ...{ id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
+    ...(measured ? { measured } : {}),
+  };
 }
 
 export function hostRepository(db: Db) {
@@ -85,10 +89,19 @@ export function hostRepository(db: Db) {
       reported: readonly ReportedVee[],
       now: number,
       collectedAt: number,
+      measured: Usage | null = null,
     ): Promise<{ fenced: boolean } | undefined> {
       const doc = await hosts.findOneAndUpdate(
         { _id: id, agentId },
-        { $set: { lastHeartbeatAt: now, reportedAt: collectedAt, liveness: 'up', reported: [...reported] } },
+        {
+          $set: {
+            lastHeartbeatAt: now,
+            reportedAt: collectedAt,
+            liveness: 'up',
+            reported: [...reported],
+            measured,
+          },
+        },
         { projection: { fenced: 1 } },
       );
       return doc ? { fenced: doc.fenced != null } : undefined;

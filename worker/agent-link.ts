@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { overcommitted, type ReportedVee, withDevices } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
+import type { Usage } from '../domain/measured';
 import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
+import { type HostUsage, LoadMeter } from './load-meter';
 
 const RETRY_MILLIS = 500;
 const REQUEST_MILLIS = 5_000;
@@ -15,6 +17,13 @@ interface SupersededCopy {
   readonly veeId: VeeId;
   /** Of the copy, which may be followed by a newer one on the same host. */
   readonly epoch: number;
+}
+
+/** What a heartbeat tells of a host. */
+interface HostReport {
+  readonly hostId: HostId;
+  readonly vees: readonly ReportedVee[];
+  readonly measured?: Usage;
 }
 
 interface Credential {
@@ -33,6 +42,8 @@ export class AgentLink {
   private token = '';
   private stopped = false;
   private readonly halt = new AbortController();
+  private readonly meter = new LoadMeter();
+  private readonly capacities = new Map<HostId, Usage>();
 
   constructor(settings: AgentSettings, drivers: ReadonlyMap<HostId, Driver>, log: Logger) {
     this.settings = settings;
@@ -45,12 +56,16 @@ export class AgentLink {
   async join(): Promise<void> {
     const kept = await readJson<Credential>(this.credentialPath);
     const hosts = await Promise.all(
-      this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit }) => ({
-        id,
-        zone,
-        labels,
-        fingerprint: withDevices(overcommitted(await this.driver(id).fingerprint(), overcommit), devices),
-      })),
+      this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit }) => {
+        const fingerprint = await this.driver(id).fingerprint();
+        this.capacities.set(id, fingerprint.capacity);
+        return {
+          id,
+          zone,
+          labels,
+          fingerprint: withDevices(overcommitted(fingerprint, overcommit), devices),
+        };
+      }),
     );
     const body = { agentId: this.settings.agentId, hosts };
     // An agent that was here before needs no join token: its own is as good.
@@ -117,12 +132,12 @@ export class AgentLink {
   }
 
   /** A host whose driver can't tell is left out: it counts as silent, the others do not. */
-  private async reports(): Promise<{ ageMillis: number; hosts: { hostId: HostId; vees: ReportedVee[] }[] }> {
+  private async reports(): Promise<{ ageMillis: number; hosts: HostReport[] }> {
     const began = Date.now();
     const all = await Promise.all(
       [...this.drivers].map(async ([hostId, driver]) => {
         try {
-          return [{ hostId, vees: await this.report(driver) }];
+          return [await this.report(hostId, driver)];
         } catch (error) {
           this.log.error({ err: error, hostId }, 'the driver can’t list its VEEs');
           return [];
@@ -132,9 +147,28 @@ export class AgentLink {
     return { ageMillis: Date.now() - began, hosts: all.flat() };
   }
 
-  private async report(driver: Driver): Promise<ReportedVee[]> {
-    const vees = await driver.list();
-    return vees.map(({ veeId, epoch, state, capacity }) => ({ veeId, epoch, state, capacity }));
+  private async report(hostId: HostId, driver: Driver): Promise<HostReport> {
+    const [vees, { measured, vees: used }] = await Promise.all([driver.list(), this.usage(hostId, driver)]);
+    return {
+      hostId,
+      vees: vees.map(({ veeId, epoch, state, capacity }) => {
+        const usage = used.get(veeId);
+        return { veeId, epoch, state, capacity, ...(usage ? { used: usage } : {}) };
+      }),
+      ...(measured ? { measured } : {}),
+    };
+  }
+
+  /** That nothing can be measured must not make a host fall silent. */
+  private async usage(hostId: HostId, driver: Driver): Promise<HostUsage> {
+    const capacity = this.capacities.get(hostId);
+    try {
+      const measurement = await driver.measure();
+      if (measurement && capacity) return this.meter.read(hostId, measurement, capacity, performance.now());
+    } catch (error) {
+      this.log.warn({ err: error, hostId }, 'what is in use can’t be measured');
+    }
+    return { vees: new Map() };
   }
 
   /** @returns undefined when the API did not answer at all */

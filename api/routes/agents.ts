@@ -19,6 +19,8 @@ const capacity = z.strictObject({
   devices: z.record(name, amount).optional(),
 });
 
+const usage = z.strictObject({ cpuMillis: amount, memoryMiB: amount });
+
 const fingerprintSchema: z.ZodType<HostFingerprint> = z.strictObject({
   driver: name,
   description: z.string().max(200),
@@ -68,9 +70,11 @@ const reportSchema = z.strictObject({
               epoch: z.int(),
               state: z.enum([...VEE_STATES, 'EXITED', 'INCOMING', 'OUTGOING']),
               capacity: capacity.optional().describe('Older agents leave it out'),
+              used: usage.optional().describe('As measured; left out where it is not'),
             }),
           )
           .max(10_000),
+        measured: usage.optional().describe('What is in use of the host; left out where it is not measured'),
       }),
     )
     .max(1_000),
@@ -213,8 +217,15 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
         const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
         const fenced = new Set<string>();
-        for (const { hostId, vees } of own) {
-          const known = await store.hosts.heartbeat(hostId as HostId, agentId, vees, now, collectedAt);
+        for (const { hostId, vees, measured } of own) {
+          const known = await store.hosts.heartbeat(
+            hostId as HostId,
+            agentId,
+            vees,
+            now,
+            collectedAt,
+            measured,
+          );
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
           if (known.fenced) fenced.add(hostId);
         }

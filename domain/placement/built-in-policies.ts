@@ -10,12 +10,25 @@ import {
   type Ranking,
 } from './policy';
 
-type Term = (placing: Placing, host: RankedHost) => number;
+type Term = (placing: Placing, host: RankedHost, parameters: Parameters) => number;
 
-/** How full the host would be, in the dimension that runs out first; devices count for what needs some. */
-const fullness: Term = ({ need }, { capacity, reserved }) => {
-  const then = add(reserved, need);
-  return dominantShare(need.devices ? then : withoutDevices(then), capacity);
+/**
+ * How full the host would be, in the dimension that runs out first: as far as `measured` says by what is measured. Devices
+ * count for what needs some.
+ */
+const fullness: Term = ({ need }, { capacity, reserved, measured }, { measured: weight = 0 }) => {
+  const all = add(reserved, need);
+  const then = need.devices ? all : withoutDevices(all);
+  if (!measured || weight <= 0) return dominantShare(then, capacity);
+  const part = Math.min(1, weight);
+  return dominantShare(
+    {
+      ...then,
+      cpuMillis: (1 - part) * then.cpuMillis + part * (measured.cpuMillis + need.cpuMillis),
+      memoryMiB: (1 - part) * then.memoryMiB + part * (measured.memoryMiB + need.memoryMiB),
+    },
+    capacity,
+  );
 };
 
 /** What needs no device rather leaves a host alone that has some left, unless others are fuller by more than this. */
@@ -28,8 +41,8 @@ const keepsFromDevices: Term = ({ need }, { capacity, reserved }) =>
 
 /** From 0 to 1 each, so that weights compare; a tenth more where devices would be left beside it. */
 const TERMS = {
-  striping: (placing, host) => fullness(placing, host) + keepsFromDevices(placing, host),
-  packing: (placing, host) => 1 - fullness(placing, host) + keepsFromDevices(placing, host),
+  striping: (placing, host, set) => fullness(placing, host, set) + keepsFromDevices(placing, host, set),
+  packing: (placing, host, set) => 1 - fullness(placing, host, set) + keepsFromDevices(placing, host, set),
   latency: (_, host) => distance(host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 
@@ -44,6 +57,9 @@ function distance({ sameService }: RankedHost, { sameZone = 0, otherZone = 0 }: 
 
 const TERM_NAMES = Object.keys(TERMS) as (keyof typeof TERMS)[];
 
+/** How much what is measured counts of load, from 0 (by what is reserved alone) to 1. */
+const BY_RESERVATIONS = { measured: 0 };
+
 /** Among hosts that are as near: less than one neighbour more or less makes. */
 const TIE = 1e-3;
 
@@ -56,23 +72,29 @@ interface BuiltIn {
 }
 
 const BUILT_IN = {
-  packing: { takes: 'the tightest fit', goal: () => 'few-hosts', parameters: {}, score: TERMS.packing },
-  striping: { takes: 'the emptiest', goal: () => 'even', parameters: {}, score: TERMS.striping },
+  packing: {
+    takes: 'the tightest fit',
+    goal: () => 'few-hosts',
+    parameters: BY_RESERVATIONS,
+    score: TERMS.packing,
+  },
+  striping: { takes: 'the emptiest', goal: () => 'even', parameters: BY_RESERVATIONS, score: TERMS.striping },
   latency: {
     takes: 'the nearest to its service',
     // Evening hosts out would undo what it does.
     goal: () => 'none',
-    parameters: USUAL_DISTANCES,
+    parameters: { ...USUAL_DISTANCES, ...BY_RESERVATIONS },
     score: (placing, host, distances) =>
-      distance(host, distances) + (TIE * TERMS.striping(placing, host)) / (host.sameService.inSite + 1),
+      distance(host, distances) +
+      (TIE * TERMS.striping(placing, host, distances)) / (host.sameService.inSite + 1),
   },
   weighted: {
     takes: 'the best by weight',
     goal: ({ packing = 0, striping = 0, latency = 0 }) =>
       latency > 0 ? 'none' : packing > striping ? 'few-hosts' : 'even',
-    parameters: { striping: 1, packing: 0, latency: 1 },
+    parameters: { striping: 1, packing: 0, latency: 1, ...BY_RESERVATIONS },
     score: (placing, host, weights) =>
-      TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host), 0),
+      TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host, weights), 0),
   },
 } satisfies Record<string, BuiltIn>;
 

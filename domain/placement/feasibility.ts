@@ -1,4 +1,5 @@
 import type { HostId, VeeId } from '../ids';
+import type { Usage } from '../measured';
 import { type Capacity, shortages, subtract, sum } from '../units';
 import {
   bound,
@@ -115,6 +116,7 @@ export class Board {
       const reserved = subtract(capacity, this.freeOn(host));
       return {
         ...{ id, zone, labels, driver, capacity, reserved },
+        ...(host.measured ? { measured: usedBy(host.measured, subtract(reserved, host.reserved)) } : {}),
         // Most policies don't ask.
         get sameService() {
           return first ? spread.of(first.serviceId, host) : { onHost: 0, inZone: 0, inSite: 0 };
@@ -241,6 +243,11 @@ export class Board {
     return known.get(unit);
   }
 }
+
+const usedBy = ({ cpuMillis, memoryMiB }: Usage, more: Capacity): Usage => ({
+  cpuMillis: cpuMillis + more.cpuMillis,
+  memoryMiB: memoryMiB + more.memoryMiB,
+});
 
 type Spread = Extract<Constraint, { kind: 'spread' }>;
 

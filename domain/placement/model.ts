@@ -1,6 +1,7 @@
 import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { SlaClass } from '../manifest/sla-class';
+import type { Usage } from '../measured';
 import type { Capacity, Dimension } from '../units';
 import type { PolicyData } from './policy';
 
@@ -49,6 +50,8 @@ export interface SnapshotHost {
   readonly images: readonly string[];
   readonly capacity: Capacity;
   readonly reserved: Capacity;
+  /** What is really in use; absent where it is not measured. */
+  readonly measured?: Usage;
 }
 
 export interface PlacedVee {

@@ -1,4 +1,5 @@
 import type { HostId, OperationId, ServiceId, TenantId } from '../ids';
+import type { Usage } from '../measured';
 import type { Capacity } from '../units';
 
 /** What a site is bettered in, by its policy: how evenly hosts are loaded, how few of them are in use, or nothing. */
@@ -64,6 +65,8 @@ export interface RankedHost {
   readonly capacity: Capacity;
   /** Before anything new is there. */
   readonly reserved: Capacity;
+  /** What is in use as measured, and what this plan has put there, as if it used all it asks for; absent where it is not measured. */
+  readonly measured?: Usage;
   /** How many other VEEs of the service are on it, in its zone (itself included), and in the site. */
   readonly sameService: { readonly onHost: number; readonly inZone: number; readonly inSite: number };
 }

@@ -3,10 +3,12 @@ import { copyFile, mkdir, open, stat, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
+import type { Counters } from '../../domain/measured';
 import type { DriverState, VeeSpec } from '../contract';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
 import { ociConfig } from './bundle';
 import { lastMessage, type OciRuntime } from './runtime';
+import { containerUsage } from './usage';
 
 const STOP_POLL_MILLIS = 25;
 const MOST_LOG_BYTES = 10 * 1_048_576;
@@ -119,6 +121,8 @@ export class Containers {
     await copyFile(path, `${path}.1`).catch(() => undefined);
     await truncate(path).catch(() => undefined);
   }
+
+  usage = (veeId: VeeId): Promise<Counters | undefined> => containerUsage(this.cgroupPath(veeId));
 
   async isReady({ spec }: KeptVee): Promise<boolean> {
     const { readiness } = spec.template;

@@ -9,6 +9,7 @@ import type {
   Driver,
   DriverConfig,
   DriverState,
+  Measurement,
   TransferOffer,
   VeeRef,
   VeeSpec,
@@ -20,6 +21,7 @@ import { Containers } from './containers';
 import { busyboxRootFs } from './image';
 import { cgroupLayout, findRuntime } from './runtime';
 import { DiskReceiver, sendDisk } from './transfer';
+import { machineUsage } from './usage';
 
 export interface ContainerDriverConfig extends DriverConfig {
   /** Take this runtime and no other. */
@@ -159,6 +161,16 @@ class ContainerDriver implements Driver {
     const kept = await this.records.all();
     await Promise.all(kept.map((vee) => this.containers.rotateLog(vee.spec.veeId)));
     return Promise.all(kept.map((vee) => this.status(vee, false)));
+  }
+
+  /** Of a host that is a part of the machine only what its containers use is its own. */
+  async measure(): Promise<Measurement> {
+    const kept = await this.records.all();
+    const read = await Promise.all(
+      kept.map(async ({ spec }) => [spec.veeId, await this.containers.usage(spec.veeId)] as const),
+    );
+    const vees = new Map(read.flatMap(([id, used]) => (used ? [[id, used] as const] : [])));
+    return this.config.capacity ? { vees } : { host: await machineUsage(), vees };
   }
 
   async logs(veeId: VeeId, tailLines: number): Promise<string[]> {

@@ -16,6 +16,7 @@ import type {
 } from '../contract';
 import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
 import { ScriptedHost } from './script';
+import { SimulatedUsage } from './usage';
 
 export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
   pause: true,
@@ -46,6 +47,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
   const records = new VeeRecords(config.dataDir, false);
   await records.open();
   const script = new ScriptedHost(config.dataDir);
+  const usage = new SimulatedUsage();
   const lacking = (process.env.SLUICE_SIMULATOR_LACKS ?? '').split(',');
   const capabilities: DriverCapabilities = {
     ...SIMULATOR_CAPABILITIES,
@@ -159,6 +161,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         nothing,
       ),
     list: async () => (await records.all()).map(statusOf),
+    measure: async () => usage.measure(await records.all(), performance.now()),
     logs: async (veeId, tailLines) => {
       const vee = await records.get(veeId);
       if (!vee) throw new SluiceError('not-found', `This host has no VEE ${veeId}.`);

@@ -55,12 +55,13 @@ function answer(question: Question): Reply {
 }
 
 function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
-  const { placing, parameters, anew, fresh, hosts, reserved, devices, sameService } = question;
+  const { placing, parameters, anew, fresh, hosts, reserved, devices, measured, sameService } = question;
   if (anew) known = [];
   for (const host of fresh) known.push(frozen(host));
   const scores = new Float64Array(hosts.length);
   for (const [i, number] of hosts.entries()) {
     const [cpuMillis = 0, memoryMiB = 0, diskMiB = 0, bandwidthKbps = 0] = reserved.subarray(4 * i);
+    const [usedMillis = Number.NaN, usedMiB = 0] = measured.subarray(2 * i);
     const [onHost = 0, inZone = 0, inSite = 0] = sameService.subarray(3 * i);
     const host = {
       ...known[number],
@@ -68,6 +69,7 @@ function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
         ...{ cpuMillis, memoryMiB, diskMiB, bandwidthKbps },
         ...(devices?.[i] ? { devices: devices[i] } : {}),
       },
+      ...(Number.isNaN(usedMillis) ? {} : { measured: { cpuMillis: usedMillis, memoryMiB: usedMiB } }),
       sameService: { onHost, inZone, inSite },
     };
     scores[i] = checked(plugin?.score({ host, placing, parameters }), host.id ?? '');

@@ -157,9 +157,11 @@ function questionOf(
 ): Question {
   const fresh: KnownHost[] = [];
   const reserved = new Float64Array(4 * hosts.length);
+  const measured = new Float64Array(2 * hosts.length).fill(Number.NaN);
   const sameService = new Int32Array(3 * hosts.length);
   const asked = Int32Array.from(hosts, (host, i) => {
     for (const [d, name] of DIMENSIONS.entries()) reserved[4 * i + d] = host.reserved[name];
+    if (host.measured) measured.set([host.measured.cpuMillis, host.measured.memoryMiB], 2 * i);
     const { onHost, inZone, inSite } = host.sameService;
     sameService.set([onHost, inZone, inSite], 3 * i);
     const known = numbers.get(host.id);
@@ -171,7 +173,7 @@ function questionOf(
   });
   const devices = hosts.some((h) => h.reserved.devices) ? hosts.map((h) => h.reserved.devices) : undefined;
   return {
-    ...{ ask: 'score', placing, parameters, anew, fresh, hosts: asked, reserved, sameService },
+    ...{ ask: 'score', placing, parameters, anew, fresh, hosts: asked, reserved, measured, sameService },
     ...(devices ? { devices } : {}),
   };
 }

@@ -21,6 +21,8 @@ export type Question =
       readonly reserved: Float64Array;
       /** And of devices; absent where none of them has any. */
       readonly devices?: readonly (Devices | undefined)[];
+      /** What is measured on each of them: CPU and memory, NaN where it is not. */
+      readonly measured: Float64Array;
       /** VEEs of the same service on each of them, in its zone and in the site: three numbers a host. */
       readonly sameService: Int32Array;
     };

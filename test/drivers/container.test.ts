@@ -114,6 +114,36 @@ if (obstacle) {
       expect((await driver.inspect(spec.veeId))?.state).toBe('EXITED');
     });
 
+    it.each(['runc', 'crun'] as const)('measures what a container of %s uses', async (runtime) => {
+      if (!findOnPath(runtime)) return;
+      const folder = await mkdtemp(join(tmpdir(), 'sluice-container-'));
+      const of = await createContainerDriver({ hostId: 'h3' as HostId, dataDir: folder, runtime });
+      const busy = specFor(`vee-busy-${runtime}-${process.pid}`, {
+        command: ['/bin/sh', '-c', 'while :; do :; done'],
+        capacity: { cpuMillis: 500, memoryMiB: 32, diskMiB: 0, bandwidthKbps: 0 },
+      });
+      const idle = specFor(`vee-idle-${runtime}-${process.pid}`);
+      for (const spec of [busy, idle]) {
+        await of.define(spec);
+        expect((await of.measure())?.vees.get(spec.veeId)).toBeUndefined();
+        await of.start(spec);
+      }
+      const before = await of.measure();
+      await new Promise((r) => setTimeout(r, 600));
+      const after = await of.measure();
+      const used = ({ veeId }: VeeSpec) =>
+        (after?.vees.get(veeId)?.cpuMicros ?? 0) - (before?.vees.get(veeId)?.cpuMicros ?? 0);
+      expect(used(busy)).toBeGreaterThan(50_000);
+      expect(used(idle)).toBeLessThan(used(busy) / 5);
+      expect(after?.vees.get(busy.veeId)?.memoryMiB).toBeLessThan(32);
+      const machine = (after?.host?.cpuMicros ?? 0) - (before?.host?.cpuMicros ?? 0);
+      expect(machine).toBeGreaterThan(used(busy) / 2);
+      for (const spec of [busy, idle]) await of.destroy(spec);
+      expect((await of.measure())?.vees.size).toBe(0);
+      await of.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
     it('carries the disk along when it migrates', async () => {
       const elsewhere = await mkdtemp(join(tmpdir(), 'sluice-container-'));
       const other = await createContainerDriver({ hostId: 'h2' as HostId, dataDir: elsewhere });

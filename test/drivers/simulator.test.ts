@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { HostId } from '../../domain/ids';
 import { createSimulatorDriver } from '../../drivers/simulator/driver';
 import type { SimulatorScript } from '../../drivers/simulator/script';
+import { SIMULATED_LOAD } from '../../drivers/simulator/usage';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
 
@@ -19,6 +20,24 @@ describe('a scripted simulator', () => {
   it('says that it is one', async () => {
     const { driver } = await scripted({});
     expect(await driver.fingerprint()).toMatchObject({ real: false, driver: 'simulator' });
+  });
+
+  it('measures what its VEEs pretend to use while they run, and nothing where none does', async () => {
+    const { driver } = await scripted({});
+    const [silent, loud] = [specFor('vee-a'), specFor('vee-b', { environment: { [SIMULATED_LOAD]: '50' } })];
+    await driver.define(silent);
+    expect(await driver.measure()).toBeUndefined();
+    await driver.define(loud);
+    await driver.start(loud);
+    const before = (await driver.measure())?.vees.get(loud.veeId);
+    const began = performance.now();
+    await new Promise((r) => setTimeout(r, 50));
+    const after = (await driver.measure())?.vees.get(loud.veeId);
+    const perMilli = ((after?.cpuMicros ?? 0) - (before?.cpuMicros ?? 0)) / (performance.now() - began);
+    // Half of 200 thousandths of a core.
+    expect(perMilli).toBeGreaterThan(90);
+    expect(perMilli).toBeLessThan(110);
+    expect(after?.memoryMiB).toBe(16);
   });
 
   it('fails the n-th call before its effect', async () => {

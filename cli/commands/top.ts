@@ -1,0 +1,92 @@
+import type { Command } from 'commander';
+import type { ApiClient } from '../client';
+import { clientOf, globals } from '../context';
+import { CliError, EXIT } from '../exit-codes';
+import { namerFor } from '../names';
+import { printJson, table } from '../output';
+
+interface Load {
+  readonly cpuMillis: number;
+  readonly memoryMiB: number;
+}
+
+interface HostRow {
+  readonly id: string;
+  readonly fingerprint: { readonly capacity: Load };
+  readonly reserved: Load;
+  readonly measured?: Load;
+}
+
+interface VeeRow {
+  readonly id: string;
+  readonly serviceId: string;
+  readonly component: string;
+  readonly index: number;
+  readonly state: string;
+  readonly hostId: string;
+  readonly capacity: Load;
+  readonly used?: Load;
+}
+
+const share = (part: number | undefined, of: number) =>
+  part === undefined ? '-' : `${part} (${of === 0 ? 0 : Math.round((100 * part) / of)} %)`;
+
+/** The busiest first; what nothing is measured of comes last, as it was listed. */
+function busiestFirst<T>(rows: readonly T[], loadOf: (row: T) => { used: Load | undefined; of: Load }): T[] {
+  const peak = (row: T) => {
+    const { used, of } = loadOf(row);
+    if (!used) return -1;
+    return Math.max(used.cpuMillis / Math.max(1, of.cpuMillis), used.memoryMiB / Math.max(1, of.memoryMiB));
+  };
+  return [...rows].sort((a, b) => peak(b) - peak(a));
+}
+
+async function topOfHosts(client: ApiClient, json: boolean): Promise<void> {
+  const hosts = busiestFirst(await client.list<HostRow>('/v1/hosts'), (h) => ({
+    used: h.measured,
+    of: h.fingerprint.capacity,
+  }));
+  const items = hosts.map(({ id, fingerprint: { capacity }, reserved, measured }) => ({
+    ...{ id, capacity, reserved, measured },
+  }));
+  if (json) return printJson({ items });
+  const rows = items.map(({ id, capacity: of, reserved, measured }) => [
+    id,
+    share(reserved.cpuMillis, of.cpuMillis),
+    share(measured?.cpuMillis, of.cpuMillis),
+    share(reserved.memoryMiB, of.memoryMiB),
+    share(measured?.memoryMiB, of.memoryMiB),
+  ]);
+  const head = ['host', 'cpu millis reserved', 'in use', 'memory MiB reserved', 'in use'];
+  console.log(table(head, rows));
+}
+
+async function topOfVees(client: ApiClient, json: boolean): Promise<void> {
+  const living = (await client.list<VeeRow>('/v1/vees')).filter((v) => v.state !== 'DESTROYED');
+  const vees = busiestFirst(living, (v) => ({ used: v.used, of: v.capacity }));
+  if (json) return printJson({ items: vees });
+  const named = vees.map(({ serviceId }) => ({ serviceId }));
+  const { service } = await namerFor(client, named);
+  const rows = vees.map((v) => [
+    `${service(v.serviceId)}/${v.component}/${v.index}`,
+    v.hostId,
+    v.capacity.cpuMillis,
+    share(v.used?.cpuMillis, v.capacity.cpuMillis),
+    v.capacity.memoryMiB,
+    share(v.used?.memoryMiB, v.capacity.memoryMiB),
+  ]);
+  console.log(table(['vee', 'host', 'cpu millis', 'in use', 'memory MiB', 'in use'], rows));
+}
+
+export function registerTopCommand(program: Command): void {
+  program
+    .command('top [what]')
+    .description('what is really in use, as measured, beside what is reserved: of hosts, or of vees')
+    .action(async (what: string | undefined, _options: unknown, command: Command) => {
+      const client = await clientOf(command);
+      const json = globals(command).json === true;
+      if (what === undefined || /^hosts?$/.test(what)) return topOfHosts(client, json);
+      if (/^vees?$/.test(what)) return topOfVees(client, json);
+      throw new CliError(`There is no "sluice top ${what}": take hosts or vees.`, EXIT.usage);
+    });
+}
