@@ -12,6 +12,10 @@ export const EXIT = {
   unavailable: 7,
 } as const;
 
+/** What an exit code is called in `--json`, where the API had no code of its own to say. */
+export const exitNameOf = (exitCode: number): string =>
+  Object.entries(EXIT).find(([, code]) => code === exitCode)?.[0] ?? 'operationFailed';
+
 /** What a command ends with when it can't do its work: one message, one exit code, no stack. */
 export class CliError extends Error {
   readonly exitCode: number;

@@ -19,7 +19,7 @@ import { registerSystemCommands } from './commands/system';
 import { registerTopCommand } from './commands/top';
 import { completionScript, isShell } from './completion';
 import { registerDemo } from './demo/command';
-import { CliError, EXIT } from './exit-codes';
+import { CliError, EXIT, exitNameOf } from './exit-codes';
 import { printJson } from './output';
 
 export function createProgram(): Command {
@@ -78,27 +78,32 @@ export function createProgram(): Command {
 export async function main(argv: readonly string[]): Promise<number> {
   const program = createProgram();
   for (const command of everyCommand(program)) command.exitOverride();
+  const json = argv.includes('--json');
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return EXIT.done;
   } catch (error) {
-    const json = argv.includes('--json');
     if (error instanceof CommanderError) {
       const code = error.exitCode === 0 ? EXIT.done : EXIT.usage;
-      if (json && code !== EXIT.done) printJson({ error: error.message, exitCode: code });
+      if (json && code !== EXIT.done) printError(error.message, code);
       return code;
     }
     if (error instanceof CliError) {
       // What failed was printed as the answer already when the error itself says nothing.
-      if (json && error.message)
-        printJson({ ...(error.problem ?? { error: error.message }), exitCode: error.exitCode });
+      if (json && error.message) printError(error.message, error.exitCode, error.problem);
       else if (error.message) console.error(error.message);
       return error.exitCode;
     }
-    console.error(`Unexpected: ${(error as Error).message}`);
+    if (json) printError((error as Error).message, EXIT.operationFailed);
+    else console.error(`Unexpected: ${(error as Error).message}`);
     if (process.env.SLUICE_LOG_LEVEL === 'debug') console.error(error);
     return EXIT.operationFailed;
   }
+}
+
+/** One shape, whoever says no: the problem of the API, or one like it. */
+function printError(message: string, exitCode: number, problem?: Readonly<Record<string, unknown>>): void {
+  printJson({ ...(problem ?? { code: exitNameOf(exitCode), detail: message }), exitCode });
 }
 
 function everyCommand(command: Command): Command[] {

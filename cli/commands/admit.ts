@@ -57,7 +57,7 @@ function describe({ admit, because, places, before, after, own, more }: Admissio
   return [
     verdict,
     ...byHost,
-    table(['losses survived', 'without it', 'with it', 'by it alone'], rows),
+    table(['losses survived', 'without it', 'with it', 'the service alone'], rows),
     ...(more ? [`${more.services}${more.orMore ? ' or more' : ''} more like it fit after it.`] : []),
   ].join('\n');
 }

@@ -210,7 +210,12 @@ describe('the command line', () => {
       [['operation', 'watch', 'op-0'], 3],
     ] as const) {
       const result = await run(...args, '--json');
-      expect([args, result.code, JSON.parse(result.out).exitCode]).toEqual([args, code, code]);
+      const said = { code: expect.any(String), detail: expect.any(String), exitCode: code };
+      expect([args, result.code, JSON.parse(result.out)]).toEqual([
+        args,
+        code,
+        expect.objectContaining(said),
+      ]);
     }
   });
 
