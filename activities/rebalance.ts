@@ -1,7 +1,8 @@
 import { SluiceError } from '../domain/errors';
 import type { OperationId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
-import { describeDistance, distanceOf, Layout } from '../domain/rebalance/layout';
+import { describeDistance, distanceOf } from '../domain/rebalance/distance';
+import { Layout } from '../domain/rebalance/layout';
 import {
   type BalanceMove,
   COOL_DOWN_MILLIS,

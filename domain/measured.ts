@@ -1,3 +1,5 @@
+import type { Capacity } from './units';
+
 /** What is really in use, as it was measured: CPU in thousandths of a core over the last half minute or so, memory in MiB. */
 export interface Usage {
   readonly cpuMillis: number;
@@ -38,6 +40,14 @@ export function told(before: Usage | undefined, now: Usage, capacity: Usage): Us
   const near = (key: keyof Usage) =>
     before !== undefined && Math.abs(before[key] - now[key]) < STEP * capacity[key];
   return before && near('cpuMillis') && near('memoryMiB') ? before : rounded(now);
+}
+
+/** What is asked for, as if so much of its CPU and memory (`part`, from 0 to 1) were what is measured. */
+export function blended(asked: Capacity, used: Usage | undefined, part: number): Capacity {
+  if (!used || part <= 0) return asked;
+  const share = Math.min(1, part);
+  const mixed = (key: keyof Usage) => (1 - share) * asked[key] + share * used[key];
+  return { ...asked, cpuMillis: mixed('cpuMillis'), memoryMiB: mixed('memoryMiB') };
 }
 
 export const rounded = ({ cpuMillis, memoryMiB }: Usage): Usage => ({

@@ -2,7 +2,9 @@ import type { HostId, ServiceId, SiteId, VeeId } from '../domain/ids';
 import { isInWindow } from '../domain/manifest/maintenance-windows';
 import type { Manifest } from '../domain/manifest/schema';
 import { DEFAULT_SLA_CLASS, isAtLeast, type SlaClass } from '../domain/manifest/sla-class';
+import type { Usage } from '../domain/measured';
 import type { OperationRecord } from '../domain/operation/operation';
+import { measuredPartOf } from '../domain/placement/built-in-policies';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { Apartness, SnapshotHost } from '../domain/placement/model';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
@@ -44,6 +46,7 @@ export async function readBalanceQuestion(
   ]);
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   const hosts = offers.map(toSnapshotHost);
+  const used = measuredPartOf(policy) > 0 ? await store.hosts.usage() : new Map<VeeId, Usage>();
   const seen: Seen = {
     hosts: new Map(hosts.map((h) => [h.id, h])),
     services: new Map(services.map((s) => [s.id, s])),
@@ -68,7 +71,7 @@ export async function readBalanceQuestion(
   return {
     at: now,
     hosts,
-    vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen)),
+    vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen, used.get(vee.id))),
     constraints: services.flatMap((s) => {
       const manifest = manifests.get(s.manifestDigest);
       return manifest ? constraintsOf(manifest, s.id) : [];
@@ -120,7 +123,7 @@ interface Seen {
   readonly closed: ReadonlySet<ServiceId>;
 }
 
-function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
+function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): BalancedVee {
   const { id, tenantId, serviceId, component, index, template, hostId } = vee;
   const fixed = whyFixed(vee, seen);
   return {
@@ -129,6 +132,7 @@ function toBalanced(vee: VeeRecord, seen: Seen): BalancedVee {
     need: template.capacity,
     image: template.image,
     stopGraceMillis: template.stopGraceMillis,
+    ...(used ? { used } : {}),
     ...(fixed ? { fixed } : {}),
   };
 }

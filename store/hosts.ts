@@ -1,4 +1,4 @@
-import type { Db } from 'mongodb';
+import type { Db, Document } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 import type {
   DepartedVee,
@@ -10,7 +10,7 @@ import type {
   Maintenance,
   ReportedVee,
 } from '../domain/host';
-import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
+import type { AgentId, HostId, OperationId, SiteId, VeeId } from '../domain/ids';
 import type { Usage } from '../domain/measured';
 import type { SnapshotHost } from '../domain/placement/model';
 import { ZERO } from '../domain/units';
@@ -57,6 +57,17 @@ export function hostRepository(db: Db) {
         .sort({ _id: 1 })
         .toArray();
       return docs.map((d) => fromStored<HostRecord>(d));
+    },
+
+    /** What VEEs really use, of those that it is measured of. */
+    async usage(): Promise<Map<VeeId, Usage>> {
+      const reports = hosts.find({ 'reported.used': { $exists: true } } as Document, {
+        projection: { 'reported.veeId': 1, 'reported.used': 1 },
+      });
+      const used = new Map<VeeId, Usage>();
+      for await (const { reported } of reports)
+        for (const copy of reported) if (copy.used) used.set(copy.veeId as VeeId, copy.used);
+      return used;
     },
 
     page: (request: PageRequest) => findPage<HostRecord>(hosts, {}, 'joinedAt', request),

@@ -1,3 +1,4 @@
+import { blended } from '../measured';
 import { add, dominantShare, hasDevices, subtract, withoutDevices } from '../units';
 import {
   type Goal,
@@ -16,19 +17,9 @@ type Term = (placing: Placing, host: RankedHost, parameters: Parameters) => numb
  * How full the host would be, in the dimension that runs out first: as far as `measured` says by what is measured. Devices
  * count for what needs some.
  */
-const fullness: Term = ({ need }, { capacity, reserved, measured }, { measured: weight = 0 }) => {
-  const all = add(reserved, need);
-  const then = need.devices ? all : withoutDevices(all);
-  if (!measured || weight <= 0) return dominantShare(then, capacity);
-  const part = Math.min(1, weight);
-  return dominantShare(
-    {
-      ...then,
-      cpuMillis: (1 - part) * then.cpuMillis + part * (measured.cpuMillis + need.cpuMillis),
-      memoryMiB: (1 - part) * then.memoryMiB + part * (measured.memoryMiB + need.memoryMiB),
-    },
-    capacity,
-  );
+const fullness: Term = ({ need }, { capacity, reserved, measured }, { measured: part = 0 }) => {
+  const then = add(blended(reserved, measured, part), need);
+  return dominantShare(need.devices ? then : withoutDevices(then), capacity);
 };
 
 /** What needs no device rather leaves a host alone that has some left, unless others are fuller by more than this. */
@@ -59,6 +50,10 @@ const TERM_NAMES = Object.keys(TERMS) as (keyof typeof TERMS)[];
 
 /** How much what is measured counts of load, from 0 (by what is reserved alone) to 1. */
 const BY_RESERVATIONS = { measured: 0 };
+
+/** How much of load is what is measured, by a policy as it is set. */
+export const measuredPartOf = ({ name, parameters }: PolicyData): number =>
+  isBuiltIn(name) ? (parameters?.measured ?? BY_RESERVATIONS.measured) : 0;
 
 /** Among hosts that are as near: less than one neighbour more or less makes. */
 const TIE = 1e-3;

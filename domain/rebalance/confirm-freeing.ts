@@ -1,7 +1,8 @@
 import type { HostId } from '../ids';
 import { changedSince } from './confirm';
-import { type BalanceUnit, Layout } from './layout';
+import { Layout } from './layout';
 import type { BalanceMove, BalanceQuestion } from './model';
+import type { BalanceUnit } from './unit';
 
 /**
  * Which of the moves that are to free hosts are not to be made any more, and why: a host on which one stays does not come

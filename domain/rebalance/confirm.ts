@@ -1,5 +1,6 @@
-import type { BalanceUnit, Layout } from './layout';
+import type { Layout } from './layout';
 import type { BalanceMove } from './model';
+import type { BalanceUnit } from './unit';
 
 /** What has become of a unit since its move was planned that speaks against it, wherever it was to go. */
 export function changedSince(layout: Layout, unit: BalanceUnit, move: BalanceMove): string | undefined {

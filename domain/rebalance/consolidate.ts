@@ -3,10 +3,11 @@ import { lowerBound } from '../placement/optimize/bound';
 import { costOf } from '../placement/optimize/problem';
 import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
-import type { BalanceUnit, Layout } from './layout';
+import type { Layout } from './layout';
 import type { BalanceQuestion, Optimality } from './model';
 import { HOST_WORTH, type InNumbers, inNumbers, misplacedIn } from './problem';
 import type { Step } from './step';
+import type { BalanceUnit } from './unit';
 
 /** Looks at a host, over all rounds: some seconds. */
 const MOST_LOOKS = 400_000_000;

@@ -1,11 +1,12 @@
 import type { HostId } from '../ids';
 import { amountOf } from '../units';
 import { greedily, priceOf, reasonOf } from './greedy';
-import type { BalanceUnit, Layout } from './layout';
+import type { Layout } from './layout';
 import type { BalanceQuestion } from './model';
 import { type InNumbers, inNumbers } from './problem';
 import { refine } from './refine';
 import type { Step } from './step';
+import type { BalanceUnit } from './unit';
 
 /** Of units and hosts: in a larger site looking at them all takes longer than it is worth for the moves of one run. */
 const MOST_PAIRS = 10_000_000;
@@ -46,6 +47,8 @@ function refined(
       capacity: Float64Array.from(
         hosts.flatMap((h) => layout.dimensions.map((d) => amountOf(h.capacity, d))),
       ),
+      load: Float64Array.from(units.flatMap((u) => u.loads)),
+      hostLoad: loadsAtFirst(layout, units, hosts, problem),
       mean: layout.mean,
       prices: Float64Array.from(units, (u, i) =>
         priceOf(layout, u, hosts[problem.start[i] ?? -1]?.id ?? ('' as HostId), question),
@@ -59,6 +62,26 @@ function refined(
     if (to !== undefined && better[i] !== problem.start[i]) wanted.set(unit, to);
   }
   return wanted;
+}
+
+/** What was chosen greedily has moved on the layout by then: it counts where it was. */
+function loadsAtFirst(
+  layout: Layout,
+  units: InNumbers['units'],
+  hosts: InNumbers['hosts'],
+  { start, dimensions }: InNumbers['problem'],
+): Float64Array {
+  const loads = Float64Array.from(hosts.flatMap((h) => layout.loadOf(h.id)));
+  const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
+  for (const [i, unit] of units.entries()) {
+    const [now, then] = [indexOf.get(layout.hostOf(unit)) ?? -1, start[i] ?? -1];
+    if (now === then) continue;
+    for (const [d, load] of unit.loads.entries()) {
+      loads[now * dimensions + d] = (loads[now * dimensions + d] ?? 0) - load;
+      loads[then * dimensions + d] = (loads[then * dimensions + d] ?? 0) + load;
+    }
+  }
+  return loads;
 }
 
 /** In the order in which each is worth the most; those that are not worth their price, or can't be made, are left out. */

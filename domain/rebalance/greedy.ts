@@ -1,8 +1,9 @@
 import type { HostId } from '../ids';
 import { nameOf } from '../units';
-import type { BalanceUnit, Layout } from './layout';
+import type { Layout } from './layout';
 import type { BalanceQuestion } from './model';
 import { costOfMoving, type Step } from './step';
+import type { BalanceUnit } from './unit';
 
 /** What a move has to be worth, in terms of `unevenness`: so much for each move that its cost is told in. */
 const PRICE = 0.005;

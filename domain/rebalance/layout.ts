@@ -1,5 +1,7 @@
 import { groupBy } from '../group-by';
-import type { HostId, ServiceId, VeeId } from '../ids';
+import type { HostId, ServiceId } from '../ids';
+import { blended } from '../measured';
+import { measuredPartOf } from '../placement/built-in-policies';
 import {
   bound,
   concerns,
@@ -11,24 +13,16 @@ import {
   mostTogether,
   placeFor,
 } from '../placement/constraints';
-import { unitsOf } from '../placement/feasibility';
 import type { Constraint, SnapshotHost } from '../placement/model';
-import type { Goal } from '../placement/policy';
-import { amountOf, type Dimension, dimensionsOfAll, nameOf, sum } from '../units';
+import { amountOf, type Dimension, dimensionsOfAll, nameOf } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
-
-/** What moves as one: a VEE, or those that affinity ties together. */
-export interface BalanceUnit {
-  readonly vees: readonly BalancedVee[];
-  /** What it needs, by dimension, in the order of the layout’s. */
-  readonly needs: readonly number[];
-  /** Why it stays; absent when it may move. */
-  readonly fixed?: string;
-}
+import { type BalanceUnit, unitsThatMove } from './unit';
 
 interface Place {
   readonly host: SnapshotHost;
   readonly used: number[];
+  /** What hosts are evened out in: what is used, or as measured, by the policy. */
+  readonly load: number[];
   readonly capacity: readonly number[];
   readonly residents: Map<ServiceId, Set<BalancedVee>>;
 }
@@ -50,7 +44,7 @@ export class Layout {
   private readonly preferences: ReadonlyMap<ServiceId, readonly Constraint[]>;
   /** Those in which hosts have something, or VEEs need it. */
   readonly dimensions: readonly Dimension[];
-  /** Share of the site's capacity that is used in each dimension: moves don't change it. */
+  /** The load of the site in each dimension, as a share of its capacity: moves don't change it. */
   readonly mean: readonly number[];
 
   constructor({
@@ -58,13 +52,15 @@ export class Layout {
     vees,
     constraints,
     preferences = [],
-  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences'>) {
+    policy,
+  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences' | 'policy'>) {
+    const part = measuredPartOf(policy);
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
     this.dimensions = dimensionsOfAll([
       ...hosts.flatMap((h) => [h.capacity, h.reserved]),
       ...vees.map((v) => v.need),
     ]);
-    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host, this.dimensions)]));
+    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host, this.dimensions, part)]));
     this.allHosts = new Map(hosts.map((h) => [h.id, h]));
     this.constraints = groupBy(constraints, (c) => c.serviceId);
     this.preferences = groupBy(
@@ -74,13 +70,13 @@ export class Layout {
     for (const vee of vees) this.settle(vee, vee.hostId);
     this.byService = groupBy(vees, (v) => v.serviceId);
     this.units = [...this.byService].flatMap(([serviceId, all]) =>
-      tied(all, this.constraintsOf(serviceId), this.dimensions),
+      unitsThatMove(all, this.constraintsOf(serviceId), this.dimensions, part),
     );
     for (const unit of this.units) this.where.set(unit, unit.vees[0]?.hostId ?? ('' as HostId));
     const places = [...this.places.values()];
     this.mean = this.dimensions.map((_, d) => {
       const total = places.reduce((n, p) => n + (p.capacity[d] ?? 0), 0);
-      return total === 0 ? 0 : places.reduce((n, p) => n + (p.used[d] ?? 0), 0) / total;
+      return total === 0 ? 0 : places.reduce((n, p) => n + (p.load[d] ?? 0), 0) / total;
     });
   }
 
@@ -212,6 +208,10 @@ export class Layout {
       if (source) source.used[i] = (source.used[i] ?? 0) - need;
       if (target) target.used[i] = (target.used[i] ?? 0) + need;
     }
+    for (const [i, load] of unit.loads.entries()) {
+      if (source) source.load[i] = (source.load[i] ?? 0) - load;
+      if (target) target.load[i] = (target.load[i] ?? 0) + load;
+    }
     for (const vee of unit.vees) {
       source?.residents.get(vee.serviceId)?.delete(vee);
       this.settle(vee, to);
@@ -241,9 +241,14 @@ export class Layout {
     return this.places.get(hostId)?.used.every((u) => u <= 0) ?? true;
   }
 
-  /** What is in use of a host, by dimension, in the order of the layout’s. */
+  /** What is reserved of a host, by dimension, in the order of the layout’s. */
   usedOf(hostId: HostId): readonly number[] {
     return this.places.get(hostId)?.used ?? [];
+  }
+
+  /** What it is evened out in, likewise. */
+  loadOf(hostId: HostId): readonly number[] {
+    return this.places.get(hostId)?.load ?? [];
   }
 
   constraintsOf(serviceId: ServiceId): readonly Constraint[] {
@@ -266,64 +271,29 @@ export class Layout {
   }
 
   /** By how much a host's unevenness falls when a unit comes (1) or goes (-1). Asked millions of times in a large site. */
-  private change({ used, capacity }: Place, { needs }: BalanceUnit, sign: 1 | -1): number {
+  private change({ load, capacity }: Place, { loads }: BalanceUnit, sign: 1 | -1): number {
     let fall = 0;
-    for (let d = 0; d < needs.length; d++) {
+    for (let d = 0; d < loads.length; d++) {
       const of = capacity[d] ?? 0;
       if (of === 0) continue;
-      const off = (used[d] ?? 0) / of - (this.mean[d] ?? 0);
-      const by = (sign * (needs[d] ?? 0)) / of;
+      const off = (load[d] ?? 0) / of - (this.mean[d] ?? 0);
+      const by = (sign * (loads[d] ?? 0)) / of;
       fall -= by * (2 * off + by);
     }
     return fall;
   }
 }
 
-/** How far from its goal a site is: less is better. `imbalanceOf`, or how many hosts have something on them. */
-export const distanceOf = (layout: Layout, goal: Goal): number =>
-  goal === 'few-hosts' ? layout.hosts.filter((h) => !layout.isEmpty(h.id)).length : imbalanceOf(layout);
-
-/** The same in words. */
-export const describeDistance = (goal: Goal, before: number, now: number): string => {
-  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-  return goal === 'few-hosts'
-    ? `${before} of the hosts that are open were in use, and ${now} are now`
-    : `loads differed by ${percent(before)} of a host, and differ by ${percent(now)} now`;
-};
-
-/**
- * How unevenly hosts are loaded: the root mean square of what separates the load of each, in each dimension, from the
- * site's. 0 is even; 0.1 is ten percent of a host up or down.
- */
-export function imbalanceOf(layout: Layout): number {
-  const terms = layout.loads();
-  return terms === 0 ? 0 : Math.sqrt(Math.max(0, layout.unevenness()) / terms);
-}
-
-function placeOf(host: SnapshotHost, dimensions: readonly Dimension[]): Place {
+function placeOf(host: SnapshotHost, dimensions: readonly Dimension[], part: number): Place {
+  const load = blended(host.reserved, host.measured, part);
   return {
     host,
+    load: dimensions.map((d) => amountOf(load, d)),
     used: dimensions.map((d) => amountOf(host.reserved, d)),
     capacity: dimensions.map((d) => amountOf(host.capacity, d)),
     residents: new Map(),
   };
 }
 
-const loadOf = ({ used, capacity }: Place, d: number): number =>
-  (capacity[d] ?? 0) === 0 ? 0 : (used[d] ?? 0) / (capacity[d] ?? 1);
-
-function tied(
-  vees: readonly BalancedVee[],
-  constraints: readonly Constraint[],
-  dimensions: readonly Dimension[],
-): BalanceUnit[] {
-  const byId = new Map<VeeId, BalancedVee>(vees.map((v) => [v.id, v]));
-  return unitsOf({ vees, constraints }).map((unit) => {
-    const members = unit.vees.flatMap(({ id }) => byId.get(id) ?? []);
-    const still = members.find((v) => v.fixed);
-    const apart = members.some((v) => v.hostId !== members[0]?.hostId);
-    const fixed = apart ? 'what must be together with it is on another host' : still?.fixed;
-    const need = sum(members.map((v) => v.need));
-    return { vees: members, needs: dimensions.map((d) => amountOf(need, d)), ...(fixed ? { fixed } : {}) };
-  });
-}
+const loadOf = ({ load, capacity }: Place, d: number): number =>
+  (capacity[d] ?? 0) === 0 ? 0 : (load[d] ?? 0) / (capacity[d] ?? 1);

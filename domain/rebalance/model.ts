@@ -1,4 +1,5 @@
 import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
+import type { Usage } from '../measured';
 import type { MigrationBudget } from '../migration/estimate';
 import type {
   Apartness,
@@ -15,6 +16,8 @@ export interface BalancedVee extends RequestedVee {
   readonly serviceName: string;
   readonly hostId: HostId;
   readonly stopGraceMillis: number;
+  /** What it really uses; absent where that is not measured, or does not matter. */
+  readonly used?: Usage;
   /** Why it stays where it is for now; absent when it may move. */
   readonly fixed?: string;
 }

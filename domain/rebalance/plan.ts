@@ -8,12 +8,14 @@ import { sum } from '../units';
 import { changedSince } from './confirm';
 import { pointless } from './confirm-freeing';
 import { type Consolidated, consolidate } from './consolidate';
+import { distanceOf } from './distance';
 import { evenOut } from './even-out';
 import { movesThatKeepSpare } from './keep-spare';
-import { type BalanceUnit, distanceOf, Layout } from './layout';
+import { Layout } from './layout';
 import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
 import { HOST_WORTH } from './problem';
 import type { Step } from './step';
+import type { BalanceUnit } from './unit';
 
 /**
  * Which VEEs to send where so that the site is nearer to what its policy wants: hosts that are loaded evenly, or few of them

@@ -5,6 +5,10 @@ import { randomFrom } from '../placement/optimize/random';
 export interface Unevenness {
   /** Of the hosts of the problem: `capacity[host * dimensions + d]`. */
   readonly capacity: Float64Array;
+  /** What each item is to the load of its host: `load[item * dimensions + d]`. */
+  readonly load: Float64Array;
+  /** The loads of the hosts with all items where they begin. */
+  readonly hostLoad: Float64Array;
   /** The share of the site that is in use, by dimension. */
   readonly mean: readonly number[];
   /** What it is worth not to move an item, in terms of unevenness. */
@@ -36,6 +40,9 @@ export function refine(problem: Problem, unevenness: Unevenness, choice: Placeme
 class Refinement {
   private readonly problem: Problem;
   private readonly capacity: Float64Array;
+  private readonly load: Float64Array;
+  /** As it is now, see `Unevenness.hostLoad`. */
+  private readonly hostLoad: Float64Array;
   private readonly mean: readonly number[];
   private readonly prices: Float64Array;
   private readonly draft: Draft;
@@ -53,8 +60,10 @@ class Refinement {
   private readonly touched: number[] = [];
   private before = 0;
 
-  constructor(problem: Problem, { capacity, mean, prices }: Unevenness, choice: Placement) {
+  constructor(problem: Problem, { capacity, load, hostLoad, mean, prices }: Unevenness, choice: Placement) {
     this.problem = problem;
+    this.load = load;
+    this.hostLoad = hostLoad.slice();
     this.capacity = capacity;
     this.mean = mean;
     this.prices = prices;
@@ -164,7 +173,7 @@ class Refinement {
 
   /** Of some hosts the one that is evened out the most, or the least unevened, by one more there. */
   private someHost(item: number): number {
-    const { hosts, dimensions, need } = this.problem;
+    const { hosts, dimensions } = this.problem;
     let best = 0;
     let least = Infinity;
     for (let look = 0; look < LOOKS; look++) {
@@ -173,7 +182,7 @@ class Refinement {
       for (let d = 0; d < dimensions; d++) {
         const of = this.capacity[host * dimensions + d] as number;
         if (of === 0) continue;
-        const by = (need[item * dimensions + d] as number) / of;
+        const by = (this.load[item * dimensions + d] as number) / of;
         more += by * (2 * this.offIn(host, d) + by);
       }
       if (more >= least) continue;
@@ -193,17 +202,19 @@ class Refinement {
   private offIn(host: number, d: number): number {
     const cell = host * this.problem.dimensions + d;
     const of = this.capacity[cell] as number;
-    return of === 0 ? 0 : (of - (this.draft.left[cell] as number)) / of - (this.mean[d] as number);
+    return of === 0 ? 0 : (this.hostLoad[cell] as number) / of - (this.mean[d] as number);
   }
 
   private put(item: number, host: number): void {
     this.draft.put(item, host);
+    this.loads(item, host, 1);
     if (host === this.problem.start[item]) return;
     this.position[item] = this.moved.push(item) - 1;
     this.paid += this.prices[item] as number;
   }
 
   private take(item: number): void {
+    this.loads(item, this.draft.hostOf[item] as number, -1);
     this.draft.take(item);
     const at = this.position[item] as number;
     if (at < 0) return;
@@ -214,6 +225,14 @@ class Refinement {
     }
     this.position[item] = -1;
     this.paid -= this.prices[item] as number;
+  }
+
+  private loads(item: number, host: number, sign: 1 | -1): void {
+    const { dimensions } = this.problem;
+    for (let d = 0; d < dimensions; d++)
+      this.hostLoad[host * dimensions + d] =
+        (this.hostLoad[host * dimensions + d] as number) +
+        sign * (this.load[item * dimensions + d] as number);
   }
 
   private pick = (n: number): number => Math.floor(this.random() * n);

@@ -1,7 +1,7 @@
 import type { HostId } from '../ids';
 import { estimateMigration, usualMode } from '../migration/estimate';
-import type { BalanceUnit } from './layout';
 import type { BalanceQuestion } from './model';
+import type { BalanceUnit } from './unit';
 
 /** One move of a plan, in the order in which they are made. */
 export interface Step {

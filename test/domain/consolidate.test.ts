@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import type { ServiceId } from '../../domain/ids';
 import type { Constraint } from '../../domain/placement/model';
-import { distanceOf, Layout } from '../../domain/rebalance/layout';
+import { distanceOf } from '../../domain/rebalance/distance';
+import { Layout } from '../../domain/rebalance/layout';
 import type { BalanceQuestion } from '../../domain/rebalance/model';
 import { confirmMoves, planRebalance } from '../../domain/rebalance/plan';
 import { CAPACITY, carriedOut, faults, site, sites, vee } from '../support/balance';

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import type { BalanceQuestion } from '../../domain/rebalance/model';
+import { planRebalance } from '../../domain/rebalance/plan';
+import { carriedOut, faults, site, sites, unevenness, vee } from '../support/balance';
+
+const byMeasure = { policy: { name: 'striping', parameters: { measured: 1 } } };
+
+/** As if each VEE used so much of what it needs, and hosts what their VEEs use. */
+function measured(question: BalanceQuestion, shares: readonly number[]): BalanceQuestion {
+  const vees = question.vees.map((v, n) => {
+    const share = shares[n % shares.length] ?? 0;
+    return { ...v, used: { cpuMillis: share * v.need.cpuMillis, memoryMiB: share * v.need.memoryMiB } };
+  });
+  return withHostsMeasured({ ...question, ...byMeasure, vees });
+}
+
+const withHostsMeasured = (question: BalanceQuestion): BalanceQuestion => ({
+  ...question,
+  hosts: question.hosts.map((h) => {
+    const here = question.vees.filter((v) => v.hostId === h.id);
+    const cpuMillis = here.reduce((n, v) => n + (v.used?.cpuMillis ?? 0), 0);
+    const memoryMiB = here.reduce((n, v) => n + (v.used?.memoryMiB ?? 0), 0);
+    return { ...h, measured: { cpuMillis, memoryMiB } };
+  }),
+});
+
+describe('a rebalance by what is measured', () => {
+  it('moves what works much, although hosts are reserved evenly', () => {
+    const vees = [0, 1, 2, 3].map((n) => vee(n, n < 2 ? 'a' : 'b'));
+    const busy = vees.map((v) => ({
+      ...v,
+      used: { cpuMillis: v.hostId === 'a' ? 1_000 : 0, memoryMiB: 100 },
+    }));
+    const question = withHostsMeasured(site(['a', 'b'], busy, byMeasure));
+    const plan = planRebalance(question);
+    expect(faults(question, plan)).toEqual([]);
+    expect(plan.moves[0]).toMatchObject({ fromHostId: 'a', toHostId: 'b' });
+    expect(planRebalance({ ...question, policy: { name: 'striping' } }).moves).toEqual([]);
+  });
+
+  it('moves nothing where much is reserved and little is used', () => {
+    const vees = [0, 1, 2, 3, 4, 5].map((n) => vee(n, 'a', { used: { cpuMillis: 1, memoryMiB: 1 } }));
+    expect(planRebalance(withHostsMeasured(site(['a', 'b'], vees, byMeasure))).moves).toEqual([]);
+  });
+
+  it('obeys all that is reserved, betters what is measured, and then moves nothing more', () => {
+    fc.assert(
+      fc.property(
+        sites,
+        fc.array(fc.double({ min: 0, max: 1.5, noNaN: true }), { minLength: 1, maxLength: 7 }),
+        (of, shares) => {
+          const question = measured(of, shares);
+          const plan = planRebalance(question);
+          expect(faults(question, plan)).toEqual([]);
+          const then = withHostsMeasured(carriedOut(question, plan));
+          expect(unevenness(then)).toBeLessThanOrEqual(unevenness(question) + 1e-9);
+          if (plan.moves.length > 0) expect(unevenness(then)).toBeLessThan(unevenness(question));
+          if (plan.moves.length < question.mostMoves) expect(planRebalance(then).moves).toEqual([]);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
