@@ -148,6 +148,9 @@ export const isFenced = ({
 }: Pick<HostRecord, 'liveness' | 'fenced' | 'lastHeartbeatAt'>): boolean =>
   liveness === 'lost' && fenced != null && fenced.at >= lastHeartbeatAt;
 
+/** In words: many zones are called `zone-1` and the like. */
+export const describeZone = (zone: string): string => (zone.startsWith('zone') ? zone : `zone ${zone}`);
+
 /** Does the driver offer what a verb on a running VEE needs? */
 export function canDo(capabilities: DriverCapabilities, verb: VeeVerb): boolean {
   switch (verb) {

@@ -1,6 +1,6 @@
 import { derivedEntropy } from '../derived-entropy';
 import { groupBy } from '../group-by';
-import type { HostLiveness } from '../host';
+import { describeZone, type HostLiveness } from '../host';
 import { type HostId, makeBlueprintId, makeOperationId } from '../ids';
 import { inChunks } from '../in-chunks';
 import { isAtLeast, SLA_CLASSES, type SlaClass } from '../manifest/sla-class';
@@ -125,7 +125,7 @@ export function playLosses(
   const zones = [...groupBy(standing, (h) => h.zone)].map(([zone, of]) =>
     lose(
       'zone',
-      `zone ${zone}`,
+      describeZone(zone),
       of.map((h) => h.id),
     ),
   );

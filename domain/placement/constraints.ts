@@ -1,4 +1,5 @@
 import { groupBy } from '../group-by';
+import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
 import { unmetRequirement } from './expressions';
@@ -28,7 +29,7 @@ export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>)
 
 /** A place in words. */
 export const describePlace = (c: Constraint, place: string): string =>
-  !isOfHost(c) && c.level === 'zone' ? `zone ${place}` : place;
+  !isOfHost(c) && c.level === 'zone' ? describeZone(place) : place;
 
 /** Must these two VEEs not be in one place (see `placeFor`)? Of which there may be several, see `mostTogether`. */
 export function conflict(c: Constraint, a: Member, b: Member): boolean {

@@ -1,3 +1,4 @@
+import { describeZone } from '../host';
 import type { HostId, VeeId } from '../ids';
 import type { Usage } from '../measured';
 import { type Capacity, shortages, subtract, sum } from '../units';
@@ -184,7 +185,7 @@ export class Board {
     const near = this.neighbours.get(c);
     const pin = this.pins.get(c);
     if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
-      return `others of them are placed in zone ${pin}`;
+      return `others of them are placed in ${describeZone(pin)}`;
     if (c.kind === 'spread') return this.askew(c, unit, host);
     const most = mostTogether(c);
     const counted = unit.vees.filter((v) => isCounted(c, v));
@@ -215,7 +216,7 @@ export class Board {
     for (const zone of this.openZones(unit)) fewest = Math.min(fewest, near.countAt(zone, unit.vees));
     // What comes as one can't be spread any better than that.
     if (then - fewest <= Math.max(c.maxSkew, coming)) return undefined;
-    return `zone ${host.zone} would have ${then} of them, and another one has ${fewest}`;
+    return `${describeZone(host.zone)} would have ${then} of them, and another one has ${fewest}`;
   }
 
   /** A request is of one tenant, as a service is. */

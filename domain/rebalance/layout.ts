@@ -1,4 +1,5 @@
 import { groupBy } from '../group-by';
+import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
 import { blended } from '../measured';
 import { measuredPartOf } from '../placement/built-in-policies';
@@ -149,7 +150,7 @@ export class Layout {
     if (this.crowded(c, unit, from, to)) return `as many as may be together are on ${to.id}`;
     if (!isOfHost(c) && c.level === 'zone') {
       const other = this.againstZone(c, unit, vee, from, to);
-      return other && `${other.component}/${other.index} is in zone ${this.zoneOf(other)}`;
+      return other && `${other.component}/${other.index} is in ${describeZone(this.zoneOf(other) ?? '')}`;
     }
     if (c.kind === 'together') {
       const elsewhere = this.byService

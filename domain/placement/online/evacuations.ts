@@ -1,4 +1,5 @@
 import { groupBy } from '../../group-by';
+import { describeZone } from '../../host';
 import type { ServiceId } from '../../ids';
 import type { OnlineSite } from './online-site';
 import { type Resident, Residents } from './residents';
@@ -278,6 +279,6 @@ export class Evacuations {
     const [first = 0] = this.hostsOf[domain] ?? [];
     const host = this.site.hosts[first];
     if (!host) return '';
-    return this.lose === 'host' ? host.id : `zone ${host.zone}`;
+    return this.lose === 'host' ? host.id : describeZone(host.zone);
   }
 }
