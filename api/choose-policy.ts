@@ -1,7 +1,13 @@
 import { SluiceError } from '../domain/errors';
 import type { HostId, ServiceId, TenantId } from '../domain/ids';
 import { toPointer } from '../domain/manifest/parse';
-import { isBuiltIn, POLICY_NAMES, parametersOf, rankingOf } from '../domain/placement/built-in-policies';
+import {
+  isBuiltIn,
+  POLICY_NAMES,
+  parametersOf,
+  rankingOf,
+  weightsOf,
+} from '../domain/placement/built-in-policies';
 import {
   isPolicyBroken,
   type Parameters,
@@ -38,16 +44,19 @@ export async function choosePolicy(
   const open = (await store.hosts.offers()).filter((h) => h.liveness === 'up' && !h.cordoned);
   if (isBuiltIn(name)) {
     const set = settingOf(name, parametersOf(name), parameters);
-    if (Object.keys(set).length > 0 && Object.values(set).every((weight) => weight === 0))
-      throw invalid('/parameters', `${name} needs a weight above 0`, 'Give at least one of them.');
+    const weights = weightsOf(name);
+    if (weights.length > 0 && weights.every((weight) => set[weight] === 0))
+      throw invalid(
+        '/parameters',
+        `${name} needs a weight above 0`,
+        `Give at least one of: ${weights.join(', ')}.`,
+      );
     const negative = Object.keys(set).find((key) => (set[key] ?? 0) < 0);
     if (negative)
-      throw invalid(
-        toPointer(['parameters', negative]),
-        'is below 0',
-        'A weight is 0 or more: 0 leaves it out.',
-      );
-    return tried(policyOf(name, set), open);
+      throw invalid(toPointer(['parameters', negative]), 'is below 0', 'It is 0 or more: 0 leaves it out.');
+    // What is off until somebody sets it, and stays off, is not worth telling.
+    const told = Object.entries(set).filter(([key, is]) => is !== 0 || weights.includes(key));
+    return tried(policyOf(name, Object.fromEntries(told)), open);
   }
   const names = plugins.names();
   if (!names.includes(name)) {

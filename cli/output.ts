@@ -82,8 +82,14 @@ export function describeEnd(operation: OperationView): string {
       `${operation.kind} ${operation.id} failed in part after ${took}; what it had done is kept, as the manifest says:`,
       ...(operation.notes ?? []).map((n) => `  ${n.about}: ${n.error.detail}`),
     ].join('\n');
-  const why = operation.error ? `: ${operation.error.detail}` : '';
-  return `${operation.kind} ${operation.id} ${operation.state} after ${took}${why}`;
+  return `${operation.kind} ${operation.id} ${operation.state} after ${took}${whyOf(operation)}`;
+}
+
+/** The line of the step that failed has said it in full. */
+function whyOf({ error, steps }: OperationView): string {
+  if (!error) return '';
+  const step = steps.find((s) => s.state === 'failed' && s.error?.detail === error.detail);
+  return step ? `: ${step.name} failed, as said above` : `: ${error.detail}`;
 }
 
 const MOST_NAMED = 10;

@@ -63,6 +63,8 @@ interface BuiltIn {
   readonly goal: (parameters: Parameters) => Goal;
   /** What may be set, and to what it is where it is not. */
   readonly parameters: Parameters;
+  /** Of these one has to be above 0, or all hosts would be alike. */
+  readonly weights?: readonly string[];
   readonly score: (placing: Placing, host: RankedHost, parameters: Parameters) => number;
 }
 
@@ -79,6 +81,7 @@ const BUILT_IN = {
     // Evening hosts out would undo what it does.
     goal: () => 'none',
     parameters: { ...USUAL_DISTANCES, ...BY_RESERVATIONS },
+    weights: Object.keys(USUAL_DISTANCES),
     score: (placing, host, distances) =>
       distance(host, distances) +
       (TIE * TERMS.striping(placing, host, distances)) / (host.sameService.inSite + 1),
@@ -88,6 +91,7 @@ const BUILT_IN = {
     goal: ({ packing = 0, striping = 0, latency = 0 }) =>
       latency > 0 ? 'none' : packing > striping ? 'few-hosts' : 'even',
     parameters: { striping: 1, packing: 0, latency: 1, ...BY_RESERVATIONS },
+    weights: TERM_NAMES,
     score: (placing, host, weights) =>
       TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host, weights), 0),
   },
@@ -100,6 +104,8 @@ export const isBuiltIn = (name: string): name is BuiltInName => Object.hasOwn(BU
 
 /** What may be set of a built-in policy, with what it is where nobody sets it. */
 export const parametersOf = (name: BuiltInName): Parameters => BUILT_IN[name].parameters;
+
+export const weightsOf = (name: BuiltInName): readonly string[] => (BUILT_IN[name] as BuiltIn).weights ?? [];
 
 export const takenBy = (name: BuiltInName): string => BUILT_IN[name].takes;
 
