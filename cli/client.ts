@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
 import { readJson } from '../drivers/lib/atomic-file';
-import { type ConnectionFile, connectionPath } from '../supervisor/system';
+import { type ConnectionFile, connectionPath } from '../supervisor/connection-file';
 import { CliError, EXIT } from './exit-codes';
 import { asCliError } from './problem';
 

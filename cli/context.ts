@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { isErrorCode } from '../domain/errors';
 import type { PlanCost } from '../domain/operation/plan-cost';
 import type { LoadChange } from '../domain/placement/loads';
-import { HOST_WORTH } from '../domain/rebalance/problem';
+import { HOST_WORTH } from '../domain/rebalance/model';
 import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT, exitCodeOf } from './exit-codes';
 import { namerFor } from './names';

@@ -4,6 +4,7 @@ import { type Obstacle, probeContainers } from '../drivers/container/probe';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { FoundEngine } from '../engines/engine';
 import { Child, type ChildEvent, type ChildSpec } from './child';
+import { type ConnectionFile, connectionPath } from './connection-file';
 import { type DataLock, lockDataDir } from './data-lock';
 import { type EngineOptions, type EnginePrograms, enginePrograms, startEngines } from './engines';
 import { choosePort } from './ports';
@@ -41,13 +42,6 @@ export type SystemEvent =
   | ChildEvent
   | { readonly kind: 'engine'; readonly name: string; readonly found: FoundEngine };
 
-/** What clients need to reach the system; kept in the data directory, readable by its owner only. */
-export interface ConnectionFile {
-  readonly apiUrl: string;
-  readonly token: string;
-  readonly temporalUi?: string;
-}
-
 interface Secrets {
   readonly operatorToken: string;
   readonly joinToken: string;
@@ -57,8 +51,6 @@ const USUAL_API_PORT = 7400;
 /** Processes run what was built, also when this file itself is run from its source (in tests). */
 const BUILT = __filename.endsWith('.ts') ? join(__dirname, '..', 'dist') : join(__dirname, '..');
 const ENTRY = (path: string) => [process.execPath, '--enable-source-maps', join(BUILT, path)];
-
-export const connectionPath = (dataDir: string) => join(dataDir, 'connection.json');
 
 /** The whole of a site on one machine: engines, a site worker, the API and host agents, started in order. */
 export class System {

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { SluiceError } from '../../domain/errors';
-import { parseManifest } from '../../domain/manifest/parse';
 import { clientOf, conclude, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
@@ -30,6 +29,8 @@ export function registerServiceCommands(program: Command): void {
     .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
     .action(async (options: { file: string }, command: Command) => {
       const manifestText = await readManifestFile(options.file);
+      // Takes longer to load than most commands take.
+      const { parseManifest } = await import('../../domain/manifest/parse');
       try {
         const manifest = parseManifest(manifestText);
         if (globals(command).json)

@@ -1,4 +1,4 @@
-import type { ConnectionFile } from '../../supervisor/system';
+import type { ConnectionFile } from '../../supervisor/connection-file';
 
 export interface UpReady extends ConnectionFile {
   readonly pid: number;

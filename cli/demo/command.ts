@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type UpOptions, upOptions } from '../commands/system';
+import { type UpOptions, upOptions } from '../commands/up-options';
 import { globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';

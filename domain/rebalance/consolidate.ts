@@ -4,8 +4,8 @@ import { costOf } from '../placement/optimize/problem';
 import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
 import type { Layout } from './layout';
-import type { BalanceQuestion, Optimality } from './model';
-import { HOST_WORTH, type InNumbers, inNumbers, misplacedIn } from './problem';
+import { type BalanceQuestion, HOST_WORTH, type Optimality } from './model';
+import { type InNumbers, inNumbers, misplacedIn } from './problem';
 import type { Step } from './step';
 import type { BalanceUnit } from './unit';
 

@@ -105,3 +105,6 @@ export const COOL_DOWN_MILLIS = 3_600_000;
  * dimension, leaves a host that is loaded by a fifth more than the one it goes to.
  */
 export const LEAST_GAIN = 0.02;
+
+/** Whether a host is in use is worth so many moves of a VEE. */
+export const HOST_WORTH = 25;

@@ -12,8 +12,7 @@ import { distanceOf } from './distance';
 import { evenOut } from './even-out';
 import { movesThatKeepSpare } from './keep-spare';
 import { Layout } from './layout';
-import { type BalanceMove, type BalancePlan, type BalanceQuestion, LEAST_GAIN } from './model';
-import { HOST_WORTH } from './problem';
+import { type BalanceMove, type BalancePlan, type BalanceQuestion, HOST_WORTH, LEAST_GAIN } from './model';
 import type { Step } from './step';
 import type { BalanceUnit } from './unit';
 

@@ -5,12 +5,9 @@ import type { Problem } from '../placement/optimize/problem';
 import { rulesOf } from '../placement/optimize/rules';
 import { amountOf } from '../units';
 import type { Layout } from './layout';
-import type { BalancedVee, BalanceQuestion } from './model';
+import { type BalancedVee, type BalanceQuestion, HOST_WORTH } from './model';
 import { costOfMoving } from './step';
 import type { BalanceUnit } from './unit';
-
-/** Whether a host is in use is worth so many moves of a VEE. */
-export const HOST_WORTH = 25;
 
 export interface InNumbers {
   readonly problem: Problem;

@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { DRIVER_NAMES } from '../../drivers/registry';
+
+export interface UpOptions {
+  readonly hosts?: string;
+  readonly zones?: string;
+  readonly driver?: string;
+  readonly durable: boolean;
+  readonly apiPort?: string;
+  readonly temporalPort?: string;
+  readonly temporalUiPort?: string;
+  readonly mongodbPort?: string;
+}
+
+/** The options of `up`, which `demo` shares. */
+export function upOptions(command: Command): Command {
+  return command
+    .option('--hosts <n>', 'how many host agents to run on this machine (default: as last time, or 3)')
+    .option('--zones <n>', 'over how many zones they are (default: as last time, or each its own)')
+    .option(
+      '--driver <name>',
+      `how hosts run VEEs: ${DRIVER_NAMES.join(' or ')} (default: container where it can run)`,
+    )
+    .option('--durable', 'survive a power failure as well, at the price of slower writes', false)
+    .option('--api-port <port>', 'fix the API’s port')
+    .option('--temporal-port <port>', 'fix Temporal’s port')
+    .option('--temporal-ui-port <port>', 'fix the port of Temporal’s UI')
+    .option('--mongodb-port <port>', 'fix MongoDB’s port');
+}
