@@ -63,6 +63,12 @@ function believed(plan: Blueprint | Infeasible): Blueprint {
   throw new SluiceError('placement-infeasible', refusalSummary(plan));
 }
 
+/** What each of these takes, by its id; of most nothing. */
+export const licencesOf = (
+  vees: readonly { readonly id: VeeId; readonly licences?: readonly string[] | undefined }[],
+): ReadonlyMap<string, readonly string[]> =>
+  new Map(vees.flatMap(({ id, licences }) => (licences?.length ? [[id, licences] as const] : [])));
+
 /** Who is kept from sharing a host with whatever is reserved for a tenant. */
 export async function tenancyOf(
   store: Pick<Store, 'identities'>,
@@ -88,7 +94,8 @@ export async function decideAndReserve(
 ): Promise<{ blueprint: Blueprint; hostId: HostId }> {
   const { store, now } = deps;
   const needs = new Map([[veeId as string, amount]]);
-  const tenancy = await tenancyOf(store, request.vees[0]?.tenantId);
+  const licences = licencesOf(request.vees.filter((v) => v.id === veeId));
+  const tenancy = { ...(await tenancyOf(store, request.vees[0]?.tenantId)), licences };
   for (let attempt = 1, fresh = 0; fresh < MOST_FRESH_PLANS; attempt++) {
     const numbered = [...which, attempt];
     const kept = await store.blueprints.get(blueprintIdOf(operationId, numbered));

@@ -7,6 +7,7 @@ import type { Capacity } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { VeeStatus } from '../drivers/contract';
 import { hostOf } from '../store/snapshot';
+import { licencesOf } from './decide';
 import type { SiteDeps } from './deps';
 
 interface OnVee {
@@ -106,7 +107,9 @@ export function createMendingActivities(deps: SiteDeps) {
       const [vee, host] = [await veeOf(veeId), await hostOf(store, hostId)];
       if (host.reservations[veeId]) return;
       const need = new Map([[veeId as string, vee.template.capacity]]);
-      if (!(await store.hosts.reserve(hostId, operationId, need, deps.now(), { tenantId: vee.tenantId })))
+      const licences = licencesOf([{ id: veeId, licences: vee.template.licences }]);
+      const tenancy = { tenantId: vee.tenantId, licences };
+      if (!(await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)))
         throw new SluiceError(
           'placement-infeasible',
           `${hostId} runs ${veeId}, but has no room for it on record or is cordoned: make room, or uncordon it.`,

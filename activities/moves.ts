@@ -23,7 +23,7 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import { hostOf, takeSnapshot } from '../store/snapshot';
-import { awaitSuspects, tenancyOf } from './decide';
+import { awaitSuspects, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
 
@@ -70,22 +70,26 @@ export function createMoveActivities(deps: SiteDeps) {
   }
 
   /** What the blueprint's VEEs need, by the host that they go to, and whose they are: a blueprint is of one service. */
-  async function needsOf(
-    blueprintId: BlueprintId,
-  ): Promise<{ readonly needs: Map<HostId, Map<string, Capacity>>; readonly tenantId?: TenantId }> {
+  async function needsOf(blueprintId: BlueprintId): Promise<{
+    readonly needs: Map<HostId, Map<string, Capacity>>;
+    readonly licences: ReadonlyMap<string, readonly string[]>;
+    readonly tenantId?: TenantId;
+  }> {
     const needs = new Map<HostId, Map<string, Capacity>>();
+    const moving: { id: VeeId; licences?: readonly string[] | undefined }[] = [];
     let tenantId: TenantId | undefined;
     const blueprint = await store.blueprints.get(blueprintId);
     // Nothing needs a new place: those that move are made anew where they are.
-    if (blueprint?.kind !== 'blueprint') return { needs };
+    if (blueprint?.kind !== 'blueprint') return { needs, licences: new Map() };
     for (const { veeId, hostId } of blueprint.assignments) {
       const vee = await store.vees.get(veeId);
       // One that is made anew where it was has its place.
       if (!vee || vee.hostId === hostId) continue;
       tenantId = vee.tenantId;
+      moving.push({ id: veeId, licences: vee.template.licences });
       needs.set(hostId, (needs.get(hostId) ?? new Map()).set(veeId, vee.template.capacity));
     }
-    return { needs, ...(tenantId ? { tenantId } : {}) };
+    return { needs, licences: licencesOf(moving), ...(tenantId ? { tenantId } : {}) };
   }
 
   return {
@@ -130,9 +134,9 @@ export function createMoveActivities(deps: SiteDeps) {
 
     /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
     async reserveMoves({ operationId, blueprintId }: OnMoves): Promise<boolean> {
-      const { needs, tenantId } = await needsOf(blueprintId);
+      const { needs, licences, tenantId } = await needsOf(blueprintId);
       if (needs.size === 0) return true;
-      const tenancy = await tenancyOf(store, tenantId);
+      const tenancy = { ...(await tenancyOf(store, tenantId)), licences };
       for (const [hostId, need] of needs) {
         if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         for (const [taken, of] of needs)

@@ -4,7 +4,7 @@ import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
 import type { Blueprint } from '../domain/placement/model';
 import type { Capacity } from '../domain/units';
 import { BlueprintReader } from './blueprint-reader';
-import { tenancyOf } from './decide';
+import { licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { enterPhase } from './service-records';
 
@@ -22,9 +22,9 @@ export function createReservationActivities(deps: SiteDeps) {
     /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
     async reserveBlueprint({ operationId, blueprintId }: OnBlueprint): Promise<boolean> {
       const blueprint = await reader.blueprint(blueprintId);
-      const needs = await needsByHost(blueprint);
+      const { needs, licences } = await needsByHost(blueprint);
       const service = await reader.service(operationId);
-      const tenancy = await tenancyOf(store, service.tenantId);
+      const tenancy = { ...(await tenancyOf(store, service.tenantId)), licences };
       for (const [hostId, need] of needs) {
         if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         await release(blueprint, operationId);
@@ -68,14 +68,17 @@ export function createReservationActivities(deps: SiteDeps) {
     },
   };
 
-  async function needsByHost(blueprint: Blueprint): Promise<Map<HostId, Map<string, Capacity>>> {
+  async function needsByHost(blueprint: Blueprint) {
     const templateFor = await reader.templates(blueprint.operationId);
     const needs = new Map<HostId, Map<string, Capacity>>();
     for (const { veeId, component, hostId } of blueprint.assignments) {
       const onHost = needs.get(hostId) ?? new Map<string, Capacity>();
       needs.set(hostId, onHost.set(veeId, templateFor(component).capacity));
     }
-    return needs;
+    const vees = blueprint.assignments.map(({ veeId, component }) => ({
+      ...{ id: veeId, licences: templateFor(component).licences },
+    }));
+    return { needs, licences: licencesOf(vees) };
   }
 
   async function release(blueprint: Blueprint, operationId: OperationId): Promise<void> {

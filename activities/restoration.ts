@@ -16,7 +16,7 @@ import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
 import { BlueprintReader } from './blueprint-reader';
-import { decideAndReserve, tenancyOf } from './decide';
+import { decideAndReserve, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { FIRST_EPOCH, serviceOf } from './planning';
 
@@ -63,7 +63,12 @@ export function createRestorationActivities(deps: SiteDeps) {
       serviceId,
     );
     return {
-      vees: [{ id, tenantId, serviceId, component, index, need: template.capacity, image: template.image }],
+      vees: [
+        {
+          ...{ id, tenantId, serviceId, component, index },
+          ...{ need: template.capacity, image: template.image, licences: template.licences },
+        },
+      ],
       constraints,
       ...wishesOf(manifest, serviceId),
       handover: { leaving: await madeBy(operationId), fresh },
@@ -73,7 +78,8 @@ export function createRestorationActivities(deps: SiteDeps) {
   /** Where it was, if there is room; the plan that says so is kept like any other. */
   async function atHome(operationId: OperationId, old: VeeRecord, id: VeeId): Promise<Blueprint | undefined> {
     const amount = new Map([[id as string, old.template.capacity]]);
-    const tenancy = await tenancyOf(store, old.tenantId);
+    const licences = licencesOf([{ id, licences: old.template.licences }]);
+    const tenancy = { ...(await tenancyOf(store, old.tenantId)), licences };
     if (!(await store.hosts.reserve(old.hostId, operationId, amount, deps.now(), tenancy))) return undefined;
     const { component, index, hostId } = old;
     return store.blueprints.put({

@@ -27,6 +27,7 @@ import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { explanationRoutes } from './routes/explanations';
 import { hostRoutes } from './routes/hosts';
+import { licenceRoutes } from './routes/licences';
 import { operationRoutes } from './routes/operations';
 import { policyRoutes } from './routes/policies';
 import { recompositionRoutes } from './routes/recompositions';
@@ -57,6 +58,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     capacityRoutes,
     policyRoutes,
     spareRoutes,
+    licenceRoutes,
     sizingRoutes,
     routineRoutes,
     systemRoutes,

@@ -39,6 +39,7 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     ledger,
     constraints: constraints.flat(),
     apart: await store.identities.apartness(),
+    licencePools: await store.licences.pools(),
     rebalances: await store.rebalances.since(0),
     openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,

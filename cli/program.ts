@@ -5,6 +5,7 @@ import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
 import { registerExplainCommand } from './commands/explain';
 import { registerFailoverCommand } from './commands/failover';
+import { registerLicenceCommands } from './commands/licences';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerOperationCommands } from './commands/operations';
 import { registerPolicyCommands } from './commands/policy';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
   registerFailoverCommand(program);
   registerPolicyCommands(program);
   registerSpareCommands(program);
+  registerLicenceCommands(program);
   registerSizingCommand(program);
   registerTopCommand(program);
   registerRoutineCommands(program);

@@ -164,6 +164,12 @@ export const ERRORS = {
   ),
   'driver-refused': entry(422, 'The host’s driver refused for good', false, 'Repeating it will not help.'),
   'image-unknown': entry(422, 'No host has this image', false, 'Use an image that GET /v1/hosts lists.'),
+  'licence-unknown': entry(
+    422,
+    'The site has no such licence',
+    false,
+    'Name one that it has, or have the operator say how many there are: sluice licence set.',
+  ),
   'vee-not-ready': entry(
     504,
     'The VEE did not become ready in time',

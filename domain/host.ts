@@ -59,6 +59,8 @@ export interface Reservation {
   readonly since: number;
   /** Whose it is. Absent in what earlier releases have reserved. */
   readonly tenantId?: TenantId;
+  /** Names of those that it takes; absent where it takes none. */
+  readonly licences?: readonly string[];
 }
 
 /** `EXITED` ended by itself; `INCOMING` and `OUTGOING` are the two ends of a migration that is not decided: neither runs. */

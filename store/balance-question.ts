@@ -35,12 +35,13 @@ export async function readBalanceQuestion(
   const busy = new Map<ServiceId, OperationRecord>();
   for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
   const since = now - COOL_DOWN_MILLIS;
-  const [offers, vees, services, apart, spare, tried, moved] = await Promise.all([
+  const [offers, vees, services, apart, spare, licences, tried, moved] = await Promise.all([
     store.hosts.offers(),
     store.vees.find({ living: true }),
     store.services.living(),
     store.identities.apartness(),
     store.site.spare(siteId),
+    store.licences.pools(),
     looker === 'confirming' ? [] : triedSince(store, since),
     looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
@@ -54,6 +55,7 @@ export async function readBalanceQuestion(
     tried: new Set(tried),
     moved: new Set(moved),
     apart,
+    rented: new Set(licences.filter((l) => l.per === 'host').map((l) => l.name)),
     closed: new Set(
       services
         .filter((s) => {
@@ -119,6 +121,8 @@ interface Seen {
   /** Components with a rank of their own, as `service/component`. */
   readonly ranked: ReadonlySet<string>;
   readonly apart: Apartness;
+  /** Licences that hosts take. */
+  readonly rented: ReadonlySet<string>;
   /** Services that may not be moved at this time. */
   readonly closed: ReadonlySet<ServiceId>;
 }
@@ -139,7 +143,7 @@ function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): Balanc
 
 function whyFixed(
   vee: VeeRecord,
-  { hosts, services, busy, tried, moved, ranked, apart, closed }: Seen,
+  { hosts, services, busy, tried, moved, ranked, apart, rented, closed }: Seen,
 ): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
@@ -150,6 +154,8 @@ function whyFixed(
   if (hosts.get(vee.hostId)?.capabilities.migration === 'none') return 'its driver can’t migrate';
   // Those that it is kept apart from stay as well: so none of them is ever moved to another.
   if (apart.has(vee.tenantId)) return 'its tenant is kept apart from others';
+  // While it moved, two hosts would take one: that may be one too many.
+  if (vee.template.licences?.some((name) => rented.has(name))) return 'its host takes a licence for it';
   if (closed.has(vee.serviceId)) return 'it is outside the maintenance windows of its service';
   if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
   if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';

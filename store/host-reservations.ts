@@ -1,6 +1,7 @@
-import type { Collection, Document } from 'mongodb';
+import type { ClientSession, Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
-import type { HostId, OperationId, TenantId } from '../domain/ids';
+import type { HostId, OperationId, TenantId, VeeId } from '../domain/ids';
+import type { LicencedPlace } from '../domain/placement/licences';
 import {
   amountOf,
   type Capacity,
@@ -13,16 +14,32 @@ import {
   sum,
 } from '../domain/units';
 import type { Stored } from './documents';
+import type { LicenceRepository } from './licences';
 
 /** Whose VEEs something is reserved for. */
 export interface Tenancy {
   readonly tenantId: TenantId;
   /** Whose VEEs must not be on the same host: two that plan at once are kept apart here. */
   readonly others?: readonly TenantId[];
+  /** Those that each of the VEEs takes; absent of one that takes none. */
+  readonly licences?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** What VEEs hold on hosts, and the sums of it: always changed together, in one write to one document. */
-export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
+export function hostReservations(
+  hosts: Collection<Stored<HostRecord>>,
+  ledger: Pick<LicenceRepository, 'claim'>,
+) {
+  /** One write, and in a transaction where it takes licences: what others have taken of them is on other hosts. */
+  async function write(
+    places: readonly LicencedPlace[],
+    update: (session?: ClientSession) => Promise<{ readonly matchedCount: number }>,
+  ): Promise<boolean> {
+    const taking = places.filter((p) => p.licences.length > 0);
+    const made = async (session?: ClientSession) => (await update(session)).matchedCount === 1;
+    return taking.length === 0 ? made() : ledger.claim(taking, made);
+  }
+
   return {
     /**
      * Holds capacity for several VEEs on one host: one conditional update of one document, so either all
@@ -33,7 +50,7 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       operationId: OperationId,
       needs: ReadonlyMap<string, Capacity>,
       now: number,
-      { tenantId, others = [] }: Tenancy,
+      { tenantId, others = [], licences = new Map() }: Tenancy,
     ): Promise<boolean> {
       const total = sum([...needs.values()]);
       const keys = [...needs.keys()];
@@ -41,16 +58,25 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
       const entries = [...needs].map(([k, amount]) => [
         `reservations.${k}`,
-        { operationId, amount, since: now, tenantId },
-      ]);
-      const result = await hosts.updateOne(
         {
-          ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
-          $expr: { $and: [...room, ...(others.length > 0 ? [nothingOf(others)] : [])] },
-        } as Document,
-        { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
+          ...{ operationId, amount, since: now, tenantId },
+          ...(licences.has(k) ? { licences: licences.get(k) } : {}),
+        },
+      ]);
+      const places = [...needs].map(([k, { cpuMillis }]) => ({
+        ...{ veeId: k as VeeId, hostId: id, cpuMillis, licences: licences.get(k) ?? [] },
+      }));
+      const reserved = await write(places, (session) =>
+        hosts.updateOne(
+          {
+            ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
+            $expr: { $and: [...room, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+          } as Document,
+          { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
+          session ? { session } : {},
+        ),
       );
-      if (result.modifiedCount === 1) return true;
+      if (reserved) return true;
       const held = (await hosts.findOne({ _id: id }))?.reservations ?? {};
       return keys.every((k) => held[k]?.operationId === operationId);
     },
@@ -105,11 +131,15 @@ export function hostReservations(hosts: Collection<Stored<HostRecord>>) {
       const room = dimensionsOf(more)
         .filter((d) => amountOf(more, d) > 0)
         .map((d) => roomFor(d, amountOf(more, d)));
-      const result = await hosts.updateOne(
-        { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
-        { $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more, 1) } as Document,
+      const { cpuMillis } = to;
+      const place = { veeId: veeId as VeeId, hostId: id, cpuMillis, licences: held.licences ?? [] };
+      return write([place], (session) =>
+        hosts.updateOne(
+          { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
+          { $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more, 1) } as Document,
+          session ? { session } : {},
+        ),
       );
-      return result.matchedCount === 1;
     },
   };
 }

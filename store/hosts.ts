@@ -16,6 +16,7 @@ import type { SnapshotHost } from '../domain/placement/model';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 import { hostReservations } from './host-reservations';
+import type { LicenceRepository } from './licences';
 
 export interface HostJoin {
   readonly id: HostId;
@@ -38,7 +39,7 @@ export function toSnapshotHost(host: HostOffer): SnapshotHost {
   };
 }
 
-export function hostRepository(db: Db) {
+export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'>) {
   const hosts = db.collection<Stored<HostRecord>>('hosts');
 
   return {
@@ -261,7 +262,7 @@ export function hostRepository(db: Db) {
       return changed;
     },
 
-    ...hostReservations(hosts),
+    ...hostReservations(hosts, licences),
   };
 }
 

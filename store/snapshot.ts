@@ -5,8 +5,12 @@ import type { Store } from './store';
 
 /** What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine. */
 export async function takeSnapshot(store: Store, now: number): Promise<Snapshot> {
-  const [{ hosts, vees }, apart] = await Promise.all([store.contents.read(), store.identities.apartness()]);
-  return { at: now, hosts, vees, ...(apart.size > 0 ? { apart } : {}) };
+  const [{ hosts, vees }, apart, licences] = await Promise.all([
+    store.contents.read(),
+    store.identities.apartness(),
+    store.licences.read(),
+  ]);
+  return { at: now, hosts, vees, ...(apart.size > 0 ? { apart } : {}), ...(licences ? { licences } : {}) };
 }
 
 export async function hostOf(store: Store, id: HostRecord['id']): Promise<HostRecord> {

@@ -4,6 +4,7 @@ import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
 import { identityRepository } from './identities';
+import { licenceRepository } from './licences';
 import { operationRepository } from './operations';
 import { rebalanceRepository } from './rebalances';
 import { recompositionRepository } from './recompositions';
@@ -16,11 +17,13 @@ import { worklistRepository } from './worklists';
 
 /** One repository a collection, and what needs several of them. */
 export function createStore({ client, db }: StoreConnection, options: SiteContentsOptions = {}) {
-  const hosts = hostRepository(db);
+  const licences = licenceRepository(client, db);
+  const hosts = hostRepository(db, licences);
   const vees = veeRepository(client, db);
   return {
     hosts,
     vees,
+    licences,
     contents: siteContents(
       db,
       { hosts: async (ids) => (await hosts.offers(ids)).map(toSnapshotHost), places: vees.places },

@@ -8,6 +8,7 @@ import { readFailoverQuestion } from '../../store/failover-question';
 import { takeSnapshot } from '../../store/snapshot';
 import { takeSnapshotWithSpare } from '../../store/spare';
 import type { ApiDeps } from '../deps';
+import { requireLicences } from '../known-licences';
 import { readManifest } from '../manifest-body';
 import { json, type Route, route } from '../route';
 
@@ -153,6 +154,7 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       responses: { 200: { description: 'The answer', schema: admissionSchema } },
       handler: async ({ req, query }) => {
         const manifest = readManifest(req.body);
+        await requireLicences(store, manifest);
         const tenantId = query.tenant as TenantId;
         if (tenantId !== ANY_TENANT && !(await store.identities.hasTenant(tenantId)))
           throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
@@ -176,6 +178,7 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
         const manifest = readManifest(req.body);
+        await requireLicences(store, manifest);
         const snapshot = await takeSnapshotWithSpare(store, siteId, Date.now());
         const body = await policies.ask((policy) => planner.roomForService({ snapshot, manifest, policy }));
         return { status: 200, body };

@@ -2,6 +2,7 @@ import { SluiceError } from '../../domain/errors';
 import type { ServiceId } from '../../domain/ids';
 import { manifestSchema } from '../../domain/manifest/schema';
 import type { ApiDeps } from '../deps';
+import { requireLicences } from '../known-licences';
 import { digestOf, readManifest } from '../manifest-body';
 import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
@@ -33,6 +34,7 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
         // One that was given up half-way leaves it in the middle: only another can lead it out.
         await requirePhase(deps, service, 're-composing', ['operating', 'recomposing']);
         const manifest = readManifest(context.req.body);
+        await requireLicences(store, manifest);
         if (manifest.name !== service.name)
           throw new SluiceError(
             'request-invalid',

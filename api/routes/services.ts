@@ -10,6 +10,7 @@ import { initialAdditions } from '../../domain/placement/request';
 import { PHASES, type ServiceRecord } from '../../domain/service/service';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
+import { requireLicences } from '../known-licences';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { planServiceMoves } from '../plan-maintenance';
@@ -58,6 +59,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       dryRun: true,
       handler: async (context) => {
         const manifest = readManifest(context.req.body);
+        await requireLicences(store, manifest);
         const tenantId = await owner(deps, context);
         if (context.dryRun) {
           const living = await store.services.named(tenantId, manifest.name);

@@ -12,7 +12,7 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
   { number: 1, title: 'A VEE runs on at most one host, and where it is recorded', check: runsOnce },
   {
     number: 2,
-    title: 'Reservations never exceed what a host offers, and each has its VEE',
+    title: 'Reservations never exceed what a host offers, nor licences what there are, and each has its VEE',
     check: reservationsHold,
   },
   { number: 3, title: 'Every operation ends, and none waits unseen', check: operationsEnd },

@@ -1,6 +1,7 @@
 import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
+import type { LicencePool } from '../placement/licences';
 import type { Apartness, Constraint, SnapshotHost } from '../placement/model';
 import type { RebalanceRecord } from '../rebalance/model';
 import type { ServiceRecord } from '../service/service';
@@ -18,6 +19,8 @@ export interface SystemState {
   readonly constraints: readonly Constraint[];
   /** Tenants that must not share a host. */
   readonly apart?: Apartness;
+  /** Those that the site has. */
+  readonly licencePools?: readonly LicencePool[];
   /** What operations decided to even the site out by. */
   readonly rebalances: readonly RebalanceRecord[];
   /** Ids of operations whose workflow is open in Temporal; undefined when Temporal could not be asked. */

@@ -2,6 +2,7 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { isServiceWide } from '../operation/operation';
 import { breaches } from '../placement/constraints';
+import { licencesExceeded, placesOn } from '../placement/licences';
 import type { SnapshotHost } from '../placement/model';
 import { tenantsTogether } from '../placement/tenancy';
 import { amountOf, dimensionsOf, sum } from '../units';
@@ -45,14 +46,14 @@ export function runsOnce({ hosts, vees, operations, now }: SystemState) {
   return { checked: vees.length, violations };
 }
 
-export function reservationsHold({ hosts, vees, operations, now }: SystemState) {
+export function reservationsHold({ hosts, vees, operations, licencePools = [], now }: SystemState) {
   const veeById = new Map(vees.map((v) => [v.id as string, v]));
   const underWay = operations.filter((o) => isUnderWay(o, now));
   const open = new Set(underWay.map((o) => o.id as string));
   // While an operation works on a service, its VEEs may hold or lack a place for a moment.
   const moving = new Set(underWay.map((o) => o.serviceId as string));
-  const violations: string[] = [];
-  let checked = 0;
+  const violations = licencesExceeded({ hosts, licences: { pools: licencePools, places: placesOn(hosts) } });
+  let checked = licencePools.length;
   for (const host of hosts) {
     const total = sum(Object.values(host.reservations).map((r) => r.amount));
     for (const d of dimensionsOf(total, host.reserved)) {
@@ -73,8 +74,11 @@ export function reservationsHold({ hosts, vees, operations, now }: SystemState) 
   for (const v of vees) {
     if (!occupiesHost(v.state) || moving.has(v.serviceId)) continue;
     const host = hosts.find((h) => h.id === v.hostId);
-    if (host && !host.reservations[v.id])
-      violations.push(`${v.id} occupies ${v.hostId} without a reservation`);
+    const held = host?.reservations[v.id];
+    if (host && !held) violations.push(`${v.id} occupies ${v.hostId} without a reservation`);
+    for (const name of v.template.licences ?? [])
+      if (held && !held.licences?.includes(name))
+        violations.push(`${v.id} takes a licence of ${name} that its reservation does not`);
   }
   return { checked, violations };
 }

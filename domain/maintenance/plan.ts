@@ -7,6 +7,7 @@ import {
   type MoveDecision,
   type MoveQuestion,
 } from '../migration/plan-moves';
+import { placeOf, withPlaces } from '../placement/licences';
 import type { Snapshot } from '../placement/model';
 import { add } from '../units';
 import type { VeeRecord } from '../vee/vee';
@@ -43,7 +44,7 @@ export function decideInTurn(
 /** The snapshot once these are under way: their targets taken, their sources not free yet. */
 function after(snapshot: Snapshot, moves: ServiceMoves['moves']): Snapshot {
   const target = new Map<string, HostId>(moves.map((m) => [m.veeId, m.to]));
-  return {
+  const then = {
     ...snapshot,
     hosts: snapshot.hosts.map((host) => {
       const taken = moves.filter((m) => m.to === host.id && m.from !== host.id);
@@ -51,6 +52,8 @@ function after(snapshot: Snapshot, moves: ServiceMoves['moves']): Snapshot {
     }),
     vees: snapshot.vees.map((v) => ({ ...v, hostId: target.get(v.id) ?? v.hostId })),
   };
+  const taken = moves.map((m) => placeOf({ id: m.veeId, need: m.capacity, licences: m.licences }, m.to));
+  return withPlaces(then, taken);
 }
 
 export interface Return {

@@ -24,6 +24,7 @@ export function templateOf(manifest: Manifest, component: ManifestComponent): Ve
     command: component.command ?? [],
     environment: component.environment,
     capacity: scaled(component.capacity, manifest.capacityScalePercent),
+    ...(component.licences?.length ? { licences: [...new Set(component.licences)].sort() } : {}),
     readiness,
     stopGraceMillis: component.stopGraceMillis,
     ...(component.drain ? { drain: component.drain } : {}),

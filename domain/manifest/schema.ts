@@ -63,6 +63,13 @@ const componentSchema = z.strictObject({
   command: z.array(z.string().max(4_096)).min(1).max(64).optional(),
   environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4_096)).default({}),
   capacity: capacitySchema,
+  licences: z
+    .array(name)
+    .max(16)
+    .optional()
+    .describe(
+      'Names of licences of the site that each instance takes; it is placed only while there are some',
+    ),
   instances: instancesSchema.prefault({}),
   readiness: readinessSchema.prefault({ kind: 'running' }),
   stopGraceMillis: z.int().min(0).max(600_000).default(2_000),

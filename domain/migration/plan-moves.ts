@@ -126,8 +126,8 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
     if (!to) return [];
     const { id: veeId, component, index, template } = vee;
     const mode = usualMode(hosts.get(vee.hostId)?.fingerprint.capabilities.migration ?? 'cold');
-    const { capacity, stopGraceMillis } = template;
-    return [{ veeId, component, index, from: vee.hostId, to, capacity, stopGraceMillis, mode }];
+    const { capacity, licences, stopGraceMillis } = template;
+    return [{ veeId, component, index, from: vee.hostId, to, capacity, licences, stopGraceMillis, mode }];
   });
   const rest = { ...(blueprint ? { blueprint } : {}), left };
   if (verb === 'relocate')

@@ -8,6 +8,7 @@ export interface Move {
   readonly from: HostId;
   readonly to: HostId;
   readonly capacity: Capacity;
+  readonly licences?: readonly string[] | undefined;
   readonly stopGraceMillis: number;
   readonly mode: MigrationMode;
 }

@@ -3,6 +3,7 @@ import type { HostId } from '../ids';
 import { amountOf, dimensionsOf, sum } from '../units';
 import { bound, conflict, isCounted, mostTogether, placeFor } from './constraints';
 import { Board, type Unit } from './feasibility';
+import { bookOf, placeOf } from './licences';
 import type { Constraint, PlacementRequest, Snapshot } from './model';
 
 /**
@@ -32,7 +33,8 @@ export function solveExactly(
   );
   const placeable = new Set(pairs.map((p) => p.u));
   if (placeable.size < units.length) return { kind: 'none' };
-  if (pairs.length > MAX_BINARIES) return { kind: 'unknown' };
+  const rented = licencesByHost(snapshot, units, pairs);
+  if (pairs.length + rented.reduce((n, r) => n + r.hosts.size, 0) > MAX_BINARIES) return { kind: 'unknown' };
 
   // Rows that can't bind are left out: with them the solver has called feasible problems infeasible.
   const binding = new Map(
@@ -82,12 +84,54 @@ export function solveExactly(
     model.ints[`x:${u}:${host.id}`] = 1;
   }
 
+  for (const { licence, free, hosts } of rented) {
+    model.constraints[`licence:${licence}`] = { max: free };
+    for (const [hostId, takers] of hosts) {
+      const holds = `holds:${licence}:${hostId}`;
+      model.variables[holds] = { cost: 0, [`licence:${licence}`]: 1, [`binary:${holds}`]: 1 };
+      model.constraints[`binary:${holds}`] = { max: 1 };
+      model.ints[holds] = 1;
+      for (const u of takers) {
+        const row = `needs:${licence}:${u}:${hostId}`;
+        model.constraints[row] = { max: 0 };
+        Object.assign(model.variables[holds] ?? {}, { [row]: -1 });
+        Object.assign(model.variables[`x:${u}:${hostId}`] ?? {}, { [row]: 1 });
+      }
+    }
+  }
+
   const answer = solver.Solve(model) as Record<string, unknown>;
   if (answer.feasible !== true) return { kind: 'none' };
   const hostOfUnit = units.map(
     (_, u) => pairs.find((p) => p.u === u && answer[`x:${u}:${p.host.id}`] === 1)?.host.id,
   );
   return hostOfUnit.every((h) => h !== undefined) ? { kind: 'placed', hostOfUnit } : { kind: 'unknown' };
+}
+
+interface Rented {
+  readonly licence: string;
+  readonly free: number;
+  /** Those that have none yet, with the units that would take one there. */
+  readonly hosts: ReadonlyMap<HostId, readonly number[]>;
+}
+
+/** Licences that hosts take: of others it does not matter where a VEE goes. */
+function licencesByHost(
+  snapshot: Snapshot,
+  units: readonly Unit[],
+  pairs: readonly { readonly u: number; readonly host: { readonly id: HostId } }[],
+): Rented[] {
+  const book = bookOf(snapshot);
+  return (snapshot.licences?.pools ?? []).flatMap(({ name, count, per }) => {
+    const takes = (u: number) => units[u]?.vees.find((v) => v.licences?.includes(name));
+    const hosts = new Map<HostId, number[]>();
+    for (const { u, host } of per === 'host' ? pairs : []) {
+      const taker = takes(u);
+      if (!taker || book.needed(name, placeOf(taker, host.id)) === 0) continue;
+      hosts.set(host.id, [...(hosts.get(host.id) ?? []), u]);
+    }
+    return hosts.size === 0 ? [] : [{ licence: name, free: count - book.used(name), hosts }];
+  });
 }
 
 const clashes = (request: PlacementRequest, a: Unit, b: Unit): Constraint[] =>

@@ -13,6 +13,7 @@ import {
   isOfHost,
   mostTogether,
 } from './constraints';
+import { bookOf, type LicenceBook, type LicenceRefusal, placeOf } from './licences';
 import type {
   Constraint,
   PlacedVee,
@@ -63,6 +64,8 @@ export class Board {
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly spread: ServiceSpread;
+  /** As they were, and with what is placed so far; absent where nothing of the request takes any. */
+  private readonly licences: { readonly before: LicenceBook; readonly now: LicenceBook } | undefined;
   private readonly snapshot: Snapshot;
   private closedHosts: ReadonlySet<HostId> | undefined;
   private readonly zoneOf: ReadonlyMap<HostId, string>;
@@ -86,6 +89,7 @@ export class Board {
     const strict = request.handover !== undefined;
     this.spread = new ServiceSpread(snapshot, new Set(request.vees.map((v) => v.id)));
     this.arriving = new Set(request.vees.filter((v) => !v.moving).map((v) => v.id));
+    this.licences = licencesFor(snapshot, request);
     const all = [...request.constraints, ...(request.preferences ?? []).map((p) => p.constraint)];
     this.neighbours = new Map(all.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
@@ -100,6 +104,7 @@ export class Board {
     const free = this.free.get(hostId);
     if (free) this.free.set(hostId, subtract(free, unit.need));
     this.spread.add(unit.vees, hostId);
+    this.licences?.now.add(unit.vees.map((v) => placeOf(v, hostId)));
     for (const { id, tenantId, serviceId, component } of unit.vees)
       for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
   }
@@ -134,6 +139,10 @@ export class Board {
   /** Every reason why a host can't take a unit now; empty when it can. */
   refusals(unit: Unit, host: SnapshotHost): Refusal[] {
     const found: Refusal[] = [...this.standing(unit, host)];
+    const licence = found.some((r) => r.reason === 'licence')
+      ? undefined
+      : this.licenceRefusal(unit, host, 'now');
+    if (licence) found.push(licence);
     for (const s of shortages(this.freeOn(host), unit.need)) found.push({ reason: 'capacity', ...s });
     for (const c of this.request.constraints) {
       const because = this.breach(c, unit, host);
@@ -166,11 +175,22 @@ export class Board {
     if (this.closed(unit).has(host.id)) found.push({ reason: 'tenant-apart' });
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
+    const licence = this.licenceRefusal(unit, host, 'before');
+    if (licence) found.push(licence);
     for (const c of this.request.constraints) {
       const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
       if (refusal) found.push(refusal);
     }
     return found;
+  }
+
+  /** By what is placed now, or was before anything of the request was. */
+  private licenceRefusal(
+    { vees }: Unit,
+    { id }: SnapshotHost,
+    when: 'before' | 'now',
+  ): LicenceRefusal | undefined {
+    return this.licences?.[when].refusal(vees.map((v) => placeOf(v, id)));
   }
 
   /** What is not there yet has an id that nobody has seen. */
@@ -249,6 +269,11 @@ const usedBy = ({ cpuMillis, memoryMiB }: Usage, more: Capacity): Usage => ({
   cpuMillis: cpuMillis + more.cpuMillis,
   memoryMiB: memoryMiB + more.memoryMiB,
 });
+
+function licencesFor({ licences, hosts }: Snapshot, { vees }: PlacementRequest) {
+  if (!vees.some((v) => v.licences && v.licences.length > 0)) return undefined;
+  return { before: bookOf({ licences, hosts }), now: bookOf({ licences, hosts }) };
+}
 
 type Spread = Extract<Constraint, { kind: 'spread' }>;
 

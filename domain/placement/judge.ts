@@ -71,6 +71,8 @@ export class Judge {
   private likenessOf({ vees, need }: Unit): string | undefined {
     const [vee] = vees;
     if (!vee || vees.length > 1 || vee.moving || this.policy.ranking) return undefined;
+    // What another takes of a licence, wherever it goes, every host hears of.
+    if (vee.licences && vee.licences.length > 0) return undefined;
     if (!LOCAL_POLICIES.includes(this.policy.name)) return undefined;
     const { component, image } = vee;
     const { constraints, preferences = [], ranks = [] } = this.request;

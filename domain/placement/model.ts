@@ -3,6 +3,7 @@ import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } fro
 import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
 import type { Capacity, Dimension } from '../units';
+import type { LicenceRefusal, Licences } from './licences';
 import type { PolicyData } from './policy';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
@@ -12,6 +13,8 @@ export interface Snapshot {
   readonly vees: readonly PlacedVee[];
   /** Tenants that must not share a host; absent where there are none. */
   readonly apart?: Apartness;
+  /** Absent where the site has none. */
+  readonly licences?: Licences;
   /** What is to have a place whatever is lost; absent where no room is kept for that, or nobody asks. */
   readonly spare?: Spare;
 }
@@ -73,6 +76,8 @@ export interface RequestedVee {
   readonly index: number;
   readonly need: Capacity;
   readonly image: string;
+  /** Names of those that it takes while it holds a place. */
+  readonly licences?: readonly string[] | undefined;
   /**
    * Set when it lives already: where, must it go away from there, which driver can take it over, if one must, and to
    * which host and no other it is to go, if one was named.
@@ -196,6 +201,7 @@ export type Refusal =
    */
   | { readonly reason: 'no-spare'; readonly lost?: string; readonly stranded?: string }
   | { readonly reason: 'image-missing'; readonly image: string }
+  | LicenceRefusal
   | {
       readonly reason: 'capacity';
       readonly dimension: Dimension;

@@ -7,6 +7,7 @@ import { breaches, heldAgainst } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
 import { Judge } from './judge';
+import { licencesSuffice, placeOf } from './licences';
 import type {
   Assignment,
   Blueprint,
@@ -248,6 +249,13 @@ function isLegal(snapshot: Snapshot, request: PlacementRequest, assignments: rea
   ];
   return (
     roomy &&
+    licencesSuffice(
+      snapshot,
+      request.vees.flatMap((v) => {
+        const hostId = target.get(v.id);
+        return hostId ? [placeOf(v, hostId)] : [];
+      }),
+    ) &&
     request.constraints.every((c) => {
       const held = placed.filter((v) => heldAgainst(c, v, request.handover));
       return breaches(c, held, hosts).length === 0;

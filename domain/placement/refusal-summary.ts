@@ -1,5 +1,6 @@
 import { groupBy } from '../group-by';
 import { nameOf } from '../units';
+import { describeLicenceRefusal } from './licences';
 import type { HostVerdict, Infeasible, Refusal } from './model';
 
 /** Of more hosts than so many it is said how many refuse for which reason, rather than what each of them lacks. */
@@ -25,6 +26,8 @@ export function describeRefusal(r: Refusal): string {
         : `room is kept for losses (sluice spare): with it there the loss of ${r.lost} would leave no place for ${r.stranded}`;
     case 'image-missing':
       return `the host lacks the image ${r.image}`;
+    case 'licence':
+      return describeLicenceRefusal(r);
     case 'capacity':
       return `${r.dimension} ${r.need} needed, ${r.free} free`;
     case 'constraint':

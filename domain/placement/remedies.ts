@@ -41,6 +41,7 @@ export function remediesFor(question: RemedyQuestion): Remedy[] {
   return [
     ...openings(snapshot, fits),
     ...images(snapshot, request, fits),
+    ...licences(snapshot, request, fits),
     ...returns(snapshot, fits),
     ...fewer(request, fits),
     ...rules(request, fits),
@@ -114,6 +115,38 @@ function returns(snapshot: Snapshot, fits: Fits): Remedy[] {
     operator(`if ${id}, which is ${liveness}, were up`),
   );
 }
+
+/** Of one licence the fewest more that are enough: as many as all of it could take are tried at first. */
+function licences(
+  { licences: kept, ...snapshot }: Snapshot,
+  { vees }: PlacementRequest,
+  fits: Fits,
+): Remedy[] {
+  const { pools = [], places = [] } = kept ?? {};
+  const taken = new Set(vees.flatMap((v) => v.licences ?? []));
+  return [...taken].slice(0, MOST_OF_A_KIND).flatMap((name) => {
+    const pool = pools.find((p) => p.name === name);
+    if (!pool) return [];
+    const all = mostTaken(vees.filter((v) => v.licences?.includes(name)));
+    const withMore = (more: number) => {
+      const count = pool.count + more;
+      const others = pools.filter((p) => p.name !== name);
+      return { ...snapshot, licences: { pools: [...others, { ...pool, count }], places } };
+    };
+    if (!fits({ snapshot: withMore(all) })) return [];
+    let [short, more] = [0, all];
+    while (more - short > 1) {
+      const middle = Math.floor((short + more) / 2);
+      if (fits({ snapshot: withMore(middle) })) more = middle;
+      else short = middle;
+    }
+    return [operator(`with ${more} more ${more === 1 ? 'licence' : 'licences'} of ${name}`)];
+  });
+}
+
+/** However they are counted, they take no more than that. */
+const mostTaken = (vees: PlacementRequest['vees']): number =>
+  vees.reduce((n, v) => n + Math.max(1, Math.ceil(v.need.cpuMillis / 1_000)), 0);
 
 /** Of one component, the most that have room; what lives already stays what it is. */
 function fewer(request: PlacementRequest, fits: Fits): Remedy[] {

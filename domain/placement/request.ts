@@ -43,6 +43,7 @@ export function additionRequest(
       index,
       need: template.capacity,
       image: template.image,
+      licences: template.licences,
     }));
   });
   return {
@@ -76,6 +77,7 @@ export function moveRequest(
         index,
         need: template.capacity,
         image: template.image,
+        licences: template.licences,
         moving,
       };
     }),

@@ -27,6 +27,7 @@ import {
   ZERO,
 } from '../units';
 import { Board, unitsOf } from './feasibility';
+import { placeOf, withPlaces } from './licences';
 import type { Blueprint, PlacedVee, PlacementRequest, Refusal, Snapshot, SnapshotHost } from './model';
 import { plan } from './plan';
 import type { Policy } from './policy';
@@ -220,7 +221,12 @@ export function withPlaced(
       }),
     ],
   };
-  return { ...snapshot, hosts, vees: [...snapshot.vees, ...placed], ...(spare ? { spare } : {}) };
+  const licensed = assignments.flatMap(({ veeId, hostId }) => {
+    const vee = asked.get(veeId);
+    return vee ? [placeOf(vee, hostId)] : [];
+  });
+  const then = { ...snapshot, hosts, vees: [...snapshot.vees, ...placed], ...(spare ? { spare } : {}) };
+  return withPlaces(then, licensed);
 }
 
 const loadOf = ({ capacity, reserved }: SnapshotHost) => dominantShare(reserved, capacity);

@@ -8,6 +8,7 @@ export type ChangeReason =
   | { readonly reason: 'environment'; readonly names: readonly string[] }
   | { readonly reason: 'readiness' }
   | { readonly reason: 'drain' }
+  | { readonly reason: 'licences' }
   | { readonly reason: 'stop-grace'; readonly fromMillis: number; readonly toMillis: number }
   | {
       readonly reason: 'capacity';
@@ -48,6 +49,7 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
   if (names.length > 0) found.push({ reason: 'environment', names });
   if (!same(is.readiness, should.readiness)) found.push({ reason: 'readiness' });
   if (!same(is.drain ?? null, should.drain ?? null)) found.push({ reason: 'drain' });
+  if (!same(is.licences ?? [], should.licences ?? [])) found.push({ reason: 'licences' });
   if (is.stopGraceMillis !== should.stopGraceMillis)
     found.push({ reason: 'stop-grace', fromMillis: is.stopGraceMillis, toMillis: should.stopGraceMillis });
   return [...found, ...capacityChanges(is.capacity, should.capacity)];
@@ -86,6 +88,8 @@ export function describeReason(r: ChangeReason): string {
       return 'its readiness changed';
     case 'drain':
       return 'its drain hook changed';
+    case 'licences':
+      return 'it takes other licences';
     case 'stop-grace':
       return `stopGraceMillis ${r.fromMillis} → ${r.toMillis}`;
     case 'capacity':

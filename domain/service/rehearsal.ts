@@ -11,6 +11,7 @@ import { templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
 import { constraintsOf, handoverConstraints } from '../placement/constraints';
+import { placeOf, withoutPlaces, withPlaces } from '../placement/licences';
 import type {
   Assignment,
   Blueprint,
@@ -62,7 +63,10 @@ export function moveRequest(
   const moving = { from: source.id, away: true, driver: source.driver };
   return {
     vees: [
-      { id, tenantId, serviceId, component, index, need: template.capacity, image: template.image, moving },
+      {
+        ...{ id, tenantId, serviceId, component, index, moving },
+        ...{ need: template.capacity, image: template.image, licences: template.licences },
+      },
     ],
     ...handover(handing, wave),
   };
@@ -205,7 +209,11 @@ class Stage {
   private readonly members: Map<VeeId, VeeRecord>;
   private readonly templates: ReadonlyMap<string, VeeRecord['template']>;
   /** Places that are given back at the end. */
-  private readonly left: { readonly hostId: HostId; readonly capacity: Capacity }[] = [];
+  private readonly left: {
+    readonly veeId: VeeId;
+    readonly hostId: HostId;
+    readonly capacity: Capacity;
+  }[] = [];
 
   constructor(snapshot: Snapshot, wanted: Manifest, members: readonly VeeRecord[]) {
     this.snapshot = snapshot;
@@ -223,6 +231,7 @@ class Stage {
     if (!vee || !template) return;
     this.hold(vee.hostId, subtract(template.capacity, vee.template.capacity));
     this.members.set(id, { ...vee, template });
+    this.take(id, template, vee.hostId);
   }
 
   move(id: VeeId, { assignments }: Blueprint): void {
@@ -231,7 +240,8 @@ class Stage {
     if (!vee || !hostId) return;
     // Its old place stays reserved for it until the end: the whole may go back.
     this.hold(hostId, vee.template.capacity);
-    this.left.push({ hostId: vee.hostId, capacity: vee.template.capacity });
+    this.left.push({ veeId: id, hostId: vee.hostId, capacity: vee.template.capacity });
+    this.take(id, vee.template, hostId);
     this.members.set(id, { ...vee, hostId });
     this.snapshot = {
       ...this.snapshot,
@@ -241,7 +251,9 @@ class Stage {
 
   create({ assignments }: Blueprint, { service }: Handing): void {
     for (const { veeId, component, hostId } of assignments) {
-      this.hold(hostId, this.templates.get(component)?.capacity ?? ZERO);
+      const template = this.templates.get(component);
+      this.hold(hostId, template?.capacity ?? ZERO);
+      if (template) this.take(veeId, template, hostId);
       const vee = { id: veeId, tenantId: service.tenantId, serviceId: service.id, component, hostId };
       this.snapshot = { ...this.snapshot, vees: [...this.snapshot.vees, vee] };
     }
@@ -251,12 +263,16 @@ class Stage {
     const vee = this.members.get(id);
     if (!vee) return;
     this.hold(vee.hostId, subtract(ZERO, vee.template.capacity));
-    this.snapshot = { ...this.snapshot, vees: this.snapshot.vees.filter((v) => v.id !== id) };
+    const { vees } = this.snapshot;
+    this.snapshot = withoutPlaces({ ...this.snapshot, vees: vees.filter((v) => v.id !== id) }, id);
   }
 
   /** As it is once all is done. */
   afterwards(): Snapshot {
-    for (const { hostId, capacity } of this.left.splice(0)) this.hold(hostId, subtract(ZERO, capacity));
+    for (const { veeId, hostId, capacity } of this.left.splice(0)) {
+      this.hold(hostId, subtract(ZERO, capacity));
+      this.snapshot = withoutPlaces(this.snapshot, veeId, hostId);
+    }
     return this.snapshot;
   }
 
@@ -279,6 +295,10 @@ class Stage {
         }),
       ],
     };
+  }
+
+  private take(id: VeeId, { capacity, licences }: VeeRecord['template'], hostId: HostId): void {
+    this.snapshot = withPlaces(this.snapshot, [placeOf({ id, need: capacity, licences }, hostId)]);
   }
 
   private hold(hostId: HostId, amount: Capacity): void {

@@ -23,6 +23,8 @@ export interface VeeTemplate {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly capacity: Capacity;
+  /** Names of those that it takes while it holds a place; absent where it takes none. */
+  readonly licences?: readonly string[];
   readonly readiness: Readiness;
   /** How long a VEE may take to end by itself before it is killed. */
   readonly stopGraceMillis: number;
