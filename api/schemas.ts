@@ -199,6 +199,11 @@ export const driftSchema = z
 export const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextCursor: z.string().optional() });
 
+const deviceTime = z
+  .record(z.string(), z.string())
+  .optional()
+  .describe('Devices × milliseconds, by name; absent where none were held');
+
 export const usageSchema = z
   .object({
     from: millis,
@@ -214,6 +219,7 @@ export const usageSchema = z
         heldMillis: z.int(),
         cpuMillisMilliseconds: z.string(),
         memoryMiBMilliseconds: z.string(),
+        devicesMilliseconds: deviceTime,
         hosts: z.array(z.string()),
         intervals: z.array(
           z.object({
@@ -232,6 +238,7 @@ export const usageSchema = z
       heldMillis: z.int(),
       cpuMillisMilliseconds: z.string(),
       memoryMiBMilliseconds: z.string(),
+      devicesMilliseconds: deviceTime,
     }),
   })
   .meta({ id: 'Usage' });

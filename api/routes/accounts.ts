@@ -153,11 +153,18 @@ export function accountRoutes(deps: ApiDeps): Route[] {
 
 function totalsOf(items: readonly VeeUsage[]) {
   const exact = (pick: (u: VeeUsage) => string) => items.reduce((n, u) => n + BigInt(pick(u)), 0n).toString();
+  const devices = new Map<string, bigint>();
+  for (const { devicesMilliseconds = {} } of items)
+    for (const [name, n] of Object.entries(devicesMilliseconds))
+      devices.set(name, (devices.get(name) ?? 0n) + BigInt(n));
   return {
     vees: items.length,
     activeMillis: items.reduce((n, u) => n + u.activeMillis, 0),
     heldMillis: items.reduce((n, u) => n + u.heldMillis, 0),
     cpuMillisMilliseconds: exact((u) => u.cpuMillisMilliseconds),
     memoryMiBMilliseconds: exact((u) => u.memoryMiBMilliseconds),
+    ...(devices.size > 0
+      ? { devicesMilliseconds: Object.fromEntries([...devices].map(([name, n]) => [name, n.toString()])) }
+      : {}),
   };
 }

@@ -77,6 +77,8 @@ export interface VeeUsage {
   readonly cpuMillisMilliseconds: string;
   /** Σ memoryMiB × milliseconds. */
   readonly memoryMiBMilliseconds: string;
+  /** Σ devices × milliseconds, by name; absent where it had none. */
+  readonly devicesMilliseconds?: Readonly<Record<string, string>>;
   readonly hosts: readonly HostId[];
   readonly intervals: readonly UsageInterval[];
 }
@@ -89,12 +91,15 @@ export function usageOf(events: readonly LedgerEvent[], period: UsagePeriod): Ve
     .map((i) => ({ ...i, from: Math.max(i.from, period.from), to: Math.min(i.to ?? period.to, period.to) }))
     .filter((i) => i.to > i.from);
   let [activeMillis, heldMillis, cpu, memory] = [0, 0, 0n, 0n];
+  const devices = new Map<string, bigint>();
   for (const { from, to, state, capacity } of clipped) {
     const millis = to - from;
     heldMillis += millis;
     if (state === 'ACTIVE') activeMillis += millis;
     cpu += BigInt(capacity.cpuMillis) * BigInt(millis);
     memory += BigInt(capacity.memoryMiB) * BigInt(millis);
+    for (const [name, many] of Object.entries(capacity.devices ?? {}))
+      devices.set(name, (devices.get(name) ?? 0n) + BigInt(many) * BigInt(millis));
   }
   return {
     veeId: first.veeId,
@@ -106,6 +111,9 @@ export function usageOf(events: readonly LedgerEvent[], period: UsagePeriod): Ve
     heldMillis,
     cpuMillisMilliseconds: cpu.toString(),
     memoryMiBMilliseconds: memory.toString(),
+    ...(devices.size > 0
+      ? { devicesMilliseconds: Object.fromEntries([...devices].map(([name, n]) => [name, n.toString()])) }
+      : {}),
     hosts: [...new Set(clipped.map((i) => i.hostId))],
     intervals: clipped,
   };
