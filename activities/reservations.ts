@@ -60,11 +60,13 @@ export function createReservationActivities(deps: SiteDeps) {
       veeId: VeeId;
       capacity: Capacity;
     }): Promise<void> {
-      if (!(await store.hosts.adjust(hostId, veeId, capacity)))
-        throw new SluiceError(
-          'placement-infeasible',
-          `${hostId} has no room for ${veeId} at ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB.`,
-        );
+      if (await store.hosts.adjust(hostId, veeId, capacity)) return;
+      const held = (await store.hosts.get(hostId))?.reservations[veeId];
+      const licences = held?.licences ? `, or there are too few licences of ${held.licences.join(', ')}` : '';
+      throw new SluiceError(
+        'placement-infeasible',
+        `${hostId} has no room for ${veeId} at ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB${licences}.`,
+      );
     },
   };
 

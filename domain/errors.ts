@@ -170,6 +170,12 @@ export const ERRORS = {
     false,
     'Name one that it has, or have the operator say how many there are: sluice licence set.',
   ),
+  'licence-in-use': entry(
+    409,
+    'Licences are in use',
+    false,
+    'Leave as many as are in use, or end what uses them: sluice licence list.',
+  ),
   'vee-not-ready': entry(
     504,
     'The VEE did not become ready in time',

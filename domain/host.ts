@@ -120,6 +120,8 @@ export interface HostRecord {
   readonly lastHeartbeatAt: number;
   readonly reservations: Readonly<Record<string, Reservation>>;
   readonly reserved: Capacity;
+  /** Something there has taken a licence, be it long ago. */
+  readonly licenced?: true;
   readonly reported: readonly ReportedVee[];
   /** What is really in use of it; absent where it is not measured. */
   readonly measured?: Usage | null;

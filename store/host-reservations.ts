@@ -63,6 +63,8 @@ export function hostReservations(
           ...(licences.has(k) ? { licences: licences.get(k) } : {}),
         },
       ]);
+      // Never taken off again: it only says where to look (`store/licences.ts`).
+      const marked = licences.size > 0 ? { licenced: true } : {};
       const places = [...needs].map(([k, { cpuMillis }]) => ({
         ...{ veeId: k as VeeId, hostId: id, cpuMillis, licences: licences.get(k) ?? [] },
       }));
@@ -72,7 +74,7 @@ export function hostReservations(
             ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
             $expr: { $and: [...room, ...(others.length > 0 ? [nothingOf(others)] : [])] },
           } as Document,
-          { $set: Object.fromEntries(entries), $inc: incrementsOf(total, 1) },
+          { $set: { ...Object.fromEntries(entries), ...marked }, $inc: incrementsOf(total, 1) },
           session ? { session } : {},
         ),
       );

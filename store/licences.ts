@@ -99,8 +99,9 @@ const siteOf = (pools: readonly LicencePool[], places: readonly HeldPlace[]) => 
 });
 
 const isLicenced: Document = { $gt: [{ $size: { $ifNull: ['$$held.v.licences', []] } }, 0] };
-/** All reservations that take licences, with the host's liveness. */
+/** All reservations that take licences, with the host's liveness: looked for on hosts that have ever had one. */
 const HELD: Document[] = [
+  { $match: { licenced: true } },
   {
     $project: {
       liveness: 1,

@@ -56,8 +56,8 @@ export function licenceRoutes({ store, siteId }: ApiDeps): Route[] {
   async function requireDone(name: string, change: PoolChange): Promise<void> {
     if (change.kind === 'done') return;
     throw new SluiceError(
-      'conflict',
-      `${change.used} licences of ${name} are in use: ${await holders(change.places)}.`,
+      'licence-in-use',
+      `${change.used} of ${name} ${change.used === 1 ? 'is' : 'are'} in use: ${await holders(change.places)}.`,
     );
   }
 

@@ -146,7 +146,7 @@ export function licencesExceeded(site: Site): string[] {
   const book = bookOf(site);
   return (site.licences?.pools ?? [])
     .filter((p) => book.used(p.name) > p.count)
-    .map((p) => `${book.used(p.name)} licences of ${p.name} are in use, of ${p.count}`);
+    .map((p) => `${book.used(p.name)} of ${p.name} are in use, and there are ${p.count}`);
 }
 
 /** What hosts have reserved, as far as it takes any. */

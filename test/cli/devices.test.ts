@@ -72,7 +72,7 @@ describe('devices and licences', () => {
     expect(second).toMatchObject({ code: 6, out: expect.stringContaining('all 1 of solver are in use') });
     expect(second.out).toContain('with 1 more licence of solver');
     expect(await run('licence', 'remove', 'solver')).toMatchObject({
-      ...{ code: 5, err: expect.stringContaining('1 licences of solver are in use: shop/train/0 on host-2') },
+      ...{ code: 5, err: expect.stringContaining('1 of solver is in use: shop/train/0 on host-2') },
     });
     // Two ask for the last device at once: one gets it.
     const both = await Promise.all(['left', 'right'].map((name) => site.apply(serviceOf(name, []))));

@@ -112,7 +112,9 @@ describe('licences', () => {
     const then = withPlaces(snapshot, [at(a, 'h1')]);
     expect(refused(then, request(b))).toContain('all 1 of db are in use');
     expect(placed(withoutPlaces(then, a.id), request(b))).toEqual({ 'b/0': expect.any(String) });
-    expect(licencesExceeded(withPlaces(then, [at(b, 'h2')]))).toEqual(['2 licences of db are in use, of 1']);
+    expect(licencesExceeded(withPlaces(then, [at(b, 'h2')]))).toEqual([
+      '2 of db are in use, and there are 1',
+    ]);
   });
 
   it('are never more in use than there are, whatever is placed one request after the other', () => {
