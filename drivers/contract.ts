@@ -3,6 +3,7 @@ import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { Counters } from '../domain/measured';
 import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
+import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
 
 /**
  * What every virtualisation technology has to offer to be a VEE host (RESERVOIR's VHI, made independent of
@@ -14,6 +15,7 @@ import type { VeeTemplate } from '../domain/vee/vee';
  *    `epoch-fenced`. So a copy that was superseded while its host was cut off can't come back.
  *  - **Typed errors.** Only `SluiceError`: `transition-illegal`, `not-found`, `capability-missing`,
  *    `image-unknown`, `driver-failed` (may pass) or `driver-refused` (will not).
+ *  - **Nothing twice.** A device is given to one VEE at a time, and by number; what is told of it survives the agent.
  *  - **Survives its agent.** VEEs go on running when the agent dies; `recover` finds them again.
  */
 export interface Driver {
@@ -81,6 +83,7 @@ export interface VeeStatus extends VeeRef {
   readonly state: DriverState;
   readonly ready: boolean;
   readonly capacity: Capacity;
+  readonly devices?: DeviceNumbers;
   readonly pid?: number;
 }
 
@@ -120,6 +123,8 @@ export interface DriverConfig {
   readonly dataDir: string;
   /** Upper bound of what the host offers; the driver may find less. */
   readonly capacity?: Capacity;
+  /** Those that VEEs are given, each to one at a time. */
+  readonly devices?: HostDevices;
   /** Where other hosts reach this one for a transfer; this machine alone when left out. */
   readonly transferAddress?: string;
 }

@@ -15,7 +15,7 @@ export interface HostPlan {
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly capacity?: Readonly<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>;
-  readonly devices?: Readonly<Record<string, number>>;
+  readonly devices?: Readonly<Record<string, number | readonly string[]>>;
   readonly overcommit?: Readonly<
     Partial<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>
   >;

@@ -5,6 +5,7 @@ import type { HostId, VeeId } from '../domain/ids';
 import type { Usage } from '../domain/measured';
 import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
+import { countsOf } from '../drivers/lib/device-numbers';
 import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
 import { type HostUsage, LoadMeter } from './load-meter';
@@ -63,7 +64,7 @@ export class AgentLink {
           id,
           zone,
           labels,
-          fingerprint: withDevices(overcommitted(fingerprint, overcommit), devices),
+          fingerprint: withDevices(overcommitted(fingerprint, overcommit), countsOf(devices)),
         };
       }),
     );

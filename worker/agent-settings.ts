@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
-import { devicesSchema } from '../domain/manifest/schema';
-import type { Capacity, Devices } from '../domain/units';
+import type { Capacity } from '../domain/units';
+import type { HostDevices } from '../drivers/lib/device-numbers';
 import { DRIVER_NAMES } from '../drivers/registry';
 import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
 const amount = z.int().min(0);
+const nodes = z.array(z.string().regex(/^\/dev\/[\w./-]+$/, 'a device node under /dev')).min(1);
 const factor = z.number().min(1).max(100);
 const hostsSchema = z
   .array(
@@ -18,7 +19,9 @@ const hostsSchema = z
       capacity: z
         .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
         .optional(),
-      devices: devicesSchema.default({}),
+      devices: z
+        .record(z.string().regex(NAME_PATTERN), z.union([z.int().min(1).max(1_000), nodes]))
+        .default({}),
       overcommit: z
         .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
         .partial()
@@ -46,7 +49,7 @@ export interface AgentHost {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity?: Capacity;
-  readonly devices: Devices;
+  readonly devices: HostDevices;
   readonly overcommit: Overcommit;
 }
 

@@ -28,6 +28,7 @@ async function main(log: Logger): Promise<void> {
       dataDir,
       transferAddress: settings.transferAddress,
       ...(host.capacity ? { capacity: host.capacity } : {}),
+      devices: host.devices,
     });
     const report = await driver.recover();
     log.info({ hostId: host.id, ...report }, 'recovered');

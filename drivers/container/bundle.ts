@@ -1,5 +1,6 @@
 import type { Capacity } from '../../domain/units';
 import type { VeeSpec } from '../contract';
+import type { DeviceNode } from './device-nodes';
 
 const CPU_PERIOD_MICROS = 100_000;
 /** Below this, the kernel refuses a quota. */
@@ -38,8 +39,20 @@ const scratch = (destination: string): Mount => ({
   options: ['nosuid', 'nodev', 'mode=1777', 'size=16m'],
 });
 
+/** Where the parts of a VEE are on its host, and what it is given there. */
+export interface BundleParts {
+  readonly rootFs: string;
+  readonly dataDir: string;
+  readonly cgroupPath: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly nodes: readonly DeviceNode[];
+}
+
 /** The OCI runtime configuration of a VEE: read-only root, its own `/data`, own namespaces, next to no capabilities. */
-export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroupPath: string): unknown {
+export function ociConfig(
+  spec: VeeSpec,
+  { rootFs, dataDir, cgroupPath, environment: given, nodes }: BundleParts,
+): unknown {
   const { template, veeId, component, index } = spec;
   const limits = limitsOf(template.capacity);
   const environment = {
@@ -49,6 +62,7 @@ export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroup
     SLUICE_TENANT: spec.tenantId,
     SLUICE_COMPONENT: component,
     SLUICE_INDEX: String(index),
+    ...given,
     ...template.environment,
   };
   return {
@@ -92,11 +106,15 @@ export function ociConfig(spec: VeeSpec, rootFs: string, dataDir: string, cgroup
     ] satisfies Mount[],
     linux: {
       cgroupsPath: cgroupPath,
+      devices: nodes.map((node) => ({ ...node, fileMode: 0o660, uid: 0, gid: 0 })),
       namespaces: NAMESPACES.map((type) => ({ type })),
       maskedPaths: ['/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
       readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
       resources: {
-        devices: [{ allow: false, access: 'rwm' }],
+        devices: [
+          { allow: false, access: 'rwm' },
+          ...nodes.map(({ type, major, minor }) => ({ allow: true, access: 'rw', type, major, minor })),
+        ],
         memory: { limit: limits.memoryBytes },
         cpu: { quota: limits.cpuQuotaMicros, period: limits.cpuPeriodMicros },
         pids: { limit: 512 },

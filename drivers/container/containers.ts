@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { Counters } from '../../domain/measured';
-import type { DriverState, VeeSpec } from '../contract';
+import type { DriverState } from '../contract';
+import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
 import { ociConfig } from './bundle';
+import { readDeviceNode } from './device-nodes';
 import { lastMessage, type OciRuntime } from './runtime';
 import { containerUsage } from './usage';
 
@@ -21,17 +23,20 @@ export class Containers {
   readonly images: Readonly<Record<string, string>>;
   private readonly records: VeeRecords;
   private readonly dataDir: string;
+  private readonly devices: HostDevices;
 
   constructor(
     runtime: OciRuntime,
     images: Readonly<Record<string, string>>,
     records: VeeRecords,
     dataDir: string,
+    devices: HostDevices = {},
   ) {
     this.runtime = runtime;
     this.images = images;
     this.records = records;
     this.dataDir = dataDir;
+    this.devices = devices;
   }
 
   /** Creates and starts the container, whatever an interrupted attempt left behind. */
@@ -133,11 +138,15 @@ export class Containers {
     return result.exitCode === 0;
   }
 
-  async writeBundle(spec: VeeSpec): Promise<void> {
+  async writeBundle({ spec, devices }: Pick<KeptVee, 'spec' | 'devices'>): Promise<void> {
     const disk = this.diskPath(spec.veeId);
     await mkdir(disk, { recursive: true });
     const rootFs = this.images[spec.template.image] ?? '';
-    const config = ociConfig(spec, rootFs, disk, this.cgroupPath(spec.veeId));
+    const config = ociConfig(spec, {
+      ...{ rootFs, dataDir: disk, cgroupPath: this.cgroupPath(spec.veeId) },
+      environment: deviceVariables(devices),
+      nodes: await Promise.all(nodesOf(this.devices, devices).map(readDeviceNode)),
+    });
     await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));
   }
 

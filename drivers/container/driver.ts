@@ -47,7 +47,11 @@ export async function createContainerDriver(config: ContainerDriverConfig): Prom
   await mkdir(stateDir, { recursive: true });
   const runtime = findRuntime(stateDir, config.runtime);
   const images: Readonly<Record<string, string>> = { busybox: await busyboxRootFs() };
-  return new ContainerDriver(config, records, new Containers(runtime, images, records, config.dataDir));
+  return new ContainerDriver(
+    config,
+    records,
+    new Containers(runtime, images, records, config.dataDir, config.devices),
+  );
 }
 
 class ContainerDriver implements Driver {
@@ -147,7 +151,7 @@ class ContainerDriver implements Driver {
       ];
       if (vee.state === 'ACTIVE') await this.containers.runtime.command(['update', ...flags, ref.veeId]);
       const resized = { ...vee, spec: { ...vee.spec, template: { ...vee.spec.template, capacity } } };
-      await this.containers.writeBundle(resized.spec);
+      await this.containers.writeBundle(resized);
       await this.records.put(resized);
     });
   }
@@ -266,8 +270,11 @@ class ContainerDriver implements Driver {
       throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
     if (existing?.spec.epoch === spec.epoch) return;
     if (existing) await this.containers.end(spec.veeId, 0);
-    await this.containers.writeBundle(spec);
-    await this.records.put({ spec, state });
+    await this.records.giving(spec, this.config.devices ?? {}, async (devices) => {
+      const vee = { spec, state, ...(devices ? { devices } : {}) };
+      await this.containers.writeBundle(vee);
+      await this.records.put(vee);
+    });
   }
 
   private async remove(ref: VeeRef): Promise<void> {
@@ -304,7 +311,9 @@ class ContainerDriver implements Driver {
     const { veeId, epoch, template } = vee.spec;
     const { state, pid } = await this.containers.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.containers.isReady(vee));
-    return { veeId, epoch, state, ready, capacity: template.capacity, ...(pid ? { pid } : {}) };
+    const { capacity } = template;
+    const { devices } = vee;
+    return { veeId, epoch, state, ready, capacity, ...(devices ? { devices } : {}), ...(pid ? { pid } : {}) };
   }
 
   private stopReceiving(veeId: VeeId): void {

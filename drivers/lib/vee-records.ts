@@ -4,11 +4,14 @@ import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { DriverState, VeeRef, VeeSpec } from '../contract';
 import { readJson, writeJson, writeJsonUnsynced } from './atomic-file';
+import { type DeviceNumbers, type HostDevices, numbersFor } from './device-numbers';
 
 /** What a driver keeps on disk for one VEE: enough to find it again after any crash. */
 export interface KeptVee {
   readonly spec: VeeSpec;
   readonly state: DriverState;
+  /** Which devices it has; absent of one that needs none. */
+  readonly devices?: DeviceNumbers;
 }
 
 interface Fence {
@@ -25,6 +28,7 @@ export class VeeRecords {
   private readonly veesDir: string;
   private readonly fencesDir: string;
   private readonly write: (path: string, value: unknown) => Promise<void>;
+  private given: Promise<void> = Promise.resolve();
   private readonly queues = new Map<string, Promise<unknown>>();
 
   /** @param dataDir where all is kept. @param outlivesMachine must it be there after a power cut, too? */
@@ -49,6 +53,32 @@ export class VeeRecords {
 
   put(vee: KeptVee): Promise<void> {
     return this.write(join(this.folder(vee.spec.veeId), 'vee.json'), vee);
+  }
+
+  /**
+   * Makes a VEE with devices that no other has, one VEE after the other.
+   * @param write the last of what it writes is the record: what is not recorded has been given nothing
+   */
+  async giving(
+    { veeId, template }: VeeSpec,
+    host: HostDevices,
+    write: (devices: DeviceNumbers | undefined) => Promise<void>,
+  ): Promise<void> {
+    const wanted = template.capacity.devices;
+    if (!wanted) return write(undefined);
+    const give = async () => {
+      const others = (await this.all()).filter((v) => v.spec.veeId !== veeId);
+      await write(
+        numbersFor(
+          wanted,
+          host,
+          others.flatMap((v) => (v.devices ? [v.devices] : [])),
+        ),
+      );
+    };
+    const mine = this.given.then(give);
+    this.given = mine.catch(() => undefined);
+    await mine;
   }
 
   async remove(veeId: VeeId): Promise<void> {

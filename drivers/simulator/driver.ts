@@ -90,7 +90,9 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     const existing = await records.checkFence(spec, true);
     await requireImage(spec);
     if (existing?.spec.epoch === spec.epoch) return;
-    await records.put({ spec, state });
+    await records.giving(spec, config.devices ?? {}, (devices) =>
+      records.put({ spec, state, ...(devices ? { devices } : {}) }),
+    );
   }
 
   /** Only what `send` has stopped is started again: it may never have come so far. */
@@ -105,12 +107,13 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     await records.remove(ref.veeId);
   }
 
-  const statusOf = ({ spec, state }: KeptVee): VeeStatus => ({
+  const statusOf = ({ spec, state, devices }: KeptVee): VeeStatus => ({
     veeId: spec.veeId,
     epoch: spec.epoch,
     state,
     ready: state === 'ACTIVE',
     capacity: spec.template.capacity,
+    ...(devices ? { devices } : {}),
   });
 
   return {

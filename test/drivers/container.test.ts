@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,9 @@ import { containerObstacle, findOnPath } from '../../drivers/container/runtime';
 import type { Driver, VeeSpec } from '../../drivers/contract';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
+
+/** One that no container has unless it is given it. */
+const NODE = ['/dev/fuse', '/dev/net/tun', '/dev/loop-control'].find((path) => existsSync(path)) ?? '';
 
 const obstacle = containerObstacle();
 if (obstacle) {
@@ -21,7 +25,7 @@ if (obstacle) {
     if (!findOnPath(runtime)) continue;
     contractSuite({
       name: `container-${runtime}`,
-      create: (hostId, dataDir) => createContainerDriver({ hostId, dataDir, runtime }),
+      create: (hostId, dataDir) => createContainerDriver({ hostId, dataDir, runtime, devices: { gpu: 2 } }),
     });
   }
 
@@ -32,7 +36,8 @@ if (obstacle) {
 
     beforeAll(async () => {
       dataDir = await mkdtemp(join(tmpdir(), 'sluice-container-'));
-      driver = await createContainerDriver({ hostId: 'h' as HostId, dataDir });
+      const devices = { radio: [NODE], none: ['/dev/null', '/dev/sluice-none'] };
+      driver = await createContainerDriver({ hostId: 'h' as HostId, dataDir, devices });
     });
     afterAll(async () => {
       for (const { veeId } of made) await driver.destroy({ veeId, epoch: 99 });
@@ -67,6 +72,21 @@ if (obstacle) {
       expect([await memory(), await cpu()]).toEqual([String(24 * 1_048_576), '25000']);
       await driver.resize(spec, { cpuMillis: 500, memoryMiB: 40, diskMiB: 0, bandwidthKbps: 0 });
       expect([await memory(), await cpu()]).toEqual([String(40 * 1_048_576), '50000']);
+    });
+
+    it('has the nodes of its devices, and of no others', async () => {
+      const needing = (devices: Record<string, number>) => ({
+        capacity: { cpuMillis: 200, memoryMiB: 32, diskMiB: 0, bandwidthKbps: 0, devices },
+      });
+      const [radio, plain] = [await started('radio', needing({ radio: 1 })), await started('plain')];
+      const opened = async (spec: VeeSpec) =>
+        (
+          await driver.exec(spec, ['/bin/sh', '-c', `: < ${NODE} && echo $SLUICE_DEVICE_RADIO`])
+        ).stdout.trim();
+      expect([await opened(radio), await opened(plain)]).toEqual(['0', '']);
+      await expect(started('none', needing({ none: 2 }))).rejects.toMatchObject({
+        ...{ code: 'driver-refused', message: expect.stringContaining('/dev/sluice-none') },
+      });
     });
 
     it('kills what exceeds its memory', async () => {

@@ -48,8 +48,36 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       await driver.start(spec);
       return spec;
     }
+    function withGpus(gpu: number): VeeSpec {
+      const spec = specOf();
+      const capacity = { ...spec.template.capacity, devices: { gpu } };
+      return { ...spec, template: { ...spec.template, capacity } };
+    }
     const stateOf = async (ref: VeeRef, d = driver) => (await d.inspect(ref.veeId))?.state;
     const code = (c: string) => expect.objectContaining({ name: 'SluiceError', code: c });
+
+    it('gives each device to one VEE at a time, also after its agent has died', async () => {
+      const [one, two] = [withGpus(1), withGpus(1)];
+      const numbers = async (ref: VeeRef) => (await driver.inspect(ref.veeId))?.devices?.gpu;
+      await Promise.all([driver.define(one), driver.define(two)]);
+      expect([...((await numbers(one)) ?? []), ...((await numbers(two)) ?? [])].sort()).toEqual([0, 1]);
+      await driver.define(one);
+      await reopen();
+      const three = withGpus(2);
+      await expect(driver.define(three)).rejects.toEqual(code('driver-failed'));
+      const before = await numbers(two);
+      await driver.destroy(one);
+      await expect(driver.define(three)).rejects.toEqual(code('driver-failed'));
+      await driver.resize(two, { ...two.template.capacity, memoryMiB: 48 });
+      expect(await numbers(two)).toEqual(before);
+      await driver.destroy(two);
+      await driver.define(three);
+      expect(await numbers(three)).toEqual([0, 1]);
+      await driver.destroy(three);
+      const none = await running();
+      expect(await numbers(none)).toBeUndefined();
+      await driver.destroy(none);
+    });
 
     it('tells what the host is', async () => {
       const print = await driver.fingerprint();

@@ -8,7 +8,10 @@ import { SIMULATED_LOAD } from '../../drivers/simulator/usage';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
 
-contractSuite({ name: 'simulator', create: (hostId, dataDir) => createSimulatorDriver({ hostId, dataDir }) });
+contractSuite({
+  name: 'simulator',
+  create: (hostId, dataDir) => createSimulatorDriver({ hostId, dataDir, devices: { gpu: 2 } }),
+});
 
 describe('a scripted simulator', () => {
   async function scripted(script: SimulatorScript) {
