@@ -43,6 +43,7 @@ function storeOf() {
       }),
     },
     identities: { apartness: async () => new Map() },
+    licences: { read: async () => undefined },
   } as unknown as Store;
   const policies: PlacementPolicies = {
     inForce: async () => ({ name: 'packing' }),

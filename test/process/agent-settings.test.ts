@@ -1,4 +1,5 @@
-import { overcommitted } from '../../domain/host';
+import { overcommitted, withDevices } from '../../domain/host';
+import { countsOf } from '../../drivers/lib/device-numbers';
 import { agentSettings } from '../../worker/agent-settings';
 
 const environment = (hosts: string) => ({
@@ -29,7 +30,21 @@ describe('the settings of an agent', () => {
     expect(overcommitted(fingerprint, {})).toEqual(fingerprint);
   });
 
+  it('say which devices a host has, by number or by their nodes', () => {
+    const [host] = agentSettings(
+      environment('[{"id":"h","driver":"simulator","devices":{"gpu":["/dev/a0","/dev/a1"],"tpu-v2":3}}]'),
+    ).hosts;
+    expect(countsOf(host?.devices ?? {})).toEqual({ gpu: 2, 'tpu-v2': 3 });
+    expect(withDevices(fingerprint, countsOf(host?.devices ?? {})).capacity.devices).toEqual({
+      ...{ gpu: 2, 'tpu-v2': 3 },
+    });
+    expect(withDevices(fingerprint, {})).toBe(fingerprint);
+  });
+
   it.each([
+    ['[{"id":"h","driver":"simulator","devices":{"GPU":1}}]', /devices/],
+    ['[{"id":"h","driver":"simulator","devices":{"gpu":0}}]', /devices/],
+    ['[{"id":"h","driver":"simulator","devices":{"gpu":["/etc/passwd"]}}]', /devices/],
     ['[{"id":"h"', /SLUICE_HOSTS is not JSON/],
     ['[]', /SLUICE_HOSTS is not usable/],
     ['[{"id":"h","driver":"simulator","overcommit":{"cpuMillis":0.5}}]', /cpuMillis/],
