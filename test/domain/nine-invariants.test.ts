@@ -4,6 +4,11 @@ import { CAPACITY, hostRecord, NOW, reported, SERVICE, veeRecord } from '../supp
 import type { Json } from '../support/json';
 import { LONG_AGO, ledger, operation, running, sound, toAndFro } from '../support/sound-site';
 
+const licenced = (host: SystemState['hosts'][number] | undefined, veeId: string): Json => ({
+  ...host,
+  reservations: { [veeId]: { ...host?.reservations[veeId], licences: ['db'] } },
+});
+
 const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
   [
     1,
@@ -46,6 +51,21 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
     'a sum that does not add up',
     ({ hosts: [h1, h2] }) => ({ hosts: [{ ...h1, reserved: { ...CAPACITY, cpuMillis: 7 } }, h2] }),
     /^h1: cpuMillis reserved 7/,
+  ],
+  [
+    2,
+    'more licences in use than there are',
+    ({ hosts: [h1, h2] }) => ({
+      licencePools: [{ name: 'db', count: 1, per: 'host' }],
+      hosts: [licenced(h1, 'a'), licenced(h2, 'b')],
+    }),
+    /^2 of db are in use, and there are 1$/,
+  ],
+  [
+    2,
+    'a licence that is taken without being reserved',
+    ({ vees: [a, b] }) => ({ vees: [{ ...a, template: { ...a?.template, licences: ['db'] } }, b] }),
+    /^a takes a licence of db that its reservation does not$/,
   ],
   [
     2,
