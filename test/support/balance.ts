@@ -4,7 +4,7 @@ import { breaches } from '../../domain/placement/constraints';
 import type { Constraint, SnapshotHost } from '../../domain/placement/model';
 import { Layout } from '../../domain/rebalance/layout';
 import type { BalancedVee, BalancePlan, BalanceQuestion } from '../../domain/rebalance/model';
-import { add, type Capacity, fits, sum, ZERO } from '../../domain/units';
+import { add, type Capacity, fits, subtract, sum, ZERO } from '../../domain/units';
 
 export const budget = { linkKbps: 1_000_000, streamKbps: 250_000 };
 export const CAPACITY: Capacity = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwidthKbps: 0 };
@@ -66,13 +66,7 @@ export function carriedOut(
     const others = h.reserved;
     const was = sum(question.vees.filter((v) => v.hostId === h.id).map((v) => v.need));
     const is = sum(vees.filter((v) => v.hostId === h.id).map((v) => v.need));
-    const reserved = add(others, {
-      cpuMillis: is.cpuMillis - was.cpuMillis,
-      memoryMiB: is.memoryMiB - was.memoryMiB,
-      diskMiB: is.diskMiB - was.diskMiB,
-      bandwidthKbps: is.bandwidthKbps - was.bandwidthKbps,
-    });
-    return { ...h, reserved };
+    return { ...h, reserved: add(others, subtract(is, was)) };
   });
   return { ...question, vees, hosts };
 }
@@ -88,9 +82,8 @@ export function faults(question: BalanceQuestion, plan: BalancePlan): string[] {
   const used = new Map(question.hosts.map((h) => [h.id, h.reserved]));
   const needOf = (id: VeeId) => question.vees.find((v) => v.id === id)?.need ?? ZERO;
   const change = (hostId: HostId, id: VeeId, sign: 1 | -1) => {
-    const need = needOf(id);
-    const signed = Object.fromEntries(Object.entries(need).map(([d, n]) => [d, sign * n])) as never;
-    used.set(hostId, add(used.get(hostId) ?? ZERO, signed));
+    const by = sign === 1 ? add : subtract;
+    used.set(hostId, by(used.get(hostId) ?? ZERO, needOf(id)));
   };
   const check = (when: string, where: ReadonlyMap<VeeId, HostId>) => {
     for (const [id, host] of hosts)
