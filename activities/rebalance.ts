@@ -98,7 +98,8 @@ export function createRebalanceActivities(deps: SiteDeps) {
     async measureRebalanced({ operationId }: { operationId: OperationId }): Promise<string> {
       const { goal = 'even', before, moves, because } = await recordOf(operationId);
       if (moves.length === 0) return `nothing is moved: ${because ?? ''}`;
-      const now = distanceOf(new Layout(await question(0, 'confirming')), goal);
+      const asked = await question(0, 'confirming');
+      const now = distanceOf(new Layout(asked), goal, asked.policy.parameters);
       const made = (await store.operations.childrenOf([operationId])).filter((o) => o.state === 'completed');
       return `${made.length} of ${moves.length} moves were made: ${describeDistance(goal, before, now)}`;
     },

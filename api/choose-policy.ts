@@ -1,3 +1,4 @@
+import { economyOf } from '../domain/cost/host-economy';
 import { SluiceError } from '../domain/errors';
 import type { HostId, ServiceId, TenantId } from '../domain/ids';
 import { toPointer } from '../domain/manifest/parse';
@@ -5,6 +6,7 @@ import {
   isBuiltIn,
   POLICY_NAMES,
   parametersOf,
+  rangeOf,
   rankingOf,
   weightsOf,
 } from '../domain/placement/built-in-policies';
@@ -51,11 +53,17 @@ export async function choosePolicy(
         `${name} needs a weight above 0`,
         `Give at least one of: ${weights.join(', ')}.`,
       );
-    const negative = Object.keys(set).find((key) => (set[key] ?? 0) < 0);
-    if (negative)
-      throw invalid(toPointer(['parameters', negative]), 'is below 0', 'It is 0 or more: 0 leaves it out.');
+    for (const [key, value] of Object.entries(set)) {
+      const [least, most] = rangeOf(name, key);
+      if (value >= least && value <= most) continue;
+      const fault = value < least ? `is below ${least}` : `is above ${most}`;
+      const hint = most < Infinity ? `It is from ${least} to ${most}.` : 'It is 0 or more: 0 leaves it out.';
+      throw invalid(toPointer(['parameters', key]), fault, hint);
+    }
     // What is off until somebody sets it, and stays off, is not worth telling.
-    const told = Object.entries(set).filter(([key, is]) => is !== 0 || weights.includes(key));
+    const told = Object.entries(set).filter(
+      ([key, is]) => is !== 0 || parametersOf(name)[key] !== 0 || weights.includes(key),
+    );
     return tried(policyOf(name, Object.fromEntries(told)), open);
   }
   const names = plugins.names();
@@ -119,11 +127,12 @@ function tried(policy: Policy, open: readonly HostOffer[]): TriedPolicy {
   return { policy, ranked: ranked.sort((a, b) => a.score - b.score || (a.hostId < b.hostId ? -1 : 1)) };
 }
 
-function toRanked({ id, zone, labels, fingerprint, reserved, measured }: HostOffer): RankedHost {
+function toRanked(host: HostOffer): RankedHost {
+  const { id, zone, labels, fingerprint, reserved, measured } = host;
   const { driver, capacity } = fingerprint;
   const sameService = { onHost: 0, inZone: 0, inSite: 0 };
   return {
-    ...{ id, zone, labels, driver, capacity, reserved, sameService },
+    ...{ id, zone, labels, driver, capacity, reserved, sameService, ...economyOf(host) },
     ...(measured ? { measured } : {}),
   };
 }

@@ -1,8 +1,11 @@
+import { changesOfPlaces } from '../domain/cost/hosting-change';
+import type { PricedMove } from '../domain/cost/moving';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
+import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import { planSingleMove } from '../domain/migration/deadline';
 import type { OperationParams } from '../domain/operation/operation';
 import {
@@ -23,10 +26,12 @@ import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import { type Capacity, shortages, subtract } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
+import { toSnapshotHost } from '../store/hosts';
 import type { Identity } from '../store/identities';
 import { takeSnapshotFor } from '../store/spare';
 import { singlyChanged } from '../store/stilled';
 import type { ApiDeps } from './deps';
+import { changesBy, priced } from './hosting';
 import type { Answer } from './route';
 import { blueprintView } from './views';
 
@@ -79,13 +84,25 @@ export async function planScale(
   return planOf(
     'service.scale',
     retire.map((v) => `destroy ${label(v)} on ${v.hostId}`),
-    costOfEnding(retire.map(endingOf)),
+    await pricedEnding(deps, identity, retire),
   );
+}
+
+/** Of VEEs that are ended where they are. */
+async function pricedEnding(
+  deps: ApiDeps,
+  identity: Identity,
+  vees: readonly VeeRecord[],
+): Promise<PlanCost> {
+  const hosts = (await deps.store.hosts.offers([...new Set(vees.map((v) => v.hostId))])).map(toSnapshotHost);
+  const changes = changesOfPlaces(vees.map((v) => ({ from: v.hostId, need: v.template.capacity })));
+  return priced(deps, identity, costOfEnding(vees.map(endingOf)), { hosts, changes });
 }
 
 /** What is done to each living VEE of a service. */
 export async function planForAll(
   deps: ApiDeps,
+  identity: Identity,
   service: ServiceRecord,
   verb: 'destroy' | 'suspend' | 'resume',
 ): Promise<Answer> {
@@ -99,7 +116,7 @@ export async function planForAll(
   return planOf(
     operation,
     changing.map((v) => `${verb} ${label(v)} on ${v.hostId}`),
-    verb === 'destroy' ? costOfEnding(changing.map(endingOf)) : costOfVerb(verb, changing),
+    verb === 'destroy' ? await pricedEnding(deps, identity, changing) : costOfVerb(verb, changing),
   );
 }
 
@@ -114,23 +131,28 @@ export function planForOne(vee: VeeRecord, verb: string): Answer {
 }
 
 /** Of a VEE that is resized where it is, if its host has room for that. */
-export function planResize(
+export async function planResize(
+  deps: ApiDeps,
   identity: Identity,
   vee: VeeRecord,
   host: HostRecord,
   wanted: Partial<Capacity>,
   byRestart: boolean,
-): Answer {
+): Promise<Answer> {
   const from = vee.template.capacity;
   const to = { ...from, ...wanted };
   const cost = { ...costOfResizing(from, to), interrupted: byRestart ? 1 : 0 };
+  const changes = [{ hostId: host.id, comes: cost.capacity }];
   const verb = byRestart ? 'stop, resize and start' : 'resize';
   const step = `${verb} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
   // What shrinks always fits, also on a host that has come back with less than it had.
   const short = shortages(subtract(host.fingerprint.capacity, host.reserved), cost.capacity).filter(
     (s) => s.need > 0,
   );
-  if (short.length === 0) return planOf('vee.resize', [step], cost);
+  if (short.length === 0) {
+    const hosts = [toSnapshotHost(host)];
+    return planOf('vee.resize', [step], await priced(deps, identity, cost, { hosts, changes }));
+  }
   const left = short.map((s) => `${s.free} ${s.dimension} left, and needs ${s.need} more`);
   const why =
     identity.role === 'operator' ? `${host.id} has ${left.join(', ')}.` : 'Its host has no room for that.';
@@ -160,7 +182,10 @@ export async function planMigration(
     operationId,
     migrationRequest(manifest, vee, source, toHostId),
     `migrate (${mode})`,
-    { cost: costOfMoving([{ mode }]), estimatedMillis },
+    {
+      ...{ cost: costOfMoving([{ mode }]), estimatedMillis },
+      moves: [{ ...vee.template, mode, slaClass: manifest.slaClass ?? DEFAULT_SLA_CLASS }],
+    },
   );
 }
 
@@ -171,7 +196,15 @@ async function decide(
   operationId: OperationId,
   request: PlacementRequest,
   verb: string,
-  { cost, ...rest }: { readonly cost: PlanCost; readonly estimatedMillis?: number },
+  {
+    cost,
+    moves = [],
+    ...rest
+  }: {
+    readonly cost: PlanCost;
+    readonly moves?: readonly PricedMove[];
+    readonly estimatedMillis?: number;
+  },
 ): Promise<Answer> {
   const now = Date.now();
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
@@ -187,7 +220,9 @@ async function decide(
     return planOf(
       operation,
       result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${a.because}`),
-      cost,
+      await priced(deps, identity, cost, {
+        ...{ hosts: snapshot.hosts, moves, changes: changesBy(request, result.assignments) },
+      }),
       {
         blueprint: blueprintView(result, identity),
         // What hosts hold besides is not for tenants.

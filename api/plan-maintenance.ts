@@ -1,3 +1,4 @@
+import { changesOfPlaces } from '../domain/cost/hosting-change';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { groupBy } from '../domain/group-by';
@@ -5,6 +6,7 @@ import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId } from '../domain/ids';
 import { decideInTurn, planReturn, type ServiceMoves } from '../domain/maintenance/plan';
 import { inClassOrder } from '../domain/maintenance/site-order';
+import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import type { LeftVee, MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
 import { costOfChanging, costOfMoving, type PlanCost, together } from '../domain/operation/plan-cost';
@@ -13,6 +15,7 @@ import { labelsOf } from '../store/labels';
 import { takeSnapshot } from '../store/snapshot';
 import type { ApiDeps } from './deps';
 import { planOf } from './dry-run';
+import { priced } from './hosting';
 import type { Answer } from './route';
 
 /** Dry runs of what moves VEEs of several services. They ask the very functions that decide the operations' own moves. */
@@ -72,6 +75,18 @@ async function decide(
       seen,
     ),
   );
+  const cost = together(
+    decided.map(({ moves }, i) =>
+      asked[i]?.verb === 'relocate' ? costOfChanging(moves.length, moves.length) : costOfMoving(moves),
+    ),
+  );
+  const migrated = decided.flatMap(({ moves }, i) => {
+    const slaClass = questions[i]?.manifest.slaClass ?? DEFAULT_SLA_CLASS;
+    return asked[i]?.verb === 'relocate' ? [] : moves.map((m) => ({ ...m, slaClass }));
+  });
+  const changes = changesOfPlaces(
+    decided.flatMap((d) => d.moves.map(({ from, to, capacity }) => ({ from, to, need: capacity }))),
+  );
   return {
     steps: decided.flatMap((d, i) =>
       lines(d, names.get(d.serviceId) ?? d.serviceId, asked[i]?.verb ?? 'migrate'),
@@ -81,11 +96,8 @@ async function decide(
       return left.map((l) => ({ ...l, ...of }));
     }),
     totalMillis: decided.reduce((most, d) => Math.max(most, d.totalMillis), 0),
-    cost: together(
-      decided.map(({ moves }, i) =>
-        asked[i]?.verb === 'relocate' ? costOfChanging(moves.length, moves.length) : costOfMoving(moves),
-      ),
-    ),
+    // All that ask for this are operators.
+    cost: await priced(deps, { role: 'operator' }, cost, { hosts: seen.hosts, changes, moves: migrated }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { changesOfPlaces, type HostChange } from '../domain/cost/hosting-change';
 import type { OperationId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { usualMode } from '../domain/migration/estimate';
@@ -15,7 +16,7 @@ import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summa
 import type { Recomposition } from '../domain/service/recompose';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
 import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
-import { decideRecomposition } from '../domain/service/rehearsal';
+import { decideRecomposition, type Rehearsed } from '../domain/service/rehearsal';
 import type { ServiceRecord } from '../domain/service/service';
 import { ZERO } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
@@ -23,6 +24,7 @@ import type { Identity } from '../store/identities';
 import { takeSnapshotWithSpare } from '../store/spare';
 import type { ApiDeps } from './deps';
 import { planOf } from './dry-run';
+import { priced } from './hosting';
 import type { Answer } from './route';
 
 const OPERATION = 'service.recompose';
@@ -33,12 +35,13 @@ const OPERATION = 'service.recompose';
  * @throws SluiceError `transition-illegal` when a VEE that would change can't
  */
 export async function dryRunRecomposition(
-  { store, siteId, policies }: ApiDeps,
+  deps: ApiDeps,
   identity: Identity,
   service: ServiceRecord,
   wanted: Manifest,
   operationId: OperationId,
 ): Promise<Answer> {
+  const { store, siteId, policies } = deps;
   const now = Date.now();
   const [current, members, snapshot] = await Promise.all([
     store.services.manifest(service.manifestDigest),
@@ -71,7 +74,10 @@ export async function dryRunRecomposition(
     };
   }
   const steps = waves.length === 0 ? [] : describeRecomposition(told, played);
-  return planOf(OPERATION, steps, costOf(plan, members, wanted, snapshot.hosts), {
+  const { hosts } = snapshot;
+  const changes = changesOf(plan, played, members, wanted);
+  const cost = await priced(deps, identity, costOf(plan, members, wanted, hosts), { hosts, changes });
+  return planOf(OPERATION, steps, cost, {
     actions,
     creations,
     waves,
@@ -101,6 +107,34 @@ function costOf(
       return costOfEnding([{ capacity, serves: vee.state === 'ACTIVE' }]);
     }),
   ]);
+}
+
+/** What comes to hosts and leaves them until all is done. */
+function changesOf(
+  { members }: Recomposition,
+  { waves }: Rehearsed,
+  vees: readonly VeeRecord[],
+  wanted: Manifest,
+): HostChange[] {
+  const need = new Map(wanted.components.map((c) => [c.name, c.capacity]));
+  const byId = new Map(vees.map((v) => [v.id, v]));
+  const moved = new Map(waves.flatMap((w) => (w.move ? [[w.move.veeId, w.move.hostId] as const] : [])));
+  return [
+    ...changesOfPlaces(
+      waves.flatMap((w) => w.creates.map((a) => ({ to: a.hostId, need: need.get(a.component) ?? ZERO }))),
+    ),
+    ...members.flatMap(({ veeId, verb, component }): HostChange[] => {
+      const vee = byId.get(veeId);
+      if (!vee || verb === 'no-op') return [];
+      const { capacity } = vee.template;
+      const { hostId } = vee;
+      if (verb === 'resize')
+        return [{ hostId, comes: { ...capacity, ...need.get(component) }, leaves: capacity }];
+      if (verb === 'move')
+        return changesOfPlaces([{ from: hostId, to: moved.get(veeId) ?? hostId, need: capacity }]);
+      return [{ hostId, leaves: capacity }];
+    }),
+  ];
 }
 
 function publicly(plan: Recomposition): Recomposition {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOST_ECONOMY_FIELDS } from '../domain/cost/host-economy';
 import { ERROR_CODES } from '../domain/errors';
 import { OPERATION_KINDS, OPERATION_STATES } from '../domain/operation/operation';
 import { DRIFT_KINDS } from '../domain/reconcile/model';
@@ -160,6 +161,7 @@ export const hostSchema = z
       .optional(),
     lastHeartbeatAt: millis,
     fingerprint: z.record(z.string(), z.unknown()),
+    ...HOST_ECONOMY_FIELDS,
     reserved: capacitySchema,
     free: capacitySchema,
     measured: loadSchema
@@ -268,6 +270,30 @@ export const planSchema = z
         capacity: amounts.describe(
           'Held on hosts afterwards beyond what is held now; negative is given back',
         ),
+        hosting: z
+          .object({
+            ...{ perHour: z.number(), perMonth: z.number(), watts: z.number() },
+            wakeSeconds: z
+              .number()
+              .optional()
+              .describe('The longest that one takes to wake of those that come into use'),
+          })
+          .optional()
+          .describe(
+            'By how much more hosts cost and draw afterwards; absent where none has told either, and for tenants',
+          ),
+        moving: z
+          .object({
+            stillMillis: z.int().describe('How long VEEs do not run, added up'),
+            sentMiB: z.number(),
+            money: z
+              .number()
+              .optional()
+              .describe('What both are worth, where the policy in force prices them'),
+            diverging: z.int().optional().describe('VEEs that write their memory faster than it is sent'),
+          })
+          .optional()
+          .describe('What migrations take'),
       })
       .optional()
       .describe('What carrying it out takes; absent when it is not feasible'),
@@ -282,11 +308,23 @@ export const planSchema = z
       .object({ before: z.int(), after: z.int() })
       .optional()
       .describe('Of a rebalance that frees hosts: of those that are open'),
+    watts: z
+      .object({ before: z.number(), after: z.number() })
+      .optional()
+      .describe('Of a rebalance that saves power: what hosts in use draw'),
+    costPerHour: z
+      .object({ before: z.number(), after: z.number() })
+      .optional()
+      .describe('Of a rebalance by cost: what hosts in use cost an hour, in the currency of the site'),
+    payback: z
+      .object({ moves: z.number(), hours: z.number() })
+      .optional()
+      .describe('Of a rebalance by cost: what its moves cost once, and within how long that has to be saved'),
     optimality: z
       .object({ cost: z.number(), bound: z.number() })
       .optional()
       .describe(
-        'Of an answer of a search, in hosts in use, of which moves cost parts: what it costs, and what none costs less than',
+        'Of an answer of a search, in what its goal counts (hosts in use, watts, money an hour), with what moves cost: what it costs, and what none costs less than',
       ),
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     remedies: z

@@ -1,3 +1,4 @@
+import { economyOf } from '../domain/cost/host-economy';
 import type { ErrorSummary } from '../domain/errors';
 import { canDo, type HostRecord } from '../domain/host';
 import { operationWorkflowId } from '../domain/ids';
@@ -156,6 +157,7 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     fenced: fenced ?? undefined,
     lastHeartbeatAt,
     fingerprint,
+    ...economyOf(h),
     reserved,
     free,
     measured: measured ?? undefined,

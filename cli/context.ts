@@ -7,6 +7,7 @@ import { ApiClient, type OperationView } from './client';
 import { CliError, EXIT, exitCodeOf } from './exit-codes';
 import { namerFor } from './names';
 import { ago, describeEnd, describeKept, printJson, stepPrinter } from './output';
+import { describeMoney, describeSaving, type PricedPlan } from './plan-money';
 
 export interface GlobalOptions {
   readonly json?: boolean;
@@ -36,7 +37,9 @@ export async function conclude(
           ...(answer.steps.length > 0 || !answer.feasible
             ? answer.steps.map((s) => `  ${s}`)
             : ['  nothing to do']),
-          ...(answer.cost && answer.feasible ? [`  ${describeCost(answer.cost)}`] : []),
+          ...(answer.cost && answer.feasible
+            ? [describeCost(answer.cost), ...describeMoney(answer.cost)].map((line) => `  ${line}`)
+            : []),
           ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
           ...(answer.loads ?? []).slice(0, MOST_LOADS).map((load) => `  ${describeLoad(load)}`),
           ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
@@ -126,7 +129,7 @@ async function followAloud(
   }
 }
 
-interface Plan {
+interface Plan extends PricedPlan {
   readonly dryRun: true;
   readonly operation: string;
   readonly feasible: boolean;
@@ -138,7 +141,6 @@ interface Plan {
   readonly hostsInUse?: BeforeAfter;
   readonly remedies?: readonly string[];
   readonly loads?: readonly LoadChange[];
-  readonly optimality?: { readonly cost: number; readonly bound: number };
 }
 
 interface BeforeAfter {
@@ -155,11 +157,12 @@ function describeLoad({ hostId, before, after }: LoadChange): string {
 }
 
 /** What a rebalance would gain, in lines of their own. */
-function describeGain({ imbalance, hostsInUse, optimality }: Plan): string[] {
+function describeGain(plan: Plan): string[] {
+  const { imbalance, hostsInUse, watts, costPerHour, optimality } = plan;
   return [
     ...(imbalance ? [describeImbalance(imbalance)] : []),
     ...(hostsInUse ? [`${hostsInUse.before} hosts are in use, and ${hostsInUse.after} afterwards`] : []),
-    ...(optimality ? [describeOptimality(optimality)] : []),
+    ...(watts || costPerHour ? describeSaving(plan) : optimality ? [describeOptimality(optimality)] : []),
   ];
 }
 

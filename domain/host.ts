@@ -1,3 +1,4 @@
+import type { HostEconomy } from './cost/host-economy';
 import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
 import type { Usage } from './measured';
 import { type BasicDimension, type Capacity, type Devices, DIMENSIONS } from './units';
@@ -106,7 +107,7 @@ export interface DepartedVee {
   readonly epoch: number;
 }
 
-export interface HostRecord {
+export interface HostRecord extends HostEconomy {
   readonly id: HostId;
   readonly siteId: SiteId;
   readonly zone: string;

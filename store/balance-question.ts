@@ -64,6 +64,9 @@ export async function readBalanceQuestion(
         })
         .map((s) => s.id),
     ),
+    classes: new Map(
+      services.map((s) => [s.id, manifests.get(s.manifestDigest)?.slaClass ?? DEFAULT_SLA_CLASS]),
+    ),
     ranked: new Set(
       services.flatMap((s) =>
         (manifests.get(s.manifestDigest)?.placement.rank ?? []).map((r) => `${s.id}/${r.component}`),
@@ -118,6 +121,7 @@ interface Seen {
   /** By a rebalance within the hour, whatever came of it. */
   readonly tried: ReadonlySet<VeeId>;
   readonly moved: ReadonlySet<VeeId>;
+  readonly classes: ReadonlyMap<ServiceId, SlaClass>;
   /** Components with a rank of their own, as `service/component`. */
   readonly ranked: ReadonlySet<string>;
   readonly apart: Apartness;
@@ -137,6 +141,7 @@ function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): Balanc
     image: template.image,
     stopGraceMillis: template.stopGraceMillis,
     ...(used ? { used } : {}),
+    slaClass: seen.classes.get(serviceId) ?? DEFAULT_SLA_CLASS,
     ...(fixed ? { fixed } : {}),
   };
 }

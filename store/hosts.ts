@@ -1,4 +1,5 @@
 import type { Db, Document } from 'mongodb';
+import { economyOf, type HostEconomy } from '../domain/cost/host-economy';
 import { SluiceError } from '../domain/errors';
 import type {
   DepartedVee,
@@ -18,7 +19,7 @@ import { findPage, fromStored, type PageRequest, type Stored } from './documents
 import { hostReservations } from './host-reservations';
 import type { LicenceRepository } from './licences';
 
-export interface HostJoin {
+export interface HostJoin extends HostEconomy {
   readonly id: HostId;
   readonly siteId: SiteId;
   readonly agentId: AgentId;
@@ -35,6 +36,7 @@ export function toSnapshotHost(host: HostOffer): SnapshotHost {
   const { driver, capabilities, images, capacity } = fingerprint;
   return {
     ...{ id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
+    ...economyOf(host),
     ...(measured ? { measured } : {}),
   };
 }
@@ -76,6 +78,8 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
     /** A host that joins again keeps its reservations: its VEEs may well have outlived its agent. */
     async join(join: HostJoin, now: number): Promise<void> {
       const { id, ...facts } = join;
+      const silent = (['price', 'power', 'failuresPerYear'] as const).filter((k) => facts[k] === undefined);
+      for (const key of silent) delete facts[key];
       await hosts.updateOne(
         { _id: id },
         {
@@ -88,6 +92,8 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
             reportedAt: 0,
             joinedAt: now,
           },
+          // What it does not say any more.
+          ...(silent.length > 0 ? { $unset: Object.fromEntries(silent.map((key) => [key, true])) } : {}),
           $inc: { generation: 1 },
         },
         { upsert: true },

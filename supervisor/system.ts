@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { HostPrice, PowerCurve } from '../domain/cost/host-economy';
 import { type Obstacle, probeContainers } from '../drivers/container/probe';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import type { FoundEngine } from '../engines/engine';
@@ -19,6 +20,9 @@ export interface HostPlan {
   readonly overcommit?: Readonly<
     Partial<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>
   >;
+  readonly price?: HostPrice;
+  readonly power?: PowerCurve;
+  readonly failuresPerYear?: number;
 }
 
 export interface AgentPlan {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { economyOf } from '../domain/cost/host-economy';
 import { overcommitted, type ReportedVee, withDevices } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Usage } from '../domain/measured';
@@ -57,7 +58,7 @@ export class AgentLink {
   async join(): Promise<void> {
     const kept = await readJson<Credential>(this.credentialPath);
     const hosts = await Promise.all(
-      this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit }) => {
+      this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit, ...rest }) => {
         const fingerprint = await this.driver(id).fingerprint();
         this.capacities.set(id, fingerprint.capacity);
         return {
@@ -65,6 +66,7 @@ export class AgentLink {
           zone,
           labels,
           fingerprint: withDevices(overcommitted(fingerprint, overcommit), countsOf(devices)),
+          ...economyOf(rest),
         };
       }),
     );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { economyOf, HOST_ECONOMY_FIELDS, type HostEconomy } from '../domain/cost/host-economy';
 import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
@@ -26,6 +27,7 @@ const hostsSchema = z
         .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
         .partial()
         .default({}),
+      ...HOST_ECONOMY_FIELDS,
     }),
   )
   .min(1);
@@ -40,10 +42,12 @@ const schema = z.object({
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
   SLUICE_HOSTS: z
     .string()
-    .describe('JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"devices"?,"overcommit"?}]'),
+    .describe(
+      'JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"devices"?,"overcommit"?,"price"?,"power"?,"failuresPerYear"?}]',
+    ),
 });
 
-export interface AgentHost {
+export interface AgentHost extends HostEconomy {
   readonly id: HostId;
   readonly driver: string;
   readonly zone: string;
@@ -77,9 +81,8 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
     dataDir: env.SLUICE_AGENT_DIR,
     transferAddress: env.SLUICE_TRANSFER_ADDRESS,
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
-    hosts: hosts.data.map(({ capacity, overcommit, ...h }) => ({
-      ...h,
-      id: h.id as HostId,
+    hosts: hosts.data.map(({ capacity, overcommit, id, driver, zone, labels, devices, ...h }) => ({
+      ...{ id: id as HostId, driver, zone, labels, devices, ...economyOf(h) },
       overcommit: Object.fromEntries(Object.entries(overcommit).filter(([, f]) => f !== undefined)),
       ...(capacity ? { capacity } : {}),
     })),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { economyOf, HOST_ECONOMY_FIELDS } from '../../domain/cost/host-economy';
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type OperationId, type VeeId } from '../../domain/ids';
@@ -48,6 +49,7 @@ const joinSchema = z.strictObject({
         zone: name,
         labels: z.record(z.string().max(63), z.string().max(63)),
         fingerprint: fingerprintSchema,
+        ...HOST_ECONOMY_FIELDS,
       }),
     )
     .min(1)
@@ -173,8 +175,10 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const hostIds = body.hosts.map((h) => h.id as HostId);
         await mayServe(identity, agentId, hostIds);
         const now = Date.now();
-        for (const { id, zone, labels, fingerprint } of body.hosts)
-          await store.hosts.join({ id: id as HostId, siteId, agentId, zone, labels, fingerprint }, now);
+        for (const { id, zone, labels, fingerprint, ...rest } of body.hosts) {
+          const facts = { id: id as HostId, siteId, agentId, zone, labels, fingerprint, ...economyOf(rest) };
+          await store.hosts.join(facts, now);
+        }
         if (returning) {
           await store.identities.setHosts(identity.id, hostIds);
           return { status: 200, body: {} };

@@ -94,6 +94,15 @@ const admissionSchema = z
     after: ratesSchema.optional().describe('and with it'),
     own: ratesSchema.optional().describe('Losses after which all of it has a place'),
     more: serviceRoomSchema.optional(),
+    profit: z
+      .object({
+        benefitPerHour: z.number(),
+        hostingPerHour: z.number(),
+        compensationPerHour: z.number(),
+        perHour: z.number(),
+      })
+      .optional()
+      .describe('In the currency of the site, under a policy that knows what VEEs bring in'),
   })
   .meta({ id: 'Admission' });
 

@@ -163,7 +163,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         checkMatch(context.ifMatch, service);
         if (service.phase === 'decommissioned')
           throw new SluiceError('transition-illegal', `${service.name} is decommissioned already.`);
-        if (context.dryRun) return planForAll(deps, service, 'destroy');
+        if (context.dryRun) return planForAll(deps, context.identity, service, 'destroy');
         return requestOperation(deps, context, { kind: 'service.decommission', service });
       },
     }),
@@ -269,7 +269,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
           const service = await load(context, context.params.id);
           checkMatch(context.ifMatch, service);
           await requirePhase(deps, service, verb, verb === 'suspend' ? ['operating'] : ['suspended']);
-          if (context.dryRun) return planForAll(deps, service, verb);
+          if (context.dryRun) return planForAll(deps, context.identity, service, verb);
           return requestOperation(deps, context, { kind: `service.${verb}`, service });
         },
       }),

@@ -8,6 +8,8 @@ import { readBalanceQuestion } from '../../store/balance-question';
 import { singlyChanged } from '../../store/stilled';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
+import { priced } from '../hosting';
+import { movedBy, rebalanceFigures } from '../rebalance-figures';
 import { requestOperation } from '../request-operation';
 import { dryRunQuery, json, type Route, route } from '../route';
 import { started } from '../schemas';
@@ -125,8 +127,8 @@ export function siteRoutes(deps: ApiDeps): Route[] {
             ...{ budget: deps.migrationBudget, mostMoves },
           };
           const question = await readBalanceQuestion(store, Date.now(), limits, 'people');
-          const { goal, before, after, optimality, moves, waves, estimatedMillis, interrupted, because } =
-            await deps.planner.planRebalance(question);
+          const plan = await deps.planner.planRebalance(question);
+          const { moves, waves, interrupted } = plan;
           const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
           return planOf(
             'site.rebalance',
@@ -136,12 +138,12 @@ export function siteRoutes(deps: ApiDeps): Route[] {
                 return m ? [`wave ${n + 1}: move ${m.label} to ${m.toHostId}: ${m.because}`] : [];
               }),
             ),
-            costOfChanging(vees, interrupted),
+            await priced(deps, context.identity, costOfChanging(vees, interrupted), {
+              hosts: question.hosts,
+              ...movedBy(question, moves),
+            }),
             {
-              goal,
-              ...{ [goal === 'few-hosts' ? 'hostsInUse' : 'imbalance']: { before, after }, estimatedMillis },
-              ...(optimality ? { optimality } : {}),
-              ...(because ? { why: because } : {}),
+              ...rebalanceFigures(plan),
               moves: waves.flatMap((wave, n) =>
                 wave.flatMap((i) => (moves[i] ? [{ wave: n + 1, ...moves[i] }] : [])),
               ),

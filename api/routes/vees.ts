@@ -182,7 +182,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
           ...(cpuMillis === undefined ? {} : { cpuMillis }),
           ...(memoryMiB === undefined ? {} : { memoryMiB }),
         };
-        if (context.dryRun) return planResize(context.identity, vee, host, capacity, byRestart);
+        if (context.dryRun) return planResize(deps, context.identity, vee, host, capacity, byRestart);
         return requestOperation(deps, context, {
           kind: 'vee.resize',
           service,

@@ -28,7 +28,7 @@ export function registerAdmitCommand(program: Command): void {
     )
     .addHelpText(
       'after',
-      '\nReserves nothing. Exits with 6 when it has no room, or when with it a loss of one host would strand something more.',
+      '\nReserves nothing. Exits with 6 when it has no room, when with it a loss of one host would strand something more, or when it brings in less than it costs.',
     )
     .action(async (options: AdmitOptions, command: Command) => {
       const manifest = await readManifestFile(options.file);
@@ -43,7 +43,9 @@ export function registerAdmitCommand(program: Command): void {
     });
 }
 
-function describe({ admit, because, places, before, after, own, more }: Admission): string {
+const told = (amount: number) => String(Number(amount.toPrecision(4)));
+
+function describe({ admit, because, places, before, after, own, more, profit }: Admission): string {
   const verdict = `${admit ? 'Admit' : 'Refuse'}: ${because}`;
   if (!places || !before || !after || !own) return verdict;
   const byHost = [...groupBy(places, (p) => p.hostId)].map(
@@ -58,6 +60,7 @@ function describe({ admit, because, places, before, after, own, more }: Admissio
     verdict,
     ...byHost,
     table(['losses survived', 'without it', 'with it', 'the service alone'], rows),
+    ...(profit ? [`It would bring in ${told(profit.perHour)} an hour beyond what it costs.`] : []),
     ...(more ? [`${more.services}${more.orMore ? ' or more' : ''} more like it fit after it.`] : []),
   ].join('\n');
 }

@@ -1,10 +1,13 @@
+import { type ServiceProfit, serviceProfit } from '../cost/service-profit';
+import { earnsAnything, tariffInForce } from '../cost/tariff';
 import { derivedEntropy } from '../derived-entropy';
 import { makeBlueprintId, makeOperationId, makeServiceId, type TenantId } from '../ids';
 import { componentNamed, initialInstances, templateOf } from '../manifest/components';
 import type { Manifest } from '../manifest/schema';
 import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
-import type { Blueprint } from '../placement/model';
+import type { Blueprint, PlacementRequest, Snapshot } from '../placement/model';
 import { plan } from '../placement/plan';
+import type { PolicyData } from '../placement/policy';
 import { refusalSummary } from '../placement/refusal-summary';
 import { additionRequest, initialAdditions } from '../placement/request';
 import { roomForService, type ServiceRoom, withPlaced } from '../placement/room';
@@ -42,12 +45,14 @@ export interface Admission {
   readonly own?: Rates;
   /** How many more of it would fit after it. */
   readonly more?: ServiceRoom;
+  /** Under a policy that knows what VEEs bring in. */
+  readonly profit?: ServiceProfit;
 }
 
 /**
  * Takes a service on in thought: where it would be placed, what could be lost then, and how many more like it would fit. It is
- * refused when it has no room, or when the loss of some host would strand something that counts and would not without it
- * (RESERVOIR's admission control by fail-over rate, seed 002 §2.2.6).
+ * refused when it has no room, when the loss of some host would strand something that counts and would not without it
+ * (RESERVOIR's admission control by fail-over rate, seed 002 §2.2.6), or when it would bring in less than it costs.
  */
 export function admission(question: AdmissionQuestion): Admission {
   const { manifest, tenantId, snapshot, policy } = question;
@@ -74,17 +79,44 @@ export function admission(question: AdmissionQuestion): Admission {
   const [before, after] = [playLosses(question, QUICK_FROM, 0), playLosses(then, QUICK_FROM, 0)];
   const worse = worseLosses(before, after, counts);
   const [first] = worse;
+  const profit = profitOf(snapshot, request, placed, policy);
+  const loses = profit !== undefined && profit.perHour < 0;
   return {
-    admit: first === undefined,
+    admit: first === undefined && !loses,
     because: first
       ? `It has room, but with it the loss of ${worse.length === 1 ? first : `one of ${worse.length} hosts, such as ${first},`} would strand what has a place then without it.`
-      : 'It has room, and with it no loss of one host would strand what has a place then without it.',
+      : loses
+        ? describeLoss(profit)
+        : 'It has room, and with it no loss of one host would strand what has a place then without it.',
     places: placed.assignments.map(({ component, index, hostId }) => ({ component, index, hostId })),
     before: ratesOf(before, counts),
     after: ratesOf(after, counts),
     own: ratesOf(after, (s) => s.serviceId === id),
     more: roomForService({ snapshot: filled, manifest, policy }),
+    ...(profit ? { profit } : {}),
   };
+}
+
+function profitOf(
+  { hosts }: Snapshot,
+  { vees, earnsAs = DEFAULT_SLA_CLASS }: PlacementRequest,
+  { assignments }: Blueprint,
+  policy: PolicyData,
+): ServiceProfit | undefined {
+  const tariff = tariffInForce(policy);
+  if (!tariff || !earnsAnything(tariff)) return undefined;
+  const need = new Map(vees.map((v) => [v.id, v.need]));
+  const placed = assignments.flatMap((a) => {
+    const of = need.get(a.veeId);
+    return of ? [{ to: a.hostId, need: of }] : [];
+  });
+  return serviceProfit(hosts, placed, earnsAs, tariff);
+}
+
+function describeLoss({ benefitPerHour, hostingPerHour, compensationPerHour }: ServiceProfit): string {
+  const told = (n: number) => String(Number(n.toPrecision(4)));
+  const compensation = compensationPerHour > 0 ? ` and ${told(compensationPerHour)} of compensation` : '';
+  return `It has room, but would bring in ${told(benefitPerHour)} an hour, and cost ${told(hostingPerHour)} of hosting${compensation}.`;
 }
 
 /** The hosts whose loss would strand something that counts, be it of the service itself, and does not strand it now. */

@@ -1,7 +1,7 @@
 import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import { SLA_CLASSES } from '../manifest/sla-class';
-import { goalOf } from '../placement/built-in-policies';
+import { goalOf, packs } from '../placement/built-in-policies';
 import { constraintsOf } from '../placement/constraints';
 import { residentOf, siteWithout } from '../placement/online/from-snapshot';
 import type { OnlineSite } from '../placement/online/online-site';
@@ -24,7 +24,7 @@ export function quickLosses(
   const placed = vees
     .filter((v) => occupiesHost(v.state))
     .map((v) => ({ vee: v, hostId: v.hostId, need: v.template.capacity }));
-  const site = siteWithout(snapshot, placed, goalOf(policy) === 'few-hosts' ? 'tightest' : 'emptiest');
+  const site = siteWithout(snapshot, placed, packs(goalOf(policy)) ? 'tightest' : 'emptiest');
   const residents = new Residents(site);
   const numberOf = new Map(snapshot.hosts.map((h, n) => [h.id, n]));
   const inOrder = SLA_CLASSES.flatMap((c) => services.filter((s) => s.slaClass === c));

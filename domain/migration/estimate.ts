@@ -7,6 +7,8 @@ export interface MigrationBudget {
   readonly linkKbps: number;
   /** No more run at once over a link than leave each so much. */
   readonly streamKbps: number;
+  /** At which rate a VEE writes its memory anew, kbit/s; absent where nobody has measured it. */
+  readonly dirtyKbps?: number;
 }
 
 export const DEFAULT_MIGRATION_BUDGET: MigrationBudget = { linkKbps: 1_000_000, streamKbps: 250_000 };
@@ -21,10 +23,17 @@ export interface MigrationEstimate {
   readonly totalMillis: number;
   /** How long it does not run. */
   readonly stillMillis: number;
+  /** What is sent in all: memory more than once where it is written meanwhile. */
+  readonly sentMiB: number;
+  /** Absent unless memory is written faster than it is sent: then it is stilled before nearly all of it is there. */
+  readonly diverges?: true;
 }
 
 /** Share of what was sent that is written again meanwhile, where nobody has measured it. */
 const DIRTY_SHARE = 0.25;
+/** Rounds go on until what is left is sent in so long (QEMU's usual `downtime-limit`), and no more than so many of them. */
+const MOST_STILL_MILLIS = 300;
+const MOST_ROUNDS = 30;
 /** Preparing a target, switching over, recording it. */
 const OVERHEAD_MILLIS = 300;
 
@@ -41,24 +50,50 @@ export function estimateMigration(
   mode: MigrationMode,
   kbps: number,
   stopGraceMillis: number,
+  dirtyKbps?: number,
 ): MigrationEstimate {
   const millisFor = (mib: number) => Math.ceil((mib * 1_048_576 * 8) / kbps);
   switch (mode) {
     case 'pre-copy': {
+      if (dirtyKbps !== undefined) return inRounds(memoryMiB, kbps, dirtyKbps);
       // Rounds of a geometric series; what the last one leaves is sent while the VEE stands still.
       const last = millisFor(memoryMiB * DIRTY_SHARE ** 2);
       return {
         totalMillis: Math.ceil(millisFor(memoryMiB) / (1 - DIRTY_SHARE)) + OVERHEAD_MILLIS,
         stillMillis: last + OVERHEAD_MILLIS,
+        sentMiB: memoryMiB / (1 - DIRTY_SHARE),
       };
     }
     case 'stop-and-copy': {
       const all = millisFor(memoryMiB) + OVERHEAD_MILLIS;
-      return { totalMillis: all, stillMillis: all };
+      return { totalMillis: all, stillMillis: all, sentMiB: memoryMiB };
     }
     case 'cold': {
       const all = stopGraceMillis + millisFor(diskMiB) + OVERHEAD_MILLIS;
-      return { totalMillis: all, stillMillis: all };
+      return { totalMillis: all, stillMillis: all, sentMiB: diskMiB };
     }
   }
+}
+
+/**
+ * Pre-copy at a known rate of writing (Clark et al., NSDI 2005): each round sends what was written during the one before it,
+ * until so little is left that the VEE may stand still for it. At the rate of the link or above rounds don't get smaller:
+ * after the first the VEE is stilled, and what it had written by then is sent.
+ */
+function inRounds(memoryMiB: number, kbps: number, dirtyKbps: number): MigrationEstimate {
+  const millisOf = (mib: number) => (mib * 1_048_576 * 8) / kbps;
+  const ratio = Math.min(1, dirtyKbps / kbps);
+  const diverges = ratio >= 1;
+  let [left, sentMiB] = [memoryMiB, 0];
+  for (let round = 0; round < (diverges ? 1 : MOST_ROUNDS); round++) {
+    sentMiB += left;
+    left *= ratio;
+    if (millisOf(left) <= MOST_STILL_MILLIS) break;
+  }
+  return {
+    totalMillis: Math.ceil(millisOf(sentMiB + left)) + OVERHEAD_MILLIS,
+    stillMillis: Math.ceil(millisOf(left)) + OVERHEAD_MILLIS,
+    sentMiB: sentMiB + left,
+    ...(diverges ? { diverges } : {}),
+  };
 }

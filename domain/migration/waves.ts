@@ -65,7 +65,8 @@ function waveMillis(
       if (!move) return 0;
       const sharing = Math.max(load?.get(move.from) ?? 1, load?.get(move.to) ?? 1);
       const kbps = Math.floor(budget.linkKbps / sharing);
-      return estimateMigration(move.capacity, move.mode, kbps, move.stopGraceMillis).totalMillis;
+      const { capacity, mode, stopGraceMillis } = move;
+      return estimateMigration(capacity, mode, kbps, stopGraceMillis, budget.dirtyKbps).totalMillis;
     }),
   );
 }

@@ -1,7 +1,9 @@
+import type { HostingChange } from '../cost/hosting-change';
+import type { MovingCost } from '../cost/moving';
 import type { MigrationMode } from '../migration/estimate';
 import { add, type Capacity, subtract, sum, ZERO } from '../units';
 
-/** What carrying out a plan takes. Money comes with price plans; this is what is paid for. */
+/** What carrying out a plan takes. What tenants pay comes with price plans; this is what is paid for. */
 export interface PlanCost {
   /** How many VEEs are made, changed, moved or ended. */
   readonly vees: number;
@@ -9,6 +11,10 @@ export interface PlanCost {
   readonly interrupted: number;
   /** What is held on hosts once it is done, beyond what is held now; negative is what is given back. */
   readonly capacity: Capacity;
+  /** By how much more hosts cost and draw afterwards; absent where none of them has told either, and for tenants. */
+  readonly hosting?: HostingChange;
+  /** What migrations take; absent where nothing migrates. */
+  readonly moving?: MovingCost;
 }
 
 export const NO_COST: PlanCost = { vees: 0, interrupted: 0, capacity: ZERO };

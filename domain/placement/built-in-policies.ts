@@ -1,5 +1,7 @@
+import { PROFIT_PARAMETERS } from '../cost/tariff';
 import { blended } from '../measured';
 import { add, dominantShare, hasDevices, subtract, withoutDevices } from '../units';
+import { lossText, POWER_PARAMETERS, profitScore, wattsScore } from './cost-policies';
 import {
   type Goal,
   type Parameters,
@@ -65,6 +67,9 @@ interface BuiltIn {
   readonly parameters: Parameters;
   /** Of these one has to be above 0, or all hosts would be alike. */
   readonly weights?: readonly string[];
+  /** What each of them may be, from 0 on where nothing else is said. */
+  readonly ranges?: Readonly<Record<string, readonly [least: number, most: number]>>;
+  readonly remark?: (score: number, parameters: Parameters) => string | undefined;
   readonly score: (placing: Placing, host: RankedHost, parameters: Parameters) => number;
 }
 
@@ -95,6 +100,22 @@ const BUILT_IN = {
     score: (placing, host, weights) =>
       TERM_NAMES.reduce((all, name) => all + (weights[name] ?? 0) * TERMS[name](placing, host, weights), 0),
   },
+  'power-saving': {
+    takes: 'the most frugal',
+    goal: () => 'watts',
+    parameters: POWER_PARAMETERS,
+    ranges: { headroomPercent: [0, 90] },
+    // Among hosts that draw as much more, the tightest, and of those that sleep the quickest to wake.
+    score: (placing, host, set) => wattsScore(placing, host, set) + TIE * TERMS.packing(placing, host, set),
+  },
+  profit: {
+    takes: 'the most profitable',
+    goal: () => 'cost',
+    parameters: PROFIT_PARAMETERS,
+    ranges: { paybackHours: [0.01, 87_600] },
+    remark: lossText,
+    score: profitScore,
+  },
 } satisfies Record<string, BuiltIn>;
 
 export type BuiltInName = keyof typeof BUILT_IN;
@@ -107,16 +128,29 @@ export const parametersOf = (name: BuiltInName): Parameters => BUILT_IN[name].pa
 
 export const weightsOf = (name: BuiltInName): readonly string[] => (BUILT_IN[name] as BuiltIn).weights ?? [];
 
+/** What a parameter of it may be, from the least to the most. */
+export function rangeOf(name: BuiltInName, parameter: string): readonly [least: number, most: number] {
+  const { ranges }: BuiltIn = BUILT_IN[name];
+  return ranges?.[parameter] ?? [0, Infinity];
+}
+
 export const takenBy = (name: BuiltInName): string => BUILT_IN[name].takes;
 
 /** @throws PolicyBroken for a plug-in that is not loaded here */
 export function rankingOf({ name, parameters, ranking }: Policy): Ranking {
   if (ranking) return ranking;
   if (!isBuiltIn(name)) throw new PolicyBroken(`the plug-in ${name} is not loaded`);
-  const { takes, score, parameters: usual }: BuiltIn = BUILT_IN[name];
+  const { takes, score, remark, parameters: usual }: BuiltIn = BUILT_IN[name];
   const set = { ...usual, ...parameters };
-  return { takes, scores: (placing, hosts) => hosts.map((host) => score(placing, host, set)) };
+  return {
+    takes,
+    ...(remark ? { remark: (of) => remark(of, set) } : {}),
+    scores: (placing, hosts) => hosts.map((host) => score(placing, host, set)),
+  };
 }
+
+/** Does it work towards hosts that may be switched off? */
+export const packs = (goal: Goal): boolean => goal === 'few-hosts' || goal === 'watts' || goal === 'cost';
 
 export function goalOf({ name, parameters, plugin }: PolicyData): Goal {
   if (plugin) return plugin.goal;

@@ -16,7 +16,7 @@ export function judge(
   const judged = hosts.map((host) => ({ host, refusals: board.refusals(unit, host) }));
   const able = judged.flatMap(({ host, refusals }) => (refusals.length === 0 ? [host] : []));
   const ranked = board.ranked(unit, able);
-  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit), ranked);
+  const scores = able.length === 0 ? [] : rankingOf(policy).scores(placingOf(unit, board.slaClass), ranked);
   const ranks = board.ranksOf(unit);
   let next = 0;
   return judged.map(({ host, refusals }) => {
@@ -43,10 +43,11 @@ function sumOfRanks(ranks: readonly Rank[], host: RankedHost): number | undefine
   }, 0);
 }
 
-function placingOf({ vees: [first, ...others], need }: Unit): Placing {
+function placingOf({ vees: [first, ...others], need }: Unit, slaClass: Placing['slaClass']): Placing {
   if (!first) throw new RangeError('nothing is to be placed');
   const { tenantId, serviceId, component, image } = first;
-  return { tenantId, serviceId, component, image, vees: others.length + 1, need };
+  const of = { tenantId, serviceId, component, image, ...(slaClass ? { slaClass } : {}) };
+  return { ...of, vees: others.length + 1, need };
 }
 
 /**
@@ -100,8 +101,10 @@ export function assign(
   const able = verdicts.filter((v) => v.score !== undefined);
   const ranked = verdicts.some((v) => v.rank !== undefined);
   const why = ranked ? 'the best by its rank, then by the policy,' : rankingOf(policy).takes;
+  const { score = 0 } = able.find((v) => v.hostId === hostId) ?? {};
+  const remark = rankingOf(policy).remark?.(score);
   const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
-  const because = `${choiceText(able, hostId, why)}${tied}`;
+  const because = `${choiceText(able, hostId, why)}${tied}${remark ? `, ${remark}` : ''}`;
   return unit.vees.map((v) => ({
     veeId: v.id,
     component: v.component,

@@ -1,5 +1,7 @@
+import { economyOf } from '../cost/host-economy';
 import { describeZone } from '../host';
 import type { HostId, VeeId } from '../ids';
+import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
 import { type Capacity, shortages, subtract, sum } from '../units';
 import {
@@ -109,6 +111,11 @@ export class Board {
       for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
   }
 
+  /** Of the service that it is about; absent where nobody has said. */
+  get slaClass(): SlaClass | undefined {
+    return this.request.earnsAs ?? this.request.slaClass;
+  }
+
   /** How the components of a unit rank hosts themselves; none for most. */
   ranksOf({ vees }: Unit): readonly Rank[] {
     return (this.request.ranks ?? []).filter((r) => vees.some((v) => v.component === r.component));
@@ -123,6 +130,7 @@ export class Board {
       return {
         ...{ id, zone, labels, driver, capacity, reserved },
         ...(host.measured ? { measured: usedBy(host.measured, subtract(reserved, host.reserved)) } : {}),
+        ...economyOf(host),
         // Most policies don't ask.
         get sameService() {
           return first ? spread.of(first.serviceId, host) : { onHost: 0, inZone: 0, inSite: 0 };

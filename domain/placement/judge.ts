@@ -7,7 +7,7 @@ import type { Constraint, HostVerdict, PlacementRequest, SnapshotHost } from './
 import type { Policy } from './policy';
 
 /** These look at nothing but the host itself. */
-const LOCAL_POLICIES: readonly string[] = ['packing', 'striping'];
+const LOCAL_POLICIES: readonly string[] = ['packing', 'striping', 'power-saving', 'profit'];
 
 /**
  * What each host says to one unit after the other. To one that is like an earlier one only the hosts say something else on

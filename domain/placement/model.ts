@@ -1,3 +1,4 @@
+import type { HostEconomy } from '../cost/host-economy';
 import type { DriverCapabilities, HostLiveness } from '../host';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { SlaClass } from '../manifest/sla-class';
@@ -42,7 +43,7 @@ export interface Spare extends SpareRule {
 /** With whom each tenant must not share a host, such as a competitor; both ways. Most have nobody. */
 export type Apartness = ReadonlyMap<TenantId, ReadonlySet<TenantId>>;
 
-export interface SnapshotHost {
+export interface SnapshotHost extends HostEconomy {
   readonly id: HostId;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -169,6 +170,8 @@ export interface PlacementRequest {
   readonly ranks?: readonly Rank[];
   /** Of the service, where what is new must leave the room for losses that the site keeps. */
   readonly slaClass?: SlaClass;
+  /** Of the service, for what it earns: also where no room is asked for, as in a migration. */
+  readonly earnsAs?: SlaClass;
   /** Breaks ties, in place of the context's: what is asked twice in thought, and then in earnest, gets one answer. */
   readonly seed?: string;
   /** Set while one manifest gives way to another. */

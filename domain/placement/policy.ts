@@ -1,10 +1,17 @@
+import type { HostEconomy } from '../cost/host-economy';
 import type { HostId, OperationId, ServiceId, TenantId } from '../ids';
+import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
 import type { Capacity } from '../units';
 
-/** What a site is bettered in, by its policy: how evenly hosts are loaded, how few of them are in use, or nothing. */
-export const GOALS = ['even', 'few-hosts', 'none'] as const;
+/**
+ * What a site is bettered in, by its policy: how evenly hosts are loaded, how few of them are in use, what they draw, what
+ * they cost, or nothing.
+ */
+export const GOALS = ['even', 'few-hosts', 'watts', 'cost', 'none'] as const;
 export type Goal = (typeof GOALS)[number];
+/** Those that ask for no parameters: what a plug-in may name. */
+export const PLUGIN_GOALS = ['even', 'few-hosts', 'none'] as const;
 
 /** A policy as it is set, and kept with each decision that was made by it: data. */
 export interface PolicyData {
@@ -38,6 +45,8 @@ export interface Policy extends PolicyData {
 export interface Ranking {
   /** Which host comes first, in words: `the emptiest`. */
   readonly takes: string;
+  /** What is to be said of a host that was chosen with such a score. */
+  readonly remark?: (score: number) => string | undefined;
   /**
    * @returns one number for each of `hosts`, in their order: lower is better
    * @throws PolicyBroken
@@ -51,13 +60,15 @@ export interface Placing {
   readonly serviceId: ServiceId;
   readonly component: string;
   readonly image: string;
+  /** Of the service; absent where nobody has said. */
+  readonly slaClass?: SlaClass;
   readonly vees: number;
   /** Of all of them. */
   readonly need: Capacity;
 }
 
 /** A host that can take it. */
-export interface RankedHost {
+export interface RankedHost extends HostEconomy {
   readonly id: HostId;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;

@@ -91,6 +91,7 @@ export const seedOf = ({ name }: Manifest, tenantId: TenantId): string => `${ten
 
 /** What of a manifest decides among places that will do. */
 export const wishesOf = (manifest: Manifest, serviceId: ServiceId) => ({
+  earnsAs: manifest.slaClass ?? DEFAULT_SLA_CLASS,
   preferences: preferencesOf(manifest, serviceId),
   ranks: manifest.placement.rank ?? [],
 });

@@ -1,7 +1,11 @@
 import type { HostId } from '../ids';
+import { goalOf } from '../placement/built-in-policies';
 import { changedSince } from './confirm';
+import { distanceOf } from './distance';
 import { Layout } from './layout';
 import type { BalanceMove, BalanceQuestion } from './model';
+import { priceOfMoves } from './pricing';
+import { worthOfMove } from './problem';
 import type { BalanceUnit } from './unit';
 
 /**
@@ -22,6 +26,32 @@ export function pointless(
     dropOnce(new Layout(question), next, toCome, dropped);
   }
   return dropped;
+}
+
+/**
+ * Drops those of this wave, too, where all that are left of a plan save no more than they cost: hosts may have other prices by
+ * now, or what made it worth it was dropped.
+ */
+export function nothingSaved(
+  question: Omit<BalanceQuestion, 'mostMoves'>,
+  next: readonly BalanceMove[],
+  toCome: readonly BalanceMove[],
+  dropped: Map<BalanceMove, string>,
+): void {
+  const layout = new Layout(question);
+  const goal = goalOf(question.policy);
+  const unitOf = new Map(layout.units.flatMap((u) => u.vees.map((v) => [v.id, u] as const)));
+  const before = distanceOf(layout, goal, question.policy.parameters);
+  const worth = worthOfMove(layout, question);
+  const ways = toCome.flatMap((move) => {
+    const unit = unitOf.get(move.veeIds[0] ?? ('' as never));
+    return unit && !dropped.has(move) ? [{ unit, from: layout.hostOf(unit), to: move.toHostId }] : [];
+  });
+  for (const { unit, to } of ways) layout.move(unit, to);
+  const after = distanceOf(layout, goal, question.policy.parameters);
+  if (before - after > priceOfMoves(ways, question, worth)) return;
+  for (const move of next)
+    if (!dropped.has(move)) dropped.set(move, 'it would save no more than it costs any more');
 }
 
 function dropOnce(

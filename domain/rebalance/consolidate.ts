@@ -1,10 +1,13 @@
 import type { HostId } from '../ids';
+import { goalOf } from '../placement/built-in-policies';
 import { lowerBound } from '../placement/optimize/bound';
 import { costOf } from '../placement/optimize/problem';
 import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
+import type { Goal } from '../placement/policy';
+import { distanceOf } from './distance';
 import type { Layout } from './layout';
-import { type BalanceQuestion, HOST_WORTH, type Optimality } from './model';
+import type { BalanceQuestion, Optimality } from './model';
 import { type InNumbers, inNumbers, misplacedIn } from './problem';
 import type { Step } from './step';
 import type { BalanceUnit } from './unit';
@@ -24,8 +27,8 @@ export interface Consolidated {
 }
 
 /**
- * Frees as many hosts as that is worth, by the fewest and cheapest moves (RESERVOIR's policy of power saving, seed 002
- * §2.2.6). Leaves the layout as it is when all is done.
+ * Frees as many hosts as that is worth, or makes those in use as cheap as that is worth, by the fewest and cheapest moves
+ * (RESERVOIR's policies of power saving and of profit, seed 002 §2.2.6). Leaves the layout as it is when all is done.
  */
 export function consolidate(layout: Layout, question: BalanceQuestion): Consolidated {
   const whole = soundPart(layout, question);
@@ -45,15 +48,15 @@ export function consolidate(layout: Layout, question: BalanceQuestion): Consolid
     const { order, waiting } = executable(layout, wantedMoves(layout, part, placement));
     if (waiting.length === 0)
       return {
-        steps: explained(layout, order, part),
-        optimality: optimalityOf(layout, whole, bound),
+        steps: explained(layout, order, part, goalOf(question.policy)),
+        optimality: optimalityOf(layout, question, whole, bound),
         blocked,
       };
     for (const { unit, from } of [...order].reverse()) layout.move(unit, from);
     for (const unit of waiting) left.add(unit);
     blocked += waiting.reduce((n, u) => n + u.vees.length, 0);
   }
-  return { steps: [], optimality: optimalityOf(layout, whole, bound), blocked };
+  return { steps: [], optimality: optimalityOf(layout, question, whole, bound), blocked };
 }
 
 /** What is not as it should be stays where it is, and nothing else is kept from moving by that. */
@@ -70,11 +73,22 @@ function soundPart(layout: Layout, question: BalanceQuestion): InNumbers {
   }
 }
 
-/** What the layout costs as it is now, in hosts, and what none that all its units may come to costs less than. */
-function optimalityOf(layout: Layout, { problem, units, hosts }: InNumbers, bound: number): Optimality {
+/** What the layout costs as it is now, with the moves, and what none that all its units may come to costs less than. */
+function optimalityOf(
+  layout: Layout,
+  { policy }: BalanceQuestion,
+  { problem, units, hosts, worth }: InNumbers,
+  bound: number,
+): Optimality {
   const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
   const placement = Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1);
-  return { cost: costOf(problem, placement) / HOST_WORTH, bound: bound / HOST_WORTH };
+  const moving = placement.reduce(
+    (n, host, i) => (host === problem.start[i] ? n : n + (problem.moveCost[i] ?? 0)),
+    0,
+  );
+  const cost = distanceOf(layout, goalOf(policy), policy.parameters) + moving * worth;
+  // Beside what both have in common, which the problem leaves out.
+  return { cost, bound: cost - (costOf(problem, placement) - bound) * worth };
 }
 
 function wantedMoves(
@@ -114,7 +128,12 @@ function executable(
   }
 }
 
-function explained(layout: Layout, order: readonly Way[], { hosts }: InNumbers): Step[] {
+function explained(
+  layout: Layout,
+  order: readonly Way[],
+  { hosts, units, problem }: InNumbers,
+  goal: Goal,
+): Step[] {
   const freed = new Set(hosts.filter((h) => layout.isEmpty(h.id)).map((h) => h.id));
   const opened = (hostId: HostId) =>
     layout
@@ -123,10 +142,22 @@ function explained(layout: Layout, order: readonly Way[], { hosts }: InNumbers):
         (used, d) => order.reduce((n, w) => (w.to === hostId ? n - (w.unit.needs[d] ?? 0) : n), used) <= 0,
       );
   const opens = new Set(hosts.filter((h) => !freed.has(h.id) && opened(h.id)).map((h) => h.id));
+  const itemOf = new Map(units.map((u, i) => [u, i]));
+  const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
+  /** How much cheaper a unit is where it goes, beyond what it costs to move it if that is not for the sake of others. */
+  const savedBy = ({ unit, from, to }: Way): number => {
+    const item = itemOf.get(unit) ?? -1;
+    const on = (id: HostId) => problem.placeCost?.[item * hosts.length + (indexOf.get(id) ?? -1)] ?? 0;
+    return on(from) - on(to) - (opens.has(to) ? 0 : (problem.moveCost[item] ?? 0));
+  };
   return order.map((way): Step => {
     const { from, to } = way;
     const told = { ...way, ...(opens.has(to) ? { opens: true as const } : {}) };
     if (freed.has(from)) return { ...told, because: `${from} is free then, and ${to} has room`, frees: true };
+    if (savedBy(way) > 0) {
+      const less = goal === 'watts' ? 'draws' : 'costs';
+      return { ...told, because: `it ${less} less on ${to} than on ${from}`, cheaper: true };
+    }
     const because = `${from} has room then for what leaves a host that is to be free`;
     return { ...told, because, makesRoom: true };
   });

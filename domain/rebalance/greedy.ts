@@ -73,7 +73,7 @@ function worthiest(
 
 /** What it is worth not to move a unit, in terms of `unevenness`. */
 export function priceOf(layout: Layout, unit: BalanceUnit, from: HostId, question: BalanceQuestion): number {
-  return PRICE * costOfMoving(unit, layout.hostNamed(from)?.capabilities.migration, question);
+  return PRICE * costOfMoving(unit.vees, layout.hostNamed(from)?.capabilities.migration, question);
 }
 
 const percent = (share: number) => `${Math.round(share * 100)} %`;

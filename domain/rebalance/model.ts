@@ -1,5 +1,6 @@
 import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
 import type { Usage } from '../measured';
+import type { SlaClass } from '../manifest/sla-class';
 import type { MigrationBudget } from '../migration/estimate';
 import type {
   Apartness,
@@ -18,6 +19,8 @@ export interface BalancedVee extends RequestedVee {
   readonly stopGraceMillis: number;
   /** What it really uses; absent where that is not measured, or does not matter. */
   readonly used?: Usage;
+  /** Of its service; absent where nobody has said. */
+  readonly slaClass?: SlaClass;
   /** Why it stays where it is for now; absent when it may move. */
   readonly fixed?: string;
 }
@@ -55,9 +58,14 @@ export interface BalanceMove {
   readonly makesRoom?: true;
   /** Set when nothing else is to be on the host that it goes to but what is moved there. */
   readonly opens?: true;
+  /** Set when it is worth it by itself, as it costs less where it goes. */
+  readonly cheaper?: true;
 }
 
-/** How good an answer of a search is known to be. Costs are in hosts in use; moves cost parts of one. */
+/**
+ * How good an answer of a search is known to be. Costs are in what the goal counts, as `before` and `after` are: hosts in use,
+ * watts, or money an hour. What moves cost is in it.
+ */
 export interface Optimality {
   readonly cost: number;
   /** No answer costs less. */
@@ -72,6 +80,10 @@ export interface BalancePlan {
   readonly after: number;
   /** Where it was looked for by a search that is bounded. */
   readonly optimality?: Optimality;
+  /** Of goals that count something else, how many hosts are in use. */
+  readonly hostsInUse?: { readonly before: number; readonly after: number };
+  /** Of the goal `cost`: what the moves cost once, and within how many hours they have to save it. */
+  readonly payback?: { readonly moves: number; readonly hours: number };
   readonly moves: readonly BalanceMove[];
   /** Indices of `moves`: those of a wave side by side, a later wave after it. */
   readonly waves: readonly (readonly number[])[];

@@ -1,18 +1,20 @@
 import { groupBy } from '../group-by';
 import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
-import { goalOf } from '../placement/built-in-policies';
+import { goalOf, packs } from '../placement/built-in-policies';
 import { isOfHost } from '../placement/constraints';
 import type { Goal } from '../placement/policy';
 import { sum } from '../units';
 import { changedSince } from './confirm';
-import { pointless } from './confirm-freeing';
+import { nothingSaved, pointless } from './confirm-freeing';
 import { type Consolidated, consolidate } from './consolidate';
 import { distanceOf } from './distance';
 import { evenOut } from './even-out';
 import { movesThatKeepSpare } from './keep-spare';
 import { Layout } from './layout';
 import { type BalanceMove, type BalancePlan, type BalanceQuestion, HOST_WORTH, LEAST_GAIN } from './model';
+import { hostsInUse, isPriced, paybackOf, priceOfMoves, whyNothingCheaper } from './pricing';
+import { worthOfMove } from './problem';
 import type { Step } from './step';
 import type { BalanceUnit } from './unit';
 
@@ -24,22 +26,27 @@ import type { BalanceUnit } from './unit';
 export function planRebalance(question: BalanceQuestion): BalancePlan {
   let layout = new Layout(question);
   const goal = goalOf(question.policy);
-  const before = distanceOf(layout, goal);
+  const { parameters } = question.policy;
+  const before = distanceOf(layout, goal, parameters);
   if (goal === 'none')
     return {
       ...{ goal, before, after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 },
       because: `Under the placement policy ${question.policy.name} nothing is moved only to even out or to free hosts.`,
     };
   const uneven = layout.unevenness();
-  const found: Consolidated =
-    goal === 'few-hosts' ? consolidate(layout, question) : { steps: evenOut(layout, question), blocked: 0 };
+  const usedBefore = hostsInUse(layout);
+  const worth = worthOfMove(layout, question);
+  const found: Consolidated = packs(goal)
+    ? consolidate(layout, question)
+    : { steps: evenOut(layout, question), blocked: 0 };
   const { optimality } = found;
   const steps = keepingSpare(question, goal, found.steps);
   const isCut = steps.length < found.steps.length;
   if (isCut) layout = laidOut(question, steps);
-  const after = distanceOf(layout, goal);
+  const after = distanceOf(layout, goal, parameters);
   const told = { goal, before, ...(optimality ? { optimality } : {}) };
-  const enough = goal === 'few-hosts' ? after < before : uneven - layout.unevenness() >= LEAST_GAIN;
+  const price = isPriced(goal) ? priceOfMoves(steps, question, worth) : 0;
+  const enough = packs(goal) ? before - after > price : uneven - layout.unevenness() >= LEAST_GAIN;
   if (!enough) {
     const nothing = { after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 };
     return {
@@ -53,6 +60,8 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   return {
     ...told,
     after,
+    ...(isPriced(goal) ? { hostsInUse: { before: usedBefore, after: hostsInUse(layout) } } : {}),
+    ...(goal === 'cost' ? { payback: paybackOf(steps, question) } : {}),
     moves: steps.map(asMove),
     waves,
     estimatedMillis,
@@ -70,7 +79,7 @@ function keepingSpare(question: BalanceQuestion, goal: Goal, steps: readonly Ste
   const sent = (of: readonly Step[]) =>
     of.map(({ unit, to }) => ({ veeIds: unit.vees.map((v) => v.id), to }));
   const kept = steps.slice(0, movesThatKeepSpare(question, sent(steps)));
-  if (goal !== 'few-hosts' || kept.length === steps.length) return kept;
+  if (!packs(goal) || kept.length === steps.length) return kept;
   const moves = kept.map(asMove);
   const dropped = pointless(question, moves, moves);
   const useful = kept.filter((_, n) => !dropped.has(moves[n] as BalanceMove));
@@ -127,8 +136,9 @@ function confirmed(
   // It may have been set since.
   if (goal !== (plan.goal ?? 'even'))
     return moves.map(() => ({ go: false, because: `the placement policy is ${question.policy.name} now` }));
-  if (goal === 'few-hosts') {
+  if (packs(goal)) {
     const dropped = pointless(question, moves, plan.moves);
+    if (isPriced(goal)) nothingSaved(question, moves, plan.moves, dropped);
     return moves.map((move) => {
       const because = dropped.get(move);
       return because === undefined ? { go: true } : { go: false, because };
@@ -187,7 +197,7 @@ function asOne({ unit, from, to }: Step, { hosts }: Pick<BalanceQuestion, 'hosts
   };
 }
 
-function asMove({ unit, from, to, because, frees, makesRoom, opens }: Step): BalanceMove {
+function asMove({ unit, from, to, because, frees, makesRoom, opens, cheaper }: Step): BalanceMove {
   const [first] = unit.vees;
   return {
     serviceId: first?.serviceId ?? ('' as never),
@@ -199,6 +209,7 @@ function asMove({ unit, from, to, because, frees, makesRoom, opens }: Step): Bal
     ...(frees ? { frees } : {}),
     ...(makesRoom ? { makesRoom } : {}),
     ...(opens ? { opens } : {}),
+    ...(cheaper ? { cheaper } : {}),
   };
 }
 
@@ -213,6 +224,7 @@ function whyNothing(
   if (layout.hosts.length < 2) return 'Fewer than two hosts are up and open.';
   const staying = stayingOf(layout, found);
   if (!layout.units.some((u) => !u.fixed)) return `No VEE may be moved now. ${staying}`.trim();
+  if (isPriced(goal)) return [whyNothingCheaper(layout, goal, before), staying].join(' ').trim();
   if (goal === 'few-hosts') {
     const inUse = `${before} of the ${layout.hosts.length} hosts that are open are in use`;
     const worth = `${mostMoves} moves, of which a free host is worth ${HOST_WORTH}`;

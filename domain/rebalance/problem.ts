@@ -1,23 +1,27 @@
+import { goalOf } from '../placement/built-in-policies';
 import { concerns, hostRefusal, isOfHost } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { Draft } from '../placement/optimize/draft';
 import type { Problem } from '../placement/optimize/problem';
 import { rulesOf } from '../placement/optimize/rules';
-import { amountOf } from '../units';
+import { amountOf, sum } from '../units';
+import { distanceOf } from './distance';
 import type { Layout } from './layout';
-import { type BalancedVee, type BalanceQuestion, HOST_WORTH } from './model';
-import { costOfMoving } from './step';
+import type { BalancedVee, BalanceQuestion } from './model';
 import type { BalanceUnit } from './unit';
+import { movesFor, type Scale, scaleOf } from './worth';
 
 export interface InNumbers {
   readonly problem: Problem;
   /** The items of the problem, and its hosts, in its order. */
   readonly units: readonly BalanceUnit[];
   readonly hosts: readonly SnapshotHost[];
+  /** What one in the problem is worth by the scale of the goal: hosts in use, watts, or money an hour. */
+  readonly worth: number;
 }
 
 /**
- * Fewest hosts in use, by moves that are worth it, in numbers. What may not move is no item: it takes room, keeps its host in
+ * Hosts that cost the least, by what the goal counts, and moves that are worth it, in numbers: in moves of one VEE. What may not move is no item: it takes room, keeps its host in
  * use, and counts for rules.
  * @param left units that stay where they are although they might move
  */
@@ -30,6 +34,8 @@ export function inNumbers(
   const indexOf = new Map(hosts.map((h, i) => [h.id, i]));
   const units = layout.units.filter((u) => !u.fixed && !left.has(u) && indexOf.has(layout.hostOf(u)));
   const moving = new Set(units.flatMap((u) => u.vees.map((v) => v.id)));
+  const scale = scaleOf(goalOf(question.policy), question.policy.parameters);
+  const worth = worthOfMove(layout, question, scale);
   const dimensions = layout.dimensions.length;
   const need = new Float64Array(units.length * dimensions);
   const free = new Float64Array(hosts.length * dimensions);
@@ -41,11 +47,11 @@ export function inNumbers(
       if (used) used[d] = (used[d] ?? 0) - n;
     }
   for (const [h, host] of hosts.entries())
-    for (const [d, name] of layout.dimensions.entries())
-      free[h * dimensions + d] = amountOf(host.capacity, name) - (staying[h]?.[d] ?? 0);
+    for (let d = 0; d < dimensions; d++)
+      free[h * dimensions + d] = roomOf(host, d, layout, scale) - (staying[h]?.[d] ?? 0);
+  const allowed = allowedOf(units, hosts, layout);
   return {
-    units,
-    hosts,
+    ...{ units, hosts, worth },
     problem: {
       items: units.length,
       hosts: hosts.length,
@@ -55,10 +61,13 @@ export function inNumbers(
       start: Int32Array.from(units, (u) => indexOf.get(layout.hostOf(u)) ?? -1),
       moves: Int32Array.from(units, (u) => u.vees.length),
       moveCost: Float64Array.from(units, (u) =>
-        costOfMoving(u, hosts[indexOf.get(layout.hostOf(u)) ?? -1]?.capabilities.migration, question),
+        movesFor(hosts[indexOf.get(layout.hostOf(u)) ?? -1], u.vees, question, worth),
       ),
-      openCost: Float64Array.from(staying, (used) => (used.every((n) => n <= 0) ? HOST_WORTH : 0)),
-      allowed: allowedOf(units, hosts, layout),
+      openCost: Float64Array.from(hosts, (host, h) =>
+        staying[h]?.every((n) => n <= 0) ? scale.own(host) / worth : 0,
+      ),
+      ...placeCosts(units, hosts, allowed, scale, worth),
+      allowed,
       rules: rulesOf({
         // What is tied to a zone stays in it, see below.
         constraints: question.constraints.filter((c) => c.kind !== 'together'),
@@ -70,6 +79,53 @@ export function inNumbers(
       mostMoves: question.mostMoves,
     },
   };
+}
+
+/**
+ * What a move of one VEE is worth by the scale of the goal: a part of what a host in use is on average. Of a layout on which
+ * nothing was moved yet. Anything above nothing where nothing costs anything.
+ */
+export function worthOfMove(
+  layout: Layout,
+  { policy }: Pick<BalanceQuestion, 'policy'>,
+  { movesAHost }: Scale = scaleOf(goalOf(policy), policy.parameters),
+): number {
+  const inUse = layout.hosts.filter((h) => !layout.isEmpty(h.id)).length;
+  const all = distanceOf(layout, goalOf(policy), policy.parameters);
+  return all > 0 ? all / inUse / movesAHost : 1;
+}
+
+/** A host that is fuller than it is to be may stay so, and gets no fuller. */
+function roomOf(host: SnapshotHost, d: number, layout: Layout, { keepFree }: Scale): number {
+  const all = amountOf(host.capacity, layout.dimensions[d] ?? 'cpuMillis');
+  return keepFree === 0 ? all : Math.min(all, Math.max(all * (1 - keepFree), layout.usedOf(host.id)[d] ?? 0));
+}
+
+/** What an item costs on a host beyond what it costs on the cheapest; nothing where hosts are alike in that. */
+function placeCosts(
+  units: readonly BalanceUnit[],
+  hosts: readonly SnapshotHost[],
+  allowed: Uint8Array,
+  { share }: Scale,
+  worth: number,
+): { readonly placeCost?: Float64Array } {
+  if (!share) return {};
+  const placeCost = new Float64Array(units.length * hosts.length);
+  let differs = false;
+  for (const [i, { vees }] of units.entries()) {
+    const need = sum(vees.map((v) => v.need));
+    const row = placeCost.subarray(i * hosts.length, (i + 1) * hosts.length);
+    let least = Infinity;
+    for (const [h, host] of hosts.entries()) {
+      row[h] = share(host, need, vees) / worth;
+      if (allowed[i * hosts.length + h] === 1) least = Math.min(least, row[h] as number);
+    }
+    for (const [h, cost] of row.entries()) {
+      row[h] = Math.max(0, cost - least);
+      differs ||= allowed[i * hosts.length + h] === 1 && (row[h] as number) > 1e-9;
+    }
+  }
+  return differs ? { placeCost } : {};
 }
 
 function allowedOf(

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { GOALS, MOST_PARAMETERS } from '../../domain/placement/policy';
+import { MOST_PARAMETERS, PLUGIN_GOALS } from '../../domain/placement/policy';
 import { type Asked, inShort, type KnownHost, type Question, type Reply } from './protocol';
 
 /** What a plug-in has to export: docs/guides/write-a-policy.md. */
 const pluginSchema = z.strictObject({
   takes: z.string().min(1).max(80),
-  goal: z.enum(GOALS).default('none'),
+  goal: z.enum(PLUGIN_GOALS).default('none'),
   parameters: z
     .record(z.string().regex(/^[a-z][a-zA-Z0-9]{0,39}$/), z.number())
     .refine((p) => Object.keys(p).length <= MOST_PARAMETERS, `at most ${MOST_PARAMETERS}`)
@@ -81,6 +81,8 @@ function scoresOf(question: Extract<Question, { ask: 'score' }>): Float64Array {
 function frozen(host: KnownHost): KnownHost {
   Object.freeze(host.labels);
   Object.freeze(host.capacity);
+  Object.freeze(host.price);
+  Object.freeze(host.power);
   return host;
 }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { economyOf } from '../../domain/cost/host-economy';
 import { type Parameters, type Placing, PolicyBroken, type RankedHost } from '../../domain/placement/policy';
 import { DIMENSIONS } from '../../domain/units';
 import {
@@ -167,7 +168,7 @@ function questionOf(
     const known = numbers.get(host.id);
     if (known !== undefined) return known;
     const { id, zone, labels, driver, capacity } = host;
-    fresh.push({ id, zone, labels, driver, capacity });
+    fresh.push({ id, zone, labels, driver, capacity, ...economyOf(host) });
     numbers.set(id, numbers.size);
     return numbers.size - 1;
   });

@@ -1,8 +1,9 @@
+import type { HostEconomy } from '../../domain/cost/host-economy';
 import type { Goal, Parameters, Placing, RankedHost } from '../../domain/placement/policy';
 import type { Devices } from '../../domain/units';
 
 /** What of a host does not change while a decision is made: told once. */
-export type KnownHost = Pick<RankedHost, 'id' | 'zone' | 'labels' | 'driver' | 'capacity'>;
+export type KnownHost = Pick<RankedHost, 'id' | 'zone' | 'labels' | 'driver' | 'capacity'> & HostEconomy;
 
 /** What the process of a plug-in is asked, and what it answers: one answer to each question, in turn. */
 export type Question =

@@ -32,6 +32,7 @@ describe('policies that are set while a site runs', () => {
     const hosts = [1, 2, 3, 4].map((n) => ({
       ...{ id: `host-${n}`, driver: 'simulator', zone: `zone-${Math.ceil(n / 2)}`, capacity: CAPACITY },
       labels: { order: String(n), carbon: String(100 * Math.abs(n - 3)) },
+      ...{ price: { perHour: n / 10, perCpuHour: 0.01 }, power: { idleWatts: 100 * n, peakWatts: 800 } },
     }));
     site = await TestSite.start({
       agents: [{ id: 'agent', hosts }],
@@ -131,6 +132,50 @@ describe('policies that are set while a site runs', () => {
     expect(events.filter((e) => e.kind === 'policy.switched-out')).toEqual([]);
     expect(await run('restore-host', 'host-3')).toMatchObject({ code: 0 });
   }, 90_000);
+
+  it('counts what hosts cost and draw, says it in plans, and frees the dearest', async () => {
+    const wrong = await run('policy', 'set', 'profit', '--set', 'paybackHours=0');
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('is below 0.01') });
+    expect((await run('policy', 'set', 'power-saving', '--set', 'headroomPercent=95')).code).toBe(2);
+    await run('policy', 'set', 'striping');
+    await placed('spent', 'app', 4);
+    const set = ['energyPerKWh=0.5', 'benefitBronze=0.001', 'transferPerGiB=0.01'].flatMap((s) => [
+      '--set',
+      s,
+    ]);
+    const dry = await run('policy', 'set', 'profit', ...set, '--dry-run');
+    expect(dry.out).toMatch(/would take the hosts in this order:\n[^\n]+\nhost-4 /);
+    expect((await run('policy', 'set', 'profit', ...set)).code).toBe(0);
+    const file = join(folder, 'priced.json');
+    await writeFile(file, JSON.stringify(manifestOf('priced')));
+    const plan = await run('plan', '-f', file, '--tenant', 'acme');
+    expect(plan.out).toMatch(
+      /the most profitable of the 4 hosts that can take it, at a loss of 0\.\d+ an hour/,
+    );
+    expect(plan.out).toMatch(/\n {2}hosting: \+0\.0\d+ an hour, \+\d\.\d+ a month, \+\d+\.?\d* W\n/);
+    expect(await run('admit', '-f', file)).toMatchObject({
+      code: 6,
+      out: expect.stringMatching(
+        /^Refuse: It has room, but would bring in 0\.002 an hour, and cost 0\.00\d+ of hosting\./,
+      ),
+    });
+    const rebalance = JSON.parse((await run('--json', 'rebalance', '--dry-run')).out);
+    expect(rebalance).toMatchObject({
+      ...{ goal: 'cost', hostsInUse: { before: 4 }, payback: { hours: 24 } },
+      cost: { moving: { sentMiB: expect.any(Number), money: expect.any(Number) } },
+    });
+    expect(rebalance.costPerHour.after).toBeLessThan(rebalance.costPerHour.before);
+    expect(rebalance.hostsInUse.after).toBeLessThan(4);
+    expect((await run('rebalance', '--dry-run')).out).toMatch(
+      /in 24 hours that saves \d+\.?\d*, for moves that cost/,
+    );
+    const [first] = JSON.parse((await run('--json', 'get', 'hosts')).out).items;
+    expect(first).toMatchObject({ id: 'host-1', price: { perHour: 0.1 }, power: { peakWatts: 800 } });
+    expect((await run('policy', 'set', 'power-saving')).code).toBe(0);
+    expect((await run('rebalance', '--dry-run')).out).toMatch(
+      /hosts in use draw about [\d.]+ W, and [\d.]+ W afterwards/,
+    );
+  }, 60_000);
 
   it('spreads over zones, and keeps what is preferred where it can', async () => {
     await run('policy', 'reset');

@@ -46,6 +46,30 @@ describe('admission', () => {
     expect(ask(site(3, 'gold'), service(600, 3, { slaClass: 'gold' })).admit).toBe(false);
   });
 
+  it('refuses what would bring in less than it costs, where it is known what VEEs bring in', () => {
+    const at = (parameters?: Record<string, number>): FailoverQuestion => {
+      const question = site(3);
+      const hosts = question.snapshot.hosts.map((h) => ({
+        ...{ ...h, price: { perHour: 0.2, perCpuHour: 1 }, failuresPerYear: 8.76 },
+      }));
+      const policy = { name: 'profit', ...(parameters ? { parameters } : {}) };
+      return { ...question, snapshot: { ...question.snapshot, hosts }, policy };
+    };
+    // Two of 0.4 cores on one host: 0.2 + 0.8 an hour, and what it fails costs 2 x 0.001 x 10.
+    const set = { benefitSilver: 0.5, compensationSilver: 10 };
+    const answer = ask(at(set), service(400, 2, { slaClass: 'silver' }));
+    expect(answer).toMatchObject({ admit: false, profit: { benefitPerHour: 1 } });
+    expect(answer.profit?.perHour).toBeCloseTo(1 - 1 - 0.02, 9);
+    expect(answer.because).toBe(
+      'It has room, but would bring in 1 an hour, and cost 1 of hosting and 0.02 of compensation.',
+    );
+    expect(ask(at({ ...set, benefitSilver: 0.52 }), service(400, 2, { slaClass: 'silver' })).admit).toBe(
+      true,
+    );
+    expect(ask(at(), service(400, 2))).toMatchObject({ admit: true });
+    expect(ask(at(), service(400, 2)).profit).toBeUndefined();
+  });
+
   it('refuses what has no room, and says why', () => {
     const answer = ask(site(2), service(600, 3));
     expect(answer.admit).toBe(false);

@@ -96,7 +96,9 @@ describe('what each policy takes', () => {
   });
 
   it('is told with what it works towards', () => {
-    expect(POLICY_NAMES.map((name) => goalOf({ name }))).toEqual(['few-hosts', 'even', 'none', 'none']);
+    expect(POLICY_NAMES.map((name) => goalOf({ name }))).toEqual([
+      ...['few-hosts', 'even', 'none', 'none', 'watts', 'cost'],
+    ]);
     const weighted = (parameters: Record<string, number>) =>
       goalOf({ name: 'weighted', parameters: { latency: 0, ...parameters } });
     expect(weighted({ packing: 3, striping: 1 })).toBe('few-hosts');

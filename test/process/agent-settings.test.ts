@@ -41,6 +41,24 @@ describe('the settings of an agent', () => {
     expect(withDevices(fingerprint, {})).toBe(fingerprint);
   });
 
+  it('say what a host costs and draws, if anything', () => {
+    const economy = {
+      price: { perHour: 0.12, perCpuHour: 0.01 },
+      power: { idleWatts: 90, peakWatts: 250, wakeSeconds: 60 },
+      failuresPerYear: 2,
+    };
+    const [priced, free] = agentSettings(
+      environment(
+        JSON.stringify([
+          { id: 'h', driver: 'simulator', ...economy },
+          { id: 'i', driver: 'simulator' },
+        ]),
+      ),
+    ).hosts;
+    expect(priced).toMatchObject(economy);
+    for (const key of ['price', 'power', 'failuresPerYear']) expect(free).not.toHaveProperty(key);
+  });
+
   it.each([
     ['[{"id":"h","driver":"simulator","devices":{"GPU":1}}]', /devices/],
     ['[{"id":"h","driver":"simulator","devices":{"gpu":0}}]', /devices/],
@@ -49,6 +67,8 @@ describe('the settings of an agent', () => {
     ['[]', /SLUICE_HOSTS is not usable/],
     ['[{"id":"h","driver":"simulator","overcommit":{"cpuMillis":0.5}}]', /cpuMillis/],
     ['[{"id":"h","driver":"simulator","overcommit":{"gpus":2}}]', /gpus/],
+    ['[{"id":"h","driver":"simulator","price":{"perHour":-1}}]', /perHour/],
+    ['[{"id":"h","driver":"simulator","power":{"idleWatts":9,"peakWatts":1}}]', /peakWatts/],
   ])('%s is refused', (hosts, why) => {
     expect(() => agentSettings(environment(hosts))).toThrow(why);
   });

@@ -19,6 +19,7 @@ interface Sketch {
   /** How many VEEs an item is. */
   readonly moves: readonly number[];
   readonly openCost: readonly number[];
+  readonly placeCost: readonly number[] | undefined;
   readonly closed: readonly (readonly [number, number])[];
   readonly rules: readonly {
     readonly kind: Rule['kind'];
@@ -45,6 +46,7 @@ export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> =
       moveCost: of(fc.integer({ min: 0, max: 3 }), items),
       moves: of(fc.constantFrom(1, 1, 1, 2), items),
       openCost: of(fc.constantFrom(0, 5, 10), hosts),
+      placeCost: fc.option(of(fc.constantFrom(0, 0, 1, 2, 7), items * hosts), { nil: undefined, freq: 2 }),
       closed: fc.array(fc.tuple(item, host), { maxLength: 3 }),
       rules: fc.array(
         fc.record({
@@ -71,6 +73,7 @@ function drawn(sketch: Sketch, items: number, hosts: number): Problem {
     start: Int32Array.from(sketch.start),
     moveCost: Float64Array.from(sketch.moveCost),
     openCost: Float64Array.from(sketch.openCost),
+    ...(sketch.placeCost ? { placeCost: Float64Array.from(sketch.placeCost) } : {}),
     mostMoves: sketch.mostMoves ?? Infinity,
     moves: Int32Array.from(sketch.moves),
     rules: sketch.rules.map((rule): Rule => {

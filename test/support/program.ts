@@ -52,7 +52,8 @@ export function encode(problem: Problem): { readonly program: Program; readonly 
         (d) => (need[item * dimensions + d] ?? 0) > Math.max(0, free[host * dimensions + d] ?? 0),
       );
       if (tooLarge) continue;
-      const at = column(start[item] === host ? 0 : (moveCost[item] ?? 0));
+      const there = problem.placeCost?.[item * hosts + host] ?? 0;
+      const at = column(there + (start[item] === host ? 0 : (moveCost[item] ?? 0)));
       ofPair.set(item * hosts + host, at);
       itemOf[at] = item;
       hostOf[at] = host;

@@ -15,14 +15,18 @@ export function lowerBound(problem: Problem): number {
   const { items, hosts, dimensions, openCost, moveCost, start, allowed, need, free } = problem;
   const leaving = new Float64Array(hosts);
   const leavers = new Float64Array(hosts);
-  /** Of what moves whatever is decided. */
+  /** Of what moves whatever is decided, and of what stays where it might go elsewhere. */
   let certain = 0;
   for (let item = 0; item < items; item++) {
     const host = start[item] ?? NOWHERE;
     const price = moveCost[item] ?? 0;
     if (host === NOWHERE || allowed[item * hosts + host] !== 1) certain += price;
     else {
-      leaving[host] = (leaving[host] ?? 0) + price;
+      const staying = problem.placeCost?.[item * hosts + host] ?? 0;
+      const away = price + cheapestElsewhere(problem, item, host);
+      const least = Math.min(staying, away);
+      certain += least;
+      leaving[host] = (leaving[host] ?? 0) + away - least;
       leavers[host] = (leavers[host] ?? 0) + (problem.moves[item] ?? 0);
     }
   }
@@ -39,6 +43,16 @@ export function lowerBound(problem: Problem): number {
   }
   const byRoom = allClosed + (opened === -Infinity ? 0 : opened);
   return certain + Math.max(byRoom, leastByMoves(problem, leaving, leavers));
+}
+
+/** What it costs on the cheapest of the other hosts; nothing where there is no other. */
+function cheapestElsewhere({ hosts, placeCost, allowed }: Problem, item: number, home: number): number {
+  if (!placeCost) return 0;
+  let least = Infinity;
+  for (let host = 0; host < hosts && least > 0; host++)
+    if (host !== home && allowed[item * hosts + host] === 1)
+      least = Math.min(least, placeCost[item * hosts + host] as number);
+  return least === Infinity ? 0 : least;
 }
 
 /** What the hosts in use cost, less what closing some of them saves within the moves that may be made. */

@@ -104,8 +104,9 @@ export class Draft {
   }
 
   put(item: number, host: number): void {
-    const { openCost, moveCost, moves, start } = this.problem;
+    const { openCost, moveCost, moves, start, placeCost, hosts } = this.problem;
     if (this.count[host] === 0) this.cost += openCost[host] as number;
+    if (placeCost) this.cost += placeCost[item * hosts + host] as number;
     if (start[item] === host) {
       this.cost -= moveCost[item] as number;
       this.moves -= moves[item] as number;
@@ -121,8 +122,9 @@ export class Draft {
 
   /** Takes it off its host. */
   take(item: number): void {
-    const { openCost, moveCost, moves, start } = this.problem;
+    const { openCost, moveCost, moves, start, placeCost, hosts } = this.problem;
     const host = this.hostOf[item] as number;
+    if (placeCost) this.cost -= placeCost[item * hosts + host] as number;
     this.shift(item, host, -1);
     const there = this.itemsOn[host] as number[];
     const last = there.pop() as number;

@@ -16,6 +16,11 @@ export interface Problem {
   readonly moveCost: Float64Array;
   /** Paid once for a host on which any item ends. */
   readonly openCost: Float64Array;
+  /**
+   * Paid for an item on a host, beside that: `placeCost[item * hosts + host]`, 0 or more, and 0 on the cheapest that it may be
+   * on. Absent where all hosts are alike.
+   */
+  readonly placeCost?: Float64Array;
   /** May the item be on the host, whatever else is there? `allowed[item * hosts + host]`. */
   readonly allowed: Uint8Array;
   readonly rules: readonly Rule[];
@@ -56,8 +61,10 @@ export function costOf(problem: Problem, placement: Placement): number {
   open.delete(NOWHERE);
   let cost = 0;
   for (const host of open) cost += problem.openCost[host] ?? 0;
-  for (const [item, host] of placement.entries())
+  for (const [item, host] of placement.entries()) {
     if (host !== problem.start[item]) cost += problem.moveCost[item] ?? 0;
+    if (host !== NOWHERE) cost += problem.placeCost?.[item * problem.hosts + host] ?? 0;
+  }
   return cost;
 }
 

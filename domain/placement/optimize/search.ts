@@ -163,8 +163,8 @@ class Search {
   private recreate(some: boolean): boolean {
     const { attempt, size, draft } = this;
     const { queue } = attempt;
-    // The largest first, more or less.
-    const noise = this.random() < 0.5 ? 0 : 0.5;
+    // The largest first, more or less; or in any order, as what is smaller may have more to lose by where it is.
+    const noise = this.random() < 0.5 ? 0 : this.problem.placeCost && this.random() < 0.3 ? 4 : 0.5;
     for (const item of queue) this.key[item] = (size[item] as number) * (1 + noise * (this.random() - 0.5));
     queue.sort(this.byKey);
     let pushes = 6 + queue.length;
@@ -190,6 +190,7 @@ class Search {
     this.looks += hosts;
     const start = problem.start[item] as number;
     const away = problem.moveCost[item] as number;
+    const { placeCost } = problem;
     const tightness = (this.scale * TIGHTNESS) / dimensions;
     const noise = this.scale * NOISINESS;
     let at = this.nextNoise;
@@ -199,6 +200,7 @@ class Search {
       at = (at + 1) & (NOISE - 1);
       let score = noise * (this.noise[at] as number);
       if (start !== host) score += away;
+      if (placeCost !== undefined) score += placeCost[item * hosts + host] as number;
       if ((draft.count[host] as number) === 0)
         score += (problem.openCost[host] as number) * (this.attempt.isClosing(host) ? 1.5 : 1);
       if (score >= bestScore || !draft.hasRoom(item, host)) continue;
