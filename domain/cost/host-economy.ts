@@ -10,7 +10,10 @@ const priceSchema = z.strictObject({
   perCpuHour: amount.optional().describe('Of a core that is reserved'),
   perMemoryGiBHour: amount.optional().describe('Of a GiB of memory that is reserved'),
   perDiskGiBHour: amount.optional().describe('Of a GiB of disk that is reserved'),
-  perDeviceHour: z.record(z.string().max(63), amount).optional().describe('Of a device that is reserved, by its name'),
+  perDeviceHour: z
+    .record(z.string().max(63), amount)
+    .optional()
+    .describe('Of a device that is reserved, by its name'),
   perBandwidthGbpsHour: amount.optional().describe('Of a Gbit/s of bandwidth that is reserved'),
 });
 

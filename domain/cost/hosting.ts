@@ -11,7 +11,8 @@ export interface PricedHost extends HostEconomy {
 }
 
 /** A host on which nothing is reserved need not be awake, and costs nothing. */
-export const isInUse = (reserved: Capacity): boolean => DIMENSIONS.some((d) => reserved[d] > 0) || hasDevices(reserved);
+export const isInUse = (reserved: Capacity): boolean =>
+  DIMENSIONS.some((d) => reserved[d] > 0) || hasDevices(reserved);
 
 /**
  * What a host draws: a straight line from idle to peak by the share of its CPU that is reserved (Fan, Weber and Barroso 2007

@@ -1,6 +1,6 @@
 import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
-import type { Usage } from '../measured';
 import type { SlaClass } from '../manifest/sla-class';
+import type { Usage } from '../measured';
 import type { MigrationBudget } from '../migration/estimate';
 import type {
   Apartness,

@@ -62,6 +62,16 @@ describe('what a host costs', () => {
     expect(hostingPerHour({ capacity: priced.capacity }, half, 0.3)).toBe(0);
   });
 
+  it('counts devices by their name', () => {
+    const gpus = { ...priced, price: { perDeviceHour: { gpu: 0.9 } } };
+    const two = { ...ZERO, devices: { gpu: 2, fpga: 1, constructor: 3 } };
+    expect(hostingPerHour(gpus, two, 0)).toBeCloseTo(1.8, 12);
+    expect(addedPerHour({ ...gpus, reserved: two }, { ...ZERO, devices: { gpu: 1 } }, 0)).toBeCloseTo(
+      0.9,
+      12,
+    );
+  });
+
   it('adds up, however it comes', () => {
     const used = fc.record({
       cpuMillis: fc.nat(2_000),
