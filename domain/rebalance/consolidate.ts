@@ -1,7 +1,7 @@
 import type { HostId } from '../ids';
 import { goalOf } from '../placement/built-in-policies';
 import { lowerBound } from '../placement/optimize/bound';
-import { costOf } from '../placement/optimize/problem';
+import { costOf, placeCostOf } from '../placement/optimize/problem';
 import { search } from '../placement/optimize/search';
 import { faultsOf } from '../placement/optimize/verify';
 import type { Goal } from '../placement/policy';
@@ -147,7 +147,7 @@ function explained(
   /** How much cheaper a unit is where it goes, beyond what it costs to move it if that is not for the sake of others. */
   const savedBy = ({ unit, from, to }: Way): number => {
     const item = itemOf.get(unit) ?? -1;
-    const on = (id: HostId) => problem.placeCost?.[item * hosts.length + (indexOf.get(id) ?? -1)] ?? 0;
+    const on = (id: HostId) => placeCostOf(problem, item, indexOf.get(id) ?? -1);
     return on(from) - on(to) - (opens.has(to) ? 0 : (problem.moveCost[item] ?? 0));
   };
   return order.map((way): Step => {

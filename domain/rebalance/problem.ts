@@ -1,8 +1,10 @@
+import { economyOf } from '../cost/host-economy';
+import { groupBy } from '../group-by';
 import { goalOf } from '../placement/built-in-policies';
 import { concerns, hostRefusal, isOfHost } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { Draft } from '../placement/optimize/draft';
-import type { Problem } from '../placement/optimize/problem';
+import type { PlaceCost, Problem } from '../placement/optimize/problem';
 import { rulesOf } from '../placement/optimize/rules';
 import { amountOf, sum } from '../units';
 import { distanceOf } from './distance';
@@ -108,24 +110,23 @@ function placeCosts(
   allowed: Uint8Array,
   { share }: Scale,
   worth: number,
-): { readonly placeCost?: Float64Array } {
-  if (!share) return {};
-  const placeCost = new Float64Array(units.length * hosts.length);
-  let differs = false;
+): { readonly placeCost?: PlaceCost } {
+  const alike = groupBy(hosts, (h) => JSON.stringify([economyOf(h), h.capacity.cpuMillis]));
+  const kinds = [...alike.values()].flatMap(([first]) => (first ? [first] : []));
+  if (!share || kinds.length < 2) return {};
+  const numberOf = new Map([...alike.values()].flatMap((of, kind) => of.map((h) => [h.id, kind] as const)));
+  const kindOf = Int32Array.from(hosts, (h) => numberOf.get(h.id) ?? 0);
+  const of = new Float64Array(units.length * kinds.length);
   for (const [i, { vees }] of units.entries()) {
     const need = sum(vees.map((v) => v.need));
-    const row = placeCost.subarray(i * hosts.length, (i + 1) * hosts.length);
+    const row = of.subarray(i * kinds.length, (i + 1) * kinds.length);
+    for (const [kind, host] of kinds.entries()) row[kind] = share(host, need, vees) / worth;
     let least = Infinity;
-    for (const [h, host] of hosts.entries()) {
-      row[h] = share(host, need, vees) / worth;
-      if (allowed[i * hosts.length + h] === 1) least = Math.min(least, row[h] as number);
-    }
-    for (const [h, cost] of row.entries()) {
-      row[h] = Math.max(0, cost - least);
-      differs ||= allowed[i * hosts.length + h] === 1 && (row[h] as number) > 1e-9;
-    }
+    for (let h = 0; h < hosts.length; h++)
+      if (allowed[i * hosts.length + h] === 1) least = Math.min(least, row[kindOf[h] ?? 0] as number);
+    for (const [kind, cost] of row.entries()) row[kind] = Math.max(0, cost - least);
   }
-  return differs ? { placeCost } : {};
+  return { placeCost: { kinds: kinds.length, kindOf, of } };
 }
 
 function allowedOf(

@@ -63,6 +63,8 @@ export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> =
     .map((sketch) => drawn(sketch, items, hosts));
 };
 
+const lastFirst = (many: number) => Int32Array.from({ length: many }, (_, i) => many - 1 - i);
+
 function drawn(sketch: Sketch, items: number, hosts: number): Problem {
   const allowed = new Uint8Array(items * hosts).fill(1);
   for (const [item, host] of sketch.closed) allowed[item * hosts + host] = 0;
@@ -73,7 +75,9 @@ function drawn(sketch: Sketch, items: number, hosts: number): Problem {
     start: Int32Array.from(sketch.start),
     moveCost: Float64Array.from(sketch.moveCost),
     openCost: Float64Array.from(sketch.openCost),
-    ...(sketch.placeCost ? { placeCost: Float64Array.from(sketch.placeCost) } : {}),
+    ...(sketch.placeCost
+      ? { placeCost: { kinds: hosts, kindOf: lastFirst(hosts), of: Float64Array.from(sketch.placeCost) } }
+      : {}),
     mostMoves: sketch.mostMoves ?? Infinity,
     moves: Int32Array.from(sketch.moves),
     rules: sketch.rules.map((rule): Rule => {

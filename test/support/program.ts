@@ -1,4 +1,10 @@
-import { NOWHERE, type Placement, type Problem, type Rule } from '../../domain/placement/optimize/problem';
+import {
+  NOWHERE,
+  type Placement,
+  type Problem,
+  placeCostOf,
+  type Rule,
+} from '../../domain/placement/optimize/problem';
 
 /** A 0/1 program, columns by column: minimise `cost · x` with `low ≤ A x ≤ high`. */
 export interface Program {
@@ -52,7 +58,7 @@ export function encode(problem: Problem): { readonly program: Program; readonly 
         (d) => (need[item * dimensions + d] ?? 0) > Math.max(0, free[host * dimensions + d] ?? 0),
       );
       if (tooLarge) continue;
-      const there = problem.placeCost?.[item * hosts + host] ?? 0;
+      const there = placeCostOf(problem, item, host);
       const at = column(there + (start[item] === host ? 0 : (moveCost[item] ?? 0)));
       ofPair.set(item * hosts + host, at);
       itemOf[at] = item;

@@ -1,4 +1,4 @@
-import { NOWHERE, type Problem } from './problem';
+import { NOWHERE, type Problem, placeCostOf } from './problem';
 
 interface Room {
   readonly room: number;
@@ -22,7 +22,7 @@ export function lowerBound(problem: Problem): number {
     const price = moveCost[item] ?? 0;
     if (host === NOWHERE || allowed[item * hosts + host] !== 1) certain += price;
     else {
-      const staying = problem.placeCost?.[item * hosts + host] ?? 0;
+      const staying = placeCostOf(problem, item, host);
       const away = price + cheapestElsewhere(problem, item, host);
       const least = Math.min(staying, away);
       certain += least;
@@ -46,12 +46,13 @@ export function lowerBound(problem: Problem): number {
 }
 
 /** What it costs on the cheapest of the other hosts; nothing where there is no other. */
-function cheapestElsewhere({ hosts, placeCost, allowed }: Problem, item: number, home: number): number {
+function cheapestElsewhere(problem: Problem, item: number, home: number): number {
+  const { hosts, placeCost, allowed } = problem;
   if (!placeCost) return 0;
   let least = Infinity;
   for (let host = 0; host < hosts && least > 0; host++)
     if (host !== home && allowed[item * hosts + host] === 1)
-      least = Math.min(least, placeCost[item * hosts + host] as number);
+      least = Math.min(least, placeCostOf(problem, item, host));
   return least === Infinity ? 0 : least;
 }
 

@@ -1,4 +1,4 @@
-import { NOWHERE, type Placement, type Problem } from './problem';
+import { NOWHERE, type Placement, type Problem, placeCostOf } from './problem';
 
 /** Of rules that treat all alike. */
 const NONE = new Int32Array(0);
@@ -104,9 +104,9 @@ export class Draft {
   }
 
   put(item: number, host: number): void {
-    const { openCost, moveCost, moves, start, placeCost, hosts } = this.problem;
+    const { openCost, moveCost, moves, start, placeCost } = this.problem;
     if (this.count[host] === 0) this.cost += openCost[host] as number;
-    if (placeCost) this.cost += placeCost[item * hosts + host] as number;
+    if (placeCost) this.cost += placeCostOf(this.problem, item, host);
     if (start[item] === host) {
       this.cost -= moveCost[item] as number;
       this.moves -= moves[item] as number;
@@ -122,9 +122,9 @@ export class Draft {
 
   /** Takes it off its host. */
   take(item: number): void {
-    const { openCost, moveCost, moves, start, placeCost, hosts } = this.problem;
+    const { openCost, moveCost, moves, start, placeCost } = this.problem;
     const host = this.hostOf[item] as number;
-    if (placeCost) this.cost -= placeCost[item * hosts + host] as number;
+    if (placeCost) this.cost -= placeCostOf(this.problem, item, host);
     this.shift(item, host, -1);
     const there = this.itemsOn[host] as number[];
     const last = there.pop() as number;

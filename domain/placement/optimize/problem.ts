@@ -16,11 +16,8 @@ export interface Problem {
   readonly moveCost: Float64Array;
   /** Paid once for a host on which any item ends. */
   readonly openCost: Float64Array;
-  /**
-   * Paid for an item on a host, beside that: `placeCost[item * hosts + host]`, 0 or more, and 0 on the cheapest that it may be
-   * on. Absent where all hosts are alike.
-   */
-  readonly placeCost?: Float64Array;
+  /** Paid for an item on a host, beside that. Absent where all hosts are alike. */
+  readonly placeCost?: PlaceCost;
   /** May the item be on the host, whatever else is there? `allowed[item * hosts + host]`. */
   readonly allowed: Uint8Array;
   readonly rules: readonly Rule[];
@@ -29,6 +26,16 @@ export interface Problem {
   /** What a move of the item counts: how many VEEs it is. */
   readonly moves: Int32Array;
 }
+
+/** By kinds of hosts, of which there are few: `of[item * kinds + kindOf[host]]`, 0 or more, and 0 on the cheapest it may be on. */
+export interface PlaceCost {
+  readonly kinds: number;
+  readonly kindOf: Int32Array;
+  readonly of: Float64Array;
+}
+
+export const placeCostOf = ({ placeCost }: Problem, item: number, host: number): number =>
+  placeCost ? (placeCost.of[item * placeCost.kinds + (placeCost.kindOf[host] as number)] as number) : 0;
 
 export const NOWHERE = -1;
 
@@ -63,7 +70,7 @@ export function costOf(problem: Problem, placement: Placement): number {
   for (const host of open) cost += problem.openCost[host] ?? 0;
   for (const [item, host] of placement.entries()) {
     if (host !== problem.start[item]) cost += problem.moveCost[item] ?? 0;
-    if (host !== NOWHERE) cost += problem.placeCost?.[item * problem.hosts + host] ?? 0;
+    if (host !== NOWHERE) cost += placeCostOf(problem, item, host);
   }
   return cost;
 }

@@ -191,6 +191,7 @@ class Search {
     const start = problem.start[item] as number;
     const away = problem.moveCost[item] as number;
     const { placeCost } = problem;
+    const row = placeCost === undefined ? 0 : item * placeCost.kinds;
     const tightness = (this.scale * TIGHTNESS) / dimensions;
     const noise = this.scale * NOISINESS;
     let at = this.nextNoise;
@@ -200,7 +201,7 @@ class Search {
       at = (at + 1) & (NOISE - 1);
       let score = noise * (this.noise[at] as number);
       if (start !== host) score += away;
-      if (placeCost !== undefined) score += placeCost[item * hosts + host] as number;
+      if (placeCost !== undefined) score += placeCost.of[row + (placeCost.kindOf[host] as number)] as number;
       if ((draft.count[host] as number) === 0)
         score += (problem.openCost[host] as number) * (this.attempt.isClosing(host) ? 1.5 : 1);
       if (score >= bestScore || !draft.hasRoom(item, host)) continue;
