@@ -58,7 +58,7 @@ export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> =
         }),
         { maxLength: 2 },
       ),
-      mostMoves: fc.option(fc.integer({ min: 2, max: 4 }), { nil: undefined, freq: 1 }),
+      mostMoves: fc.option(fc.integer({ min: 2, max: 4 }), { nil: undefined, freq: 2 }),
     })
     .map((sketch) => drawn(sketch, items, hosts));
 };

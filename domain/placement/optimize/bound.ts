@@ -1,5 +1,13 @@
 import { NOWHERE, type Problem, placeCostOf } from './problem';
 
+/** What starts on a host where it may stay: what it costs to stay, and to leave for the cheapest other one. */
+interface Resident {
+  readonly host: number;
+  readonly staying: number;
+  readonly away: number;
+  readonly moves: number;
+}
+
 interface Room {
   readonly room: number;
   /** What it costs to have the host open rather than closed; less than nothing where it is worth it in any case. */
@@ -14,20 +22,20 @@ interface Room {
 export function lowerBound(problem: Problem): number {
   const { items, hosts, dimensions, openCost, moveCost, start, allowed, need, free } = problem;
   const leaving = new Float64Array(hosts);
-  const leavers = new Float64Array(hosts);
-  /** Of what moves whatever is decided, and of what stays where it might go elsewhere. */
-  let certain = 0;
+  /** Of what moves whatever is decided, and what each of the others costs wherever it is. */
+  let [forced, certain] = [0, 0];
+  const residents: Resident[] = [];
   for (let item = 0; item < items; item++) {
     const host = start[item] ?? NOWHERE;
     const price = moveCost[item] ?? 0;
-    if (host === NOWHERE || allowed[item * hosts + host] !== 1) certain += price;
+    if (host === NOWHERE || allowed[item * hosts + host] !== 1) forced += price;
     else {
       const staying = placeCostOf(problem, item, host);
       const away = price + cheapestElsewhere(problem, item, host);
       const least = Math.min(staying, away);
       certain += least;
       leaving[host] = (leaving[host] ?? 0) + away - least;
-      leavers[host] = (leavers[host] ?? 0) + (problem.moves[item] ?? 0);
+      residents.push({ host, staying, away, moves: problem.moves[item] ?? 0 });
     }
   }
   const allClosed = leaving.reduce((a, b) => a + b, 0);
@@ -42,7 +50,7 @@ export function lowerBound(problem: Problem): number {
     opened = Math.max(opened, leastByRoom(rooms, total), leastByNumber(rooms, total));
   }
   const byRoom = allClosed + (opened === -Infinity ? 0 : opened);
-  return certain + Math.max(byRoom, leastByMoves(problem, leaving, leavers));
+  return forced + Math.max(certain + byRoom, leastByMoves(problem, residents));
 }
 
 /** What it costs on the cheapest of the other hosts; nothing where there is no other. */
@@ -56,25 +64,52 @@ function cheapestElsewhere(problem: Problem, item: number, home: number): number
   return least === Infinity ? 0 : least;
 }
 
-/** What the hosts in use cost, less what closing some of them saves within the moves that may be made. */
-function leastByMoves(
-  { hosts, openCost, mostMoves }: Problem,
-  leaving: Float64Array,
-  leavers: Float64Array,
-): number {
-  const used = Array.from({ length: hosts }, (_, host) => ({
-    open: openCost[host] ?? 0,
-    saved: (openCost[host] ?? 0) - (leaving[host] ?? 0),
-    moves: leavers[host] ?? 0,
-  })).filter((h) => h.moves > 0);
-  let [left, saved] = [mostMoves, 0];
-  for (const host of used.filter((h) => h.saved > 0).sort((a, b) => b.saved / b.moves - a.saved / a.moves)) {
-    saved += host.saved * Math.min(1, left / host.moves);
-    left -= host.moves;
-    if (left <= 0) break;
-  }
-  return used.reduce((sum, h) => sum + h.open, 0) - saved;
+interface Way {
+  readonly saved: number;
+  readonly moves: number;
 }
+
+/** What hosts in use and what is on them cost as it is, less what moves save at most, as many as may be made. */
+function leastByMoves({ hosts, openCost, mostMoves }: Problem, residents: readonly Resident[]): number {
+  const on: Resident[][] = Array.from({ length: hosts }, () => []);
+  for (const resident of residents) on[resident.host]?.push(resident);
+  const asItIs = on.reduce(
+    (all, of, host) => (of.length === 0 ? all : all + (openCost[host] ?? 0)),
+    residents.reduce((all, r) => all + r.staying, 0),
+  );
+  const ways = on.flatMap((of, host) => (of.length === 0 ? [] : waysToSave(of, openCost[host] ?? 0)));
+  let [left, saved] = [mostMoves, 0];
+  for (const way of ways.sort(worthiestFirst)) {
+    if (way.moves > 0 && left <= 0) break;
+    saved += way.saved * (way.moves > left ? left / way.moves : 1);
+    left -= way.moves;
+  }
+  return asItIs - saved;
+}
+
+/**
+ * What leaving a host saves, the most for its moves first: what is cheaper elsewhere by itself, and the rest together, with
+ * which the host is closed. Where that is worth more than some before it, they count as one: the least concave function above
+ * what so many moves save (a fractional knapsack).
+ */
+function waysToSave(residents: readonly Resident[], open: number): Way[] {
+  const ways = residents
+    .filter((r) => r.staying > r.away)
+    .map((r): Way => ({ saved: r.staying - r.away, moves: r.moves }))
+    .sort(worthiestFirst);
+  let rest = residents.reduce(
+    (all, r) =>
+      r.staying > r.away ? all : { saved: all.saved + r.staying - r.away, moves: all.moves + r.moves },
+    { saved: open, moves: 0 },
+  );
+  for (let last = ways.at(-1); last && worthiestFirst(last, rest) > 0; last = ways.at(-1)) {
+    rest = { saved: rest.saved + last.saved, moves: rest.moves + last.moves };
+    ways.pop();
+  }
+  return rest.saved > 0 ? [...ways, rest] : ways;
+}
+
+const worthiestFirst = (a: Way, b: Way): number => b.saved * a.moves - a.saved * b.moves;
 
 /** The least extra of hosts, the last of them in part, whose rooms are at least this much (a fractional knapsack). */
 function leastByRoom(rooms: readonly Room[], total: number): number {
