@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { NAME_PATTERN } from '../ids';
 
 /** Most that is taken for a price or a power, so that no sum of them outgrows what a number holds exactly enough. */
 const MOST = 1e9;
@@ -11,7 +12,8 @@ const priceSchema = z.strictObject({
   perMemoryGiBHour: amount.optional().describe('Of a GiB of memory that is reserved'),
   perDiskGiBHour: amount.optional().describe('Of a GiB of disk that is reserved'),
   perDeviceHour: z
-    .record(z.string().max(63), amount)
+    .record(z.string().regex(NAME_PATTERN), amount)
+    .refine((devices) => Object.keys(devices).length <= 16, 'at most 16 names')
     .optional()
     .describe('Of a device that is reserved, by its name'),
   perBandwidthGbpsHour: amount.optional().describe('Of a Gbit/s of bandwidth that is reserved'),
@@ -47,9 +49,12 @@ export interface HostEconomy {
   readonly failuresPerYear?: number | undefined;
 }
 
-/** That part of something larger, without what is not said. */
-export const economyOf = ({ price, power, failuresPerYear }: HostEconomy): HostEconomy => ({
-  ...(price ? { price } : {}),
-  ...(power ? { power } : {}),
-  ...(failuresPerYear === undefined ? {} : { failuresPerYear }),
-});
+/** That part of something larger, without what is not said; nothing to be spread where nothing is said: most ask for many hosts. */
+export function economyOf({ price, power, failuresPerYear }: HostEconomy): HostEconomy | undefined {
+  if (!price && !power && failuresPerYear === undefined) return undefined;
+  return {
+    ...(price ? { price } : {}),
+    ...(power ? { power } : {}),
+    ...(failuresPerYear === undefined ? {} : { failuresPerYear }),
+  };
+}

@@ -34,6 +34,19 @@ describe('the estimate of a migration', () => {
   });
 });
 
+describe('a wave of migrations', () => {
+  it('takes as long as memory is written meanwhile, where it is known how fast', () => {
+    const budget = { linkKbps: 1_000_000, streamKbps: 1_000_000 };
+    const at = (dirtyKbps: number) =>
+      scheduleMoves([move(1, 'host-1', 'host-2')], { ...budget, dirtyKbps }).totalMillis;
+    expect(at(0)).toBe(8_590 + 300);
+    expect(at(500_000)).toBeGreaterThan(1.9 * 8_590);
+    // It never gets less: stilled after the first round.
+    expect(at(1_000_000)).toBe(at(9_000_000));
+    expect(at(1_000_000)).toBe(2 * 8_590 + 300);
+  });
+});
+
 describe('one VEE', () => {
   const budget = { linkKbps: 1_000_000, streamKbps: 250_000 };
   const vee = { id: 'vee-1', hostId: 'host-1', template: { capacity: capacity(1_024), stopGraceMillis: 0 } };
