@@ -1,6 +1,7 @@
 import type { HostEconomy } from './cost/host-economy';
-import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
+import type { AgentId, HostId, LeaseId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
 import type { Usage } from './measured';
+import type { Promised } from './placement/promised';
 import { type BasicDimension, type Capacity, type Devices, DIMENSIONS } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
 
@@ -62,6 +63,10 @@ export interface Reservation {
   readonly tenantId?: TenantId;
   /** Names of those that it takes; absent where it takes none. */
   readonly licences?: readonly string[];
+  /** When it is given back at the latest; absent where that is open. */
+  readonly freeAt?: number;
+  /** It uses what is promised to that one. */
+  readonly leaseId?: LeaseId;
 }
 
 /** `EXITED` ended by itself; `INCOMING` and `OUTGOING` are the two ends of a migration that is not decided: neither runs. */
@@ -123,6 +128,8 @@ export interface HostRecord extends HostEconomy {
   readonly reserved: Capacity;
   /** Something there has taken a licence, be it long ago. */
   readonly licenced?: true;
+  /** What is promised for a time, by lease; absent in records of earlier releases. */
+  readonly promises?: Readonly<Record<string, Promised>>;
   readonly reported: readonly ReportedVee[];
   /** What is really in use of it; absent where it is not measured. */
   readonly measured?: Usage | null;

@@ -14,6 +14,7 @@ export type HostId = Branded<'HostId'>;
 export type AgentId = Branded<'AgentId'>;
 export type OperationId = Branded<'OperationId'>;
 export type BlueprintId = Branded<'BlueprintId'>;
+export type LeaseId = Branded<'LeaseId'>;
 
 /** What each kind of id starts with: an operator can tell a bare id's kind in a log line. */
 const PREFIX = {
@@ -21,6 +22,7 @@ const PREFIX = {
   vee: 'vee',
   operation: 'op',
   blueprint: 'bp',
+  lease: 'rsv',
 } as const;
 
 /** 96 bits of hex: collisions are out of reach, and the id still fits on a line. */
@@ -36,6 +38,7 @@ export const makeServiceId = (entropy: string) => make('service', entropy) as Se
 export const makeVeeId = (entropy: string) => make('vee', entropy) as VeeId;
 export const makeOperationId = (entropy: string) => make('operation', entropy) as OperationId;
 export const makeBlueprintId = (entropy: string) => make('blueprint', entropy) as BlueprintId;
+export const makeLeaseId = (entropy: string) => make('lease', entropy) as LeaseId;
 
 /** Names that people choose (tenants, sites, hosts, services, components): an RFC 1123 label. */
 export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;

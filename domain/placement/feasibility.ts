@@ -3,7 +3,7 @@ import { describeZone } from '../host';
 import type { HostId, VeeId } from '../ids';
 import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
-import { type Capacity, shortages, subtract, sum } from '../units';
+import { amountOf, type Capacity, shortages, subtract, sum } from '../units';
 import {
   bound,
   concerns,
@@ -29,8 +29,10 @@ import type {
 } from './model';
 import { Neighbours } from './neighbours';
 import type { RankedHost } from './policy';
+import { inTheWay, type Stay, spanOf } from './promised';
 import { ServiceSpread } from './service-spread';
-import { hostsClosedTo } from './tenancy';
+import { keptOn, stayOf } from './stays';
+import { hostsClosedTo, promisedPlaces } from './tenancy';
 
 /**
  * VEEs that affinity ties together are placed as one unit: choosing a host by the first of them alone
@@ -63,6 +65,9 @@ export class Board {
   private readonly arriving: ReadonlySet<VeeId>;
   private readonly pins: ReadonlyMap<Constraint, string>;
   private readonly free: Map<HostId, Capacity>;
+  private readonly stay: Stay | undefined;
+  /** Of what is free, that which is promised for a time when what is placed is still there. */
+  private readonly kept: ReadonlyMap<HostId, Capacity>;
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly spread: ServiceSpread;
@@ -86,6 +91,8 @@ export class Board {
     this.snapshot = snapshot;
     this.zoneOf = new Map(snapshot.hosts.map((h) => [h.id, h.zone]));
     this.free = new Map(snapshot.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
+    this.stay = stayOf(snapshot, request);
+    this.kept = keptOn(snapshot, this.stay);
     const moving = new Set(request.vees.filter((v) => v.moving).map((v) => v.id));
     const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
     const strict = request.handover !== undefined;
@@ -98,7 +105,13 @@ export class Board {
       for (const [c, near] of this.neighbours) if (heldAgainst(c, vee, request.handover)) near.add(vee);
   }
 
+  /** What may be taken of a host: what is free, and not promised to others while it is held. */
   freeOn(host: SnapshotHost): Capacity {
+    const kept = this.kept.get(host.id);
+    return kept ? subtract(this.unheldOn(host), kept) : this.unheldOn(host);
+  }
+
+  private unheldOn(host: SnapshotHost): Capacity {
     return this.free.get(host.id) ?? subtract(host.capacity, host.reserved);
   }
 
@@ -126,7 +139,7 @@ export class Board {
     const { spread } = this;
     return hosts.map((host) => {
       const { id, zone, labels, driver, capacity } = host;
-      const reserved = subtract(capacity, this.freeOn(host));
+      const reserved = subtract(capacity, this.unheldOn(host));
       return {
         ...{ id, zone, labels, driver, capacity, reserved },
         ...(host.measured ? { measured: usedBy(host.measured, subtract(reserved, host.reserved)) } : {}),
@@ -151,12 +164,22 @@ export class Board {
       ? undefined
       : this.licenceRefusal(unit, host, 'now');
     if (licence) found.push(licence);
-    for (const s of shortages(this.freeOn(host), unit.need)) found.push({ reason: 'capacity', ...s });
+    for (const s of shortages(this.freeOn(host), unit.need)) found.push(this.lacking(host, s));
     for (const c of this.request.constraints) {
       const because = this.breach(c, unit, host);
       if (because) found.push({ reason: 'constraint', constraint: constraintName(c), because });
     }
     return found;
+  }
+
+  private lacking(host: SnapshotHost, { dimension, need, free }: Shortage): Refusal {
+    const unheld = this.unheldOn(host);
+    const put = amountOf(subtract(subtract(host.capacity, host.reserved), unheld), dimension);
+    const span = spanOf(this.snapshot.at, this.stay);
+    const way = need <= amountOf(unheld, dimension) ? inTheWay(host, span, dimension, need + put) : undefined;
+    return way
+      ? { reason: 'promised', dimension, need, free, to: way.promised.name, from: way.at }
+      : { reason: 'capacity', dimension, need, free };
   }
 
   /** What is preferred and would not be kept if a unit went there now. */
@@ -249,8 +272,11 @@ export class Board {
 
   /** A request is of one tenant, as a service is. */
   private closed({ vees: [first] }: Unit): ReadonlySet<HostId> {
-    if (!first) return new Set();
-    this.closedHosts ??= hostsClosedTo(first.tenantId, this.snapshot.apart, this.snapshot.vees);
+    if (!first || !this.snapshot.apart?.has(first.tenantId)) return NONE;
+    this.closedHosts ??= hostsClosedTo(first.tenantId, this.snapshot.apart, [
+      ...this.snapshot.vees,
+      ...promisedPlaces(this.hosts),
+    ]);
     return this.closedHosts;
   }
 
@@ -283,6 +309,9 @@ function licencesFor({ licences, hosts }: Snapshot, { vees }: PlacementRequest) 
   return { before: bookOf({ licences, hosts }), now: bookOf({ licences, hosts }) };
 }
 
+const NONE: ReadonlySet<HostId> = new Set();
+
+type Shortage = ReturnType<typeof shortages>[number];
 type Spread = Extract<Constraint, { kind: 'spread' }>;
 
 function firstOf<T, R>(all: readonly T[], ask: (one: T) => R | undefined): R | undefined {

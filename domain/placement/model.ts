@@ -6,6 +6,7 @@ import type { Usage } from '../measured';
 import type { Capacity, Dimension } from '../units';
 import type { LicenceRefusal, Licences } from './licences';
 import type { PolicyData } from './policy';
+import type { HostPromises, Stay } from './promised';
 
 /** What a plan sees. Plain data at one instant; a planner never reads anything else. */
 export interface Snapshot {
@@ -16,6 +17,8 @@ export interface Snapshot {
   readonly apart?: Apartness;
   /** Absent where the site has none. */
   readonly licences?: Licences;
+  /** Of services that have an end, or use a reservation; absent where none does. */
+  readonly stays?: ReadonlyMap<ServiceId, Stay>;
   /** What is to have a place whatever is lost; absent where no room is kept for that, or nobody asks. */
   readonly spare?: Spare;
 }
@@ -56,6 +59,8 @@ export interface SnapshotHost extends HostEconomy {
   readonly reserved: Capacity;
   /** What is really in use; absent where it is not measured. */
   readonly measured?: Usage;
+  /** Absent where nothing is promised. */
+  readonly promised?: HostPromises;
 }
 
 export interface PlacedVee {
@@ -174,6 +179,8 @@ export interface PlacementRequest {
   readonly earnsAs?: SlaClass;
   /** Breaks ties, in place of the context's: what is asked twice in thought, and then in earnest, gets one answer. */
   readonly seed?: string;
+  /** How long it stays and on what reservation, where its service is not recorded yet. */
+  readonly stay?: Stay;
   /** Set while one manifest gives way to another. */
   readonly handover?: Handover;
 }
@@ -210,6 +217,15 @@ export type Refusal =
       readonly dimension: Dimension;
       readonly need: number;
       readonly free: number;
+    }
+  /** There is room, but not beside what is promised to a reservation from then on. */
+  | {
+      readonly reason: 'promised';
+      readonly dimension: Dimension;
+      readonly need: number;
+      readonly free: number;
+      readonly to: string;
+      readonly from: number;
     }
   | { readonly reason: 'constraint'; readonly constraint: string; readonly because: string };
 

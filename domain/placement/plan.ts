@@ -21,7 +21,9 @@ import type {
   SnapshotHost,
 } from './model';
 import { type Policy, policyData } from './policy';
+import { freeThroughout, spanOf } from './promised';
 import { SpareKeeper } from './spare-keeper';
+import { stayOf } from './stays';
 
 /**
  * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
@@ -235,9 +237,10 @@ function explained(
 function isLegal(snapshot: Snapshot, request: PlacementRequest, assignments: readonly Assignment[]): boolean {
   const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
   const target = new Map(assignments.map((a) => [a.veeId, a.hostId]));
+  const span = spanOf(snapshot.at, stayOf(snapshot, request));
   const roomy = snapshot.hosts.every((host) => {
     const need = sum(request.vees.filter((v) => target.get(v.id) === host.id).map((v) => v.need));
-    return fits(subtract(host.capacity, host.reserved), need);
+    return fits(freeThroughout(host, span), need);
   });
   const moving = new Set(request.vees.map((v) => v.id));
   const placed = [

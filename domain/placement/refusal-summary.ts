@@ -1,5 +1,6 @@
 import { groupBy } from '../group-by';
 import { nameOf } from '../units';
+import { utcText } from '../utc';
 import { describeLicenceRefusal } from './licences';
 import type { HostVerdict, Infeasible, Refusal } from './model';
 
@@ -30,6 +31,8 @@ export function describeRefusal(r: Refusal): string {
       return describeLicenceRefusal(r);
     case 'capacity':
       return `${r.dimension} ${r.need} needed, ${r.free} free`;
+    case 'promised':
+      return `${r.dimension} ${r.need} needed, ${r.free} free beside what is promised to reservation ${r.to} from ${utcText(r.from)} on`;
     case 'constraint':
       return `${r.constraint}: ${r.because}`;
   }
@@ -78,6 +81,7 @@ export const describeGroups = (groups: readonly RefusalGroup[]): string =>
 /** Without what differs from host to host. */
 function kindOf(r: Refusal): string {
   if (r.reason === 'capacity') return nameOf(r.dimension);
+  if (r.reason === 'promised') return `${nameOf(r.dimension)} that is promised to reservations`;
   if (r.reason === 'no-spare') return 'the room that is kept for losses';
   return r.reason === 'constraint' ? r.constraint : describeRefusal(r);
 }
@@ -86,7 +90,7 @@ function kindOf(r: Refusal): string {
 function nearestOf(hosts: readonly HostVerdict[]): HostVerdict | undefined {
   const lacking = hosts.flatMap((host) => {
     const shares = host.refusals.map((r) =>
-      r.reason === 'capacity' ? (r.need - r.free) / r.need : Infinity,
+      r.reason === 'capacity' || r.reason === 'promised' ? (r.need - r.free) / r.need : Infinity,
     );
     const most = Math.max(...shares);
     return shares.length > 0 && most < Infinity ? [{ host, most }] : [];
@@ -98,10 +102,11 @@ function nearestOf(hosts: readonly HostVerdict[]): HostVerdict | undefined {
   return least?.host;
 }
 
-/** That there is somebody it is kept apart from, or room for what others lose, is not for a tenant to know. */
+/** That there is somebody it is kept apart from, or room for what others lose or are promised, is not for a tenant to know. */
 const TOLD_AS: Partial<Record<Refusal['reason'], Refusal['reason']>> = {
   'tenant-apart': 'capacity',
   'no-spare': 'capacity',
+  promised: 'capacity',
 };
 
 /** The same without naming or measuring any host: how many refused, by kind of reason. */

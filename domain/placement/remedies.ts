@@ -1,9 +1,12 @@
 import type { HostId } from '../ids';
 import { dominantShare, ZERO } from '../units';
+import { utcText } from '../utc';
 import { constraintName } from './constraints';
 import type { PlacementRequest, PlanContext, Snapshot, SnapshotHost } from './model';
 import { plan } from './plan';
 import type { Policy } from './policy';
+import { CLEARING_MILLIS, freeAtOf } from './promised';
+import { stayOf } from './stays';
 
 export interface RemedyQuestion {
   readonly snapshot: Snapshot;
@@ -46,6 +49,7 @@ export function remediesFor(question: RemedyQuestion): Remedy[] {
     ...fewer(request, fits),
     ...rules(request, fits),
     ...spare(snapshot, request, fits),
+    ...sooner(snapshot, request, fits),
     ...newHosts(snapshot, request, fits),
   ];
 }
@@ -187,6 +191,20 @@ function spare(
   return [operator(`without the room that is kept for the loss of any ${kept.lose}`)];
 }
 
+/** The latest end that leaves what is promised later: when others need their places is no affair of whoever asks for one. */
+function sooner(snapshot: Snapshot, request: PlacementRequest, fits: Fits): Remedy[] {
+  const { at, hosts } = snapshot;
+  const stay = stayOf(snapshot, request);
+  const begins = hosts.flatMap((h) => (h.promised?.promises ?? []).map((p) => p.from));
+  const ends = [...new Set(begins)]
+    .filter((from) => from > freeAtOf(at) && from < (stay?.freeAt ?? Number.POSITIVE_INFINITY))
+    .sort((a, b) => b - a);
+  const freeAt = ends
+    .slice(0, MOST_OF_A_KIND)
+    .find((from) => fits({ request: { ...request, stay: { ...stay, freeAt: from } } }));
+  return freeAt === undefined ? [] : [operator(`if it ended by ${utcText(freeAt - CLEARING_MILLIS)}`)];
+}
+
 /** Empty ones, like the one that has the most. */
 function newHosts(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Remedy[] {
   const [like] = [...snapshot.hosts].sort(
@@ -194,8 +212,9 @@ function newHosts(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): R
   );
   if (!like) return [];
   const images = [...new Set(vees.map((v) => v.image))];
+  const { promised: _, ...offer } = like;
   const empty = (n: number, zone: string): SnapshotHost => ({
-    ...like,
+    ...offer,
     ...{ id: `new-host-${n}` as HostId, zone, liveness: 'up', cordoned: false, images },
     reserved: ZERO,
   });

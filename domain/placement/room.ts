@@ -22,7 +22,6 @@ import {
   dominantShare,
   fits,
   nameOf,
-  subtract,
   sum,
   ZERO,
 } from '../units';
@@ -31,6 +30,7 @@ import { placeOf, withPlaces } from './licences';
 import type { Blueprint, PlacedVee, PlacementRequest, Refusal, Snapshot, SnapshotHost } from './model';
 import { plan } from './plan';
 import type { Policy } from './policy';
+import { freeThroughout, keptFrom, spanOf } from './promised';
 import { describeRefusal, inOrder, type RefusalGroup, refusalSummary } from './refusal-summary';
 import { additionRequest, initialAdditions } from './request';
 
@@ -70,7 +70,7 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
   const judged = snapshot.hosts.map((host) => {
     const refusals = unit ? board.standing(unit, host) : [];
     const standing = image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
-    const free = subtract(host.capacity, host.reserved);
+    const free = freeThroughout(host, spanOf(snapshot.at));
     if (standing.length > 0)
       return { hostId: host.id, fits: 0, because: standing.map(whyClosed).join(', '), free: undefined };
     if (!fits(host.capacity, need))
@@ -82,7 +82,7 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     return {
       hostId: host.id,
       fits: times,
-      because: scarce.map(nameOf).join(' and '),
+      because: `${scarce.map(nameOf).join(' and ')}${besideThat(host, snapshot.at, scarce)}`,
       free,
     };
   });
@@ -95,6 +95,11 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
     limits: inOrder([...byLimit].map(([because, of]) => ({ because, hosts: of.length }))),
   };
 }
+
+const besideThat = (host: SnapshotHost, at: number, scarce: readonly Dimension[]): string => {
+  const kept = keptFrom(host, at);
+  return kept && scarce.some((d) => amountOf(kept, d) > 0) ? ', beside what is promised' : '';
+};
 
 /** The rule here is that of the question, and has no name. */
 const whyClosed = (r: Refusal): string => (r.reason === 'constraint' ? r.because : describeRefusal(r));
@@ -113,7 +118,8 @@ function requestFor(need: Capacity, image: string, labels: Shape['labels']): Pla
   };
 }
 
-function timesIn(
+/** How often something fits into what is free. */
+export function timesIn(
   need: Capacity,
   free: Capacity,
   dimensions: readonly Dimension[] = dimensionsOf(need),

@@ -1,5 +1,5 @@
 import type { HostId, TenantId } from '../ids';
-import type { Apartness, PlacedVee } from './model';
+import type { Apartness, PlacedVee, SnapshotHost } from './model';
 
 /** @param declared by one side or by both */
 export function apartnessOf(
@@ -24,6 +24,14 @@ export function hostsClosedTo(
   const others = apart?.get(tenantId);
   return new Set(others ? vees.filter((v) => others.has(v.tenantId)).map((v) => v.hostId) : []);
 }
+
+/** Whom something is promised to, and where: at any time, as what is placed now may be there by then. */
+export const promisedPlaces = (
+  hosts: readonly Pick<SnapshotHost, 'id' | 'promised'>[],
+): Pick<PlacedVee, 'tenantId' | 'hostId'>[] =>
+  hosts.flatMap(({ id: hostId, promised }) =>
+    (promised?.promises ?? []).map(({ tenantId }) => ({ tenantId, hostId })),
+  );
 
 /** Where tenants that are kept apart share a host, in words. */
 export function tenantsTogether(

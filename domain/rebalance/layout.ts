@@ -15,7 +15,8 @@ import {
   placeFor,
 } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
-import { amountOf, type Dimension, dimensionsOfAll, nameOf } from '../units';
+import { keptFrom } from '../placement/promised';
+import { amountOf, type Dimension, dimensionsOfAll, nameOf, subtract } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
 import { type BalanceUnit, unitsThatMove } from './unit';
 
@@ -25,6 +26,8 @@ interface Place {
   /** What hosts are evened out in: what is used, or as measured, by the policy. */
   readonly load: number[];
   readonly capacity: readonly number[];
+  /** What may be in use of it: the rest is promised to reservations, now or later. */
+  readonly limit: readonly number[];
   readonly residents: Map<ServiceId, Set<BalancedVee>>;
 }
 
@@ -54,14 +57,17 @@ export class Layout {
     constraints,
     preferences = [],
     policy,
-  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences' | 'policy'>) {
+    at = 0,
+  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences' | 'policy'> & {
+    readonly at?: number;
+  }) {
     const part = measuredPartOf(policy);
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
     this.dimensions = dimensionsOfAll([
       ...hosts.flatMap((h) => [h.capacity, h.reserved]),
       ...vees.map((v) => v.need),
     ]);
-    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host, this.dimensions, part)]));
+    this.places = new Map(this.hosts.map((host) => [host.id, placeOf(host, this.dimensions, part, at)]));
     this.allHosts = new Map(hosts.map((h) => [h.id, h]));
     this.constraints = groupBy(constraints, (c) => c.serviceId);
     this.preferences = groupBy(
@@ -116,7 +122,7 @@ export class Layout {
     const { host } = target;
     if (host.driver !== source.host.driver) return `${to} has another driver`;
     const short = this.dimensions.find(
-      (_, i) => (target.used[i] ?? 0) + (unit.needs[i] ?? 0) > (target.capacity[i] ?? 0),
+      (_, i) => (target.used[i] ?? 0) + (unit.needs[i] ?? 0) > (target.limit[i] ?? 0),
     );
     if (short) return `${to} has too little ${nameOf(short)} left`;
     for (const vee of unit.vees) {
@@ -252,6 +258,11 @@ export class Layout {
     return this.places.get(hostId)?.load ?? [];
   }
 
+  /** What may be in use of a host, likewise. */
+  limitOf(hostId: HostId): readonly number[] {
+    return this.places.get(hostId)?.limit ?? [];
+  }
+
   constraintsOf(serviceId: ServiceId): readonly Constraint[] {
     return this.constraints.get(serviceId) ?? [];
   }
@@ -285,13 +296,16 @@ export class Layout {
   }
 }
 
-function placeOf(host: SnapshotHost, dimensions: readonly Dimension[], part: number): Place {
+function placeOf(host: SnapshotHost, dimensions: readonly Dimension[], part: number, at: number): Place {
   const load = blended(host.reserved, host.measured, part);
+  const kept = keptFrom(host, at);
+  const limit = kept ? subtract(host.capacity, kept) : host.capacity;
   return {
     host,
     load: dimensions.map((d) => amountOf(load, d)),
     used: dimensions.map((d) => amountOf(host.reserved, d)),
     capacity: dimensions.map((d) => amountOf(host.capacity, d)),
+    limit: dimensions.map((d) => amountOf(limit, d)),
     residents: new Map(),
   };
 }

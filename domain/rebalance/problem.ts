@@ -100,7 +100,9 @@ export function worthOfMove(
 /** A host that is fuller than it is to be may stay so, and gets no fuller. */
 function roomOf(host: SnapshotHost, d: number, layout: Layout, { keepFree }: Scale): number {
   const all = amountOf(host.capacity, layout.dimensions[d] ?? 'cpuMillis');
-  return keepFree === 0 ? all : Math.min(all, Math.max(all * (1 - keepFree), layout.usedOf(host.id)[d] ?? 0));
+  const limit = layout.limitOf(host.id)[d] ?? all;
+  if (keepFree === 0) return limit;
+  return Math.min(limit, Math.max(all * (1 - keepFree), layout.usedOf(host.id)[d] ?? 0));
 }
 
 /** What an item costs on a host beyond what it costs on the cheapest; nothing where hosts are alike in that. */

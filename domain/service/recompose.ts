@@ -3,6 +3,7 @@ import { componentNamed, templateOf } from '../manifest/components';
 import { updatePolicyOf } from '../manifest/policies';
 import type { Manifest, ManifestComponent } from '../manifest/schema';
 import type { SnapshotHost } from '../placement/model';
+import { freeThroughout, type Stay, spanOf } from '../placement/promised';
 import { atLeastNothing, type Capacity, shortages, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { misplaced } from './misplaced';
@@ -50,6 +51,10 @@ export interface RecomposeInput {
   /** The service's living VEEs. */
   readonly members: readonly VeeRecord[];
   readonly hosts: readonly SnapshotHost[];
+  /** When that was seen. */
+  readonly at: number;
+  /** How long the service stays, and on what reservation. */
+  readonly stay?: Stay | undefined;
 }
 
 /**
@@ -60,7 +65,8 @@ export interface RecomposeInput {
 export function recompose(input: RecomposeInput): Recomposition | BlockedRecomposition {
   const { wanted } = input;
   const wrong = misplaced(input.serviceId, wanted, mayStay(input), input.hosts);
-  const room = new Map(input.hosts.map((h) => [h.id, subtract(h.capacity, h.reserved)]));
+  const span = spanOf(input.at, input.stay);
+  const room = new Map(input.hosts.map((h) => [h.id, freeThroughout(h, span)]));
   const members: MemberAction[] = [];
   const creations: Creation[] = [];
   const instances: Record<string, number> = {};

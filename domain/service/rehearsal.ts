@@ -19,11 +19,13 @@ import type {
   PlacementRequest,
   PlanContext,
   Snapshot,
+  SnapshotHost,
   Spare,
   SpareVee,
 } from '../placement/model';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
+import { withoutStay } from '../placement/promised';
 import { additionRequest, seedOf, wishesOf } from '../placement/request';
 import { strandedBy } from '../placement/spare-losses';
 import { add, type Capacity, subtract, ZERO } from '../units';
@@ -186,7 +188,9 @@ export function decideRecomposition(
   { now, operationId }: Pick<PlanContext, 'now' | 'operationId'>,
 ): PlannedRecomposition | BlockedRecomposition | ExcessiveRecomposition {
   const { id: serviceId, instances } = service;
-  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+  const { at, hosts, stays } = snapshot;
+  const stay = stays?.get(serviceId);
+  const plan = recompose({ serviceId, current, wanted, instances, members, hosts, at, stay });
   if (plan.kind === 'blocked') return plan;
   const excess = excessOf(plan.waves);
   if (excess) return excess;
@@ -209,11 +213,7 @@ class Stage {
   private readonly members: Map<VeeId, VeeRecord>;
   private readonly templates: ReadonlyMap<string, VeeRecord['template']>;
   /** Places that are given back at the end. */
-  private readonly left: {
-    readonly veeId: VeeId;
-    readonly hostId: HostId;
-    readonly capacity: Capacity;
-  }[] = [];
+  private readonly left: VeeRecord[] = [];
 
   constructor(snapshot: Snapshot, wanted: Manifest, members: readonly VeeRecord[]) {
     this.snapshot = snapshot;
@@ -240,7 +240,7 @@ class Stage {
     if (!vee || !hostId) return;
     // Its old place stays reserved for it until the end: the whole may go back.
     this.hold(hostId, vee.template.capacity);
-    this.left.push({ veeId: id, hostId: vee.hostId, capacity: vee.template.capacity });
+    this.left.push(vee);
     this.take(id, vee.template, hostId);
     this.members.set(id, { ...vee, hostId });
     this.snapshot = {
@@ -262,16 +262,16 @@ class Stage {
   destroy(id: VeeId): void {
     const vee = this.members.get(id);
     if (!vee) return;
-    this.hold(vee.hostId, subtract(ZERO, vee.template.capacity));
+    this.release(vee);
     const { vees } = this.snapshot;
     this.snapshot = withoutPlaces({ ...this.snapshot, vees: vees.filter((v) => v.id !== id) }, id);
   }
 
   /** As it is once all is done. */
   afterwards(): Snapshot {
-    for (const { veeId, hostId, capacity } of this.left.splice(0)) {
-      this.hold(hostId, subtract(ZERO, capacity));
-      this.snapshot = withoutPlaces(this.snapshot, veeId, hostId);
+    for (const vee of this.left.splice(0)) {
+      this.release(vee);
+      this.snapshot = withoutPlaces(this.snapshot, vee.id, vee.hostId);
     }
     return this.snapshot;
   }
@@ -302,11 +302,16 @@ class Stage {
   }
 
   private hold(hostId: HostId, amount: Capacity): void {
-    this.snapshot = {
-      ...this.snapshot,
-      hosts: this.snapshot.hosts.map((h) =>
-        h.id === hostId ? { ...h, reserved: add(h.reserved, amount) } : h,
-      ),
-    };
+    this.change(hostId, (h) => ({ ...h, reserved: add(h.reserved, amount) }));
+  }
+
+  private release({ id, hostId, template }: VeeRecord): void {
+    this.hold(hostId, subtract(ZERO, template.capacity));
+    this.change(hostId, (h) => withoutStay(h, id));
+  }
+
+  private change(hostId: HostId, to: (host: SnapshotHost) => SnapshotHost): void {
+    const hosts = this.snapshot.hosts.map((h) => (h.id === hostId ? to(h) : h));
+    this.snapshot = { ...this.snapshot, hosts };
   }
 }

@@ -1,4 +1,5 @@
-import type { OperationId, ServiceId, SiteId, TenantId } from '../ids';
+import type { LeaseId, OperationId, ServiceId, SiteId, TenantId } from '../ids';
+import { freeAtOf, type Stay } from '../placement/promised';
 
 /** The service's lifecycle: CSA's delivery stages over RESERVOIR's states. */
 export const PHASES = [
@@ -73,7 +74,20 @@ export interface ServiceRecord {
   /** Global reservation id: names this provisioning through its whole life (CSA). */
   readonly gri: string;
   readonly provisionOperationId: OperationId;
+  /** When the site decommissions it by itself; absent where it has no end. */
+  readonly until?: number;
+  /** The reservation that it was applied against. */
+  readonly leaseId?: LeaseId;
   readonly generation: number;
   readonly createdAt: number;
   readonly updatedAt: number;
+}
+
+/** How long the VEEs of a service hold their places, as far as there is an end to it. */
+export function stayOfService({
+  until,
+  leaseId,
+}: Pick<ServiceRecord, 'until' | 'leaseId'>): Stay | undefined {
+  if (until === undefined && leaseId === undefined) return undefined;
+  return { ...(until === undefined ? {} : { freeAt: freeAtOf(until) }), ...(leaseId ? { leaseId } : {}) };
 }

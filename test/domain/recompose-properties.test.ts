@@ -159,7 +159,7 @@ type World = typeof worlds extends fc.Arbitrary<infer T> ? T : never;
 
 function played({ current, wanted, hosts: all, members, instances }: World) {
   const snapshot = snapshotWith(all, members);
-  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts, at: 0 });
   if (plan.kind !== 'recomposition') throw new Error('nothing is paused, no host is lost, nothing is large');
   const handing = { service: { id: serviceId, tenantId }, current, wanted, waves: plan.waves };
   const context = { now: 0, seed: 's', blueprintId: 'bp-1' as BlueprintId, operationId };

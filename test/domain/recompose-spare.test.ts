@@ -61,7 +61,7 @@ function siteWith(
 
 function play(current: Manifest, wanted: Manifest, members: readonly VeeRecord[], snapshot: Snapshot) {
   const instances = { app: members.length };
-  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts });
+  const plan = recompose({ serviceId, current, wanted, instances, members, hosts: snapshot.hosts, at: 0 });
   if (plan.kind === 'blocked') throw new Error('blocked');
   const handing = { service: { id: serviceId, tenantId }, current, wanted, waves: plan.waves };
   return rehearse(snapshot, handing, members, { name: 'striping' }, context);

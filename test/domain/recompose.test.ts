@@ -39,7 +39,7 @@ function answerFor(current: Manifest, wanted: Manifest, setting: Setting = {}) {
   const { members = [], hosts = three } = setting;
   const { hosts: taken } = snapshotWith(hosts, members);
   const { instances = countsOf(members) } = setting;
-  return recompose({ serviceId, current, wanted, instances, members, hosts: taken });
+  return recompose({ serviceId, current, wanted, instances, members, hosts: taken, at: 0 });
 }
 
 function planFor(current: Manifest, wanted: Manifest, setting: Setting = {}): Recomposition {

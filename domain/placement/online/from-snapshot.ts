@@ -1,6 +1,7 @@
 import type { HostId } from '../../ids';
-import { atLeastNothing, type Capacity, dimensionsOfAll, subtract, ZERO } from '../../units';
+import { add, atLeastNothing, type Capacity, dimensionsOfAll, subtract, ZERO } from '../../units';
 import type { Constraint, Snapshot, SpareVee } from '../model';
+import { keptFrom } from '../promised';
 import { OnlineSite, type Takes } from './online-site';
 import type { Resident } from './residents';
 
@@ -15,7 +16,11 @@ export function siteWithout(
 ): OnlineSite {
   const rest = new Map(hosts.map((h) => [h.id, h.reserved]));
   for (const { hostId, need } of vees) rest.set(hostId, subtract(rest.get(hostId) ?? ZERO, need));
-  const others = hosts.map((h) => ({ ...h, reserved: atLeastNothing(rest.get(h.id) ?? ZERO) }));
+  // Places are looked for here that nobody gives back soon: what is promised at any time is not free.
+  const others = hosts.map((h) => ({
+    ...h,
+    reserved: add(atLeastNothing(rest.get(h.id) ?? ZERO), keptFrom(h, 0) ?? ZERO),
+  }));
   const dimensions = dimensionsOfAll([...hosts.map((h) => h.capacity), ...vees.map((v) => v.need)]);
   return new OnlineSite(others, takes, apart, dimensions);
 }
