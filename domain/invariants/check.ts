@@ -4,6 +4,7 @@ import { movesStand } from './moves';
 import { keysOnce, operationsEnd } from './operations';
 import { constraintsHold, reservationsHold, runsOnce } from './placement';
 import { workGoesOn } from './progress';
+import { promisesKept } from './promises';
 
 export type { InvariantReport, SystemState } from './model';
 
@@ -12,8 +13,9 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
   { number: 1, title: 'A VEE runs on at most one host, and where it is recorded', check: runsOnce },
   {
     number: 2,
-    title: 'Reservations never exceed what a host offers, nor licences what there are, and each has its VEE',
-    check: reservationsHold,
+    title:
+      'Neither what is held nor what is promised exceeds what a host offers, nor licences what there are; each is somebody’s',
+    check: (state) => both(reservationsHold(state), promisesKept(state)),
   },
   { number: 3, title: 'Every operation ends, and none waits unseen', check: operationsEnd },
   { number: 4, title: 'Metered intervals are contiguous and do not overlap', check: ledgerWhole },
@@ -40,3 +42,8 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
 export function checkInvariants(state: SystemState): InvariantReport[] {
   return INVARIANTS.map(({ number, title, check }) => ({ number, title, ...check(state) }));
 }
+
+const both = (a: ReturnType<Check>, b: ReturnType<Check>): ReturnType<Check> => ({
+  checked: a.checked + b.checked,
+  violations: [...a.violations, ...b.violations],
+});

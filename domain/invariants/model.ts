@@ -1,5 +1,6 @@
 import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
+import type { Lease } from '../leases/model';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
 import type { LicencePool } from '../placement/licences';
 import type { Apartness, Constraint, SnapshotHost } from '../placement/model';
@@ -21,6 +22,8 @@ export interface SystemState {
   readonly apart?: Apartness;
   /** Those that the site has. */
   readonly licencePools?: readonly LicencePool[];
+  /** Absent where nobody has asked for any. */
+  readonly leases?: readonly Lease[];
   /** What operations decided to even the site out by. */
   readonly rebalances: readonly RebalanceRecord[];
   /** Ids of operations whose workflow is open in Temporal; undefined when Temporal could not be asked. */

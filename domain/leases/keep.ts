@@ -1,0 +1,109 @@
+import { groupBy } from '../group-by';
+import type { HostId } from '../ids';
+import type { SnapshotHost } from '../placement/model';
+import { type HostPromises, overPromised, type Promised } from '../placement/promised';
+import { fits, subtract, sum } from '../units';
+import { utcText } from '../utc';
+import { type Lease, type LeasePlace, type LeasePlan, promiseOn, times } from './model';
+import { type LeaseSite, placeLease } from './place';
+
+/** What is not as a lease needs it on one of its hosts. */
+export interface Doubt {
+  readonly place: LeasePlace;
+  readonly because: string;
+}
+
+/** Which places of a lease are in doubt, as their host is not there, or has too little for all that is promised of it. */
+export function doubtsOf({ places, id }: Lease, site: LeaseSite): Doubt[] {
+  const hosts = new Map(site.hosts.map((h) => [h.id, h]));
+  return places.flatMap((place): Doubt[] => {
+    const doubt = (because: string) => [{ place, because }];
+    const host = hosts.get(place.hostId);
+    if (!host) return doubt(`${place.hostId} is gone`);
+    if (host.liveness === 'lost') return doubt(`${host.id} is lost`);
+    if (host.cordoned) return doubt(`${host.id} is cordoned`);
+    if (!host.promised?.promises.some((p) => p.leaseId === id))
+      return doubt(`${host.id} does not know of it`);
+    const over = overPromised(host, site.at);
+    return over
+      ? doubt(
+          `${host.id} has too little ${over.dimension} for all that is promised from ${utcText(over.at)} on`,
+        )
+      : [];
+  });
+}
+
+/** How a lease goes on: what is promised anew, and what is left of the places that were in doubt. */
+export interface Relocation {
+  readonly places: readonly LeasePlace[];
+  /** Hosts on which something of it is promised anew, and how much there is then. */
+  readonly changed: readonly LeasePlace[];
+  readonly risk?: string;
+}
+
+/**
+ * Other places for those in doubt, as far as nothing of the lease runs there already: that is moved by whoever empties the
+ * host, and its place follows then. All that can go goes, or, where there is no room for that, nothing.
+ */
+export function relocate(lease: Lease, doubts: readonly Doubt[], site: LeaseSite): Relocation {
+  if (doubts.length === 0) return { places: lease.places, changed: [] };
+  const doubtful = new Map(doubts.map((d) => [d.place.hostId, d]));
+  const staying = new Map<HostId, number>();
+  for (const { hostId, count } of lease.places)
+    staying.set(hostId, doubtful.has(hostId) ? usedOn(lease, hostId, count, site) : count);
+  const kept = placesOf(staying);
+  const going = lease.count - total(kept);
+  const because = doubts.map((d) => d.because).join('; ');
+  if (going === 0) return { places: lease.places, changed: [], risk: because };
+  const taken = lease.apart ? new Set([...staying].flatMap(([id, n]) => (n > 0 ? [id] : []))) : new Set();
+  const hosts = site.hosts
+    .filter((h) => !doubtful.has(h.id) && !taken.has(h.id))
+    .map((h) => (staying.has(h.id) ? h : withoutOwn(lease, h)));
+  const { until } = lease;
+  const from = Math.max(site.at, lease.from);
+  const found = placeLease({ ...site, hosts }, { ...lease, count: going }, { from, until });
+  if (found.kind === 'no-lease')
+    return {
+      ...{ places: lease.places, changed: [] },
+      risk: `${because}; elsewhere there is room for ${found.fits} of ${going}`,
+    };
+  const places = together(kept, found);
+  const changed = places.filter((p) => lease.places.find((q) => q.hostId === p.hostId)?.count !== p.count);
+  const left = kept.some((p) => doubtful.has(p.hostId));
+  return { places, changed, ...(left ? { risk: because } : {}) };
+}
+
+/** So many of its places on a host its own VEEs use, at least in part. */
+function usedOn({ id, each }: Lease, hostId: HostId, count: number, { hosts }: LeaseSite): number {
+  const stays: HostPromises['stays'] = hosts.find((h) => h.id === hostId)?.promised?.stays ?? [];
+  const used = sum(stays.filter((s) => s.leaseId === id).map((s) => s.amount));
+  for (let n = 0; n < count; n++) if (fits(times(each, n), used)) return n;
+  return count;
+}
+
+/** What runs there on the lease's account already will be within what is promised there, not beside it. */
+function withoutOwn({ id }: Lease, host: SnapshotHost): SnapshotHost {
+  const { promises = [], stays = [] } = host.promised ?? {};
+  const own = stays.filter((s) => s.leaseId === id);
+  return {
+    ...host,
+    reserved: subtract(host.reserved, sum(own.map((s) => s.amount))),
+    promised: { promises, stays: stays.filter((s) => s.leaseId !== id) },
+  };
+}
+
+const total = (places: readonly LeasePlace[]): number => places.reduce((n, p) => n + p.count, 0);
+
+const placesOf = (counts: ReadonlyMap<HostId, number>): LeasePlace[] =>
+  [...counts].flatMap(([hostId, count]) => (count > 0 ? [{ hostId, count }] : []));
+
+function together(kept: readonly LeasePlace[], { places }: LeasePlan): LeasePlace[] {
+  return [...groupBy([...kept, ...places], (p) => p.hostId)].map(([hostId, of]) => ({
+    hostId,
+    count: total(of),
+  }));
+}
+
+/** What its hosts should have noted of a lease. */
+export const promisesOf = (lease: Lease): Map<HostId, Promised> =>
+  new Map(lease.places.map(({ hostId, count }) => [hostId, promiseOn(lease, count)]));
