@@ -1,11 +1,19 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { type ErrorCode, SluiceError } from '../domain/errors';
-import { type HostId, makeBlueprintId, type OperationId, type TenantId, type VeeId } from '../domain/ids';
+import {
+  type HostId,
+  makeBlueprintId,
+  type OperationId,
+  type ServiceId,
+  type TenantId,
+  type VeeId,
+} from '../domain/ids';
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
+import { stayOfService } from '../domain/service/service';
 import type { Capacity } from '../domain/units';
 import type { Tenancy } from '../store/host-reservations';
 import { takeSnapshotFor } from '../store/spare';
@@ -69,13 +77,16 @@ export const licencesOf = (
 ): ReadonlyMap<string, readonly string[]> =>
   new Map(vees.flatMap(({ id, licences }) => (licences?.length ? [[id, licences] as const] : [])));
 
-/** Who is kept from sharing a host with whatever is reserved for a tenant. */
+/** Whose something is reserved for a service is, who is kept from sharing a host with it, and how long it stays. */
 export async function tenancyOf(
-  store: Pick<Store, 'identities'>,
-  tenantId: TenantId | undefined,
+  store: Pick<Store, 'identities' | 'services'>,
+  of: { readonly tenantId: TenantId; readonly serviceId: ServiceId } | undefined,
 ): Promise<Tenancy> {
-  if (tenantId === undefined) throw new SluiceError('internal', 'Nobody is to have this place.');
-  return { tenantId, others: [...((await store.identities.apartness()).get(tenantId) ?? [])] };
+  if (of === undefined) throw new SluiceError('internal', 'Nobody is to have this place.');
+  const { tenantId, serviceId } = of;
+  const [apart, service] = await Promise.all([store.identities.apartness(), store.services.get(serviceId)]);
+  const stay = service && stayOfService(service);
+  return { tenantId, others: [...(apart.get(tenantId) ?? [])], ...(stay ? { stay } : {}) };
 }
 
 /**
@@ -95,7 +106,7 @@ export async function decideAndReserve(
   const { store, now } = deps;
   const needs = new Map([[veeId as string, amount]]);
   const licences = licencesOf(request.vees.filter((v) => v.id === veeId));
-  const tenancy = { ...(await tenancyOf(store, request.vees[0]?.tenantId)), licences };
+  const tenancy = { ...(await tenancyOf(store, request.vees[0])), licences };
   for (let attempt = 1, fresh = 0; fresh < MOST_FRESH_PLANS; attempt++) {
     const numbered = [...which, attempt];
     const kept = await store.blueprints.get(blueprintIdOf(operationId, numbered));

@@ -1,6 +1,7 @@
 import { createBatchActivities } from './batches';
 import type { SiteDeps } from './deps';
 import { createHostActivities } from './hosts';
+import { createLeaseActivities } from './leases';
 import { createMendingActivities } from './mending';
 import { createMoveActivities } from './moves';
 import { createOperationActivities } from './operations';
@@ -20,6 +21,7 @@ import { createWatchActivities } from './watch';
 export function createSiteActivities(deps: SiteDeps) {
   return {
     ...createHostActivities(deps),
+    ...createLeaseActivities(deps),
     ...createMendingActivities(deps),
     ...createMoveActivities(deps),
     ...createOperationActivities(deps),

@@ -7,7 +7,7 @@ import type { Capacity } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { VeeStatus } from '../drivers/contract';
 import { hostOf } from '../store/snapshot';
-import { licencesOf } from './decide';
+import { licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 
 interface OnVee {
@@ -108,7 +108,8 @@ export function createMendingActivities(deps: SiteDeps) {
       if (host.reservations[veeId]) return;
       const need = new Map([[veeId as string, vee.template.capacity]]);
       const licences = licencesOf([{ id: veeId, licences: vee.template.licences }]);
-      const tenancy = { tenantId: vee.tenantId, licences };
+      // It is there already, beside whom it is.
+      const tenancy = { ...(await tenancyOf(store, vee)), others: [], licences };
       if (!(await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)))
         throw new SluiceError(
           'placement-infeasible',

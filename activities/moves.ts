@@ -7,7 +7,6 @@ import {
   makeBlueprintId,
   type OperationId,
   type ServiceId,
-  type TenantId,
   type VeeId,
 } from '../domain/ids';
 import type { MigrationMode } from '../domain/migration/estimate';
@@ -22,6 +21,7 @@ import type { OperationParams } from '../domain/operation/operation';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
+import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf, takeSnapshot } from '../store/snapshot';
 import { awaitSuspects, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
@@ -73,11 +73,11 @@ export function createMoveActivities(deps: SiteDeps) {
   async function needsOf(blueprintId: BlueprintId): Promise<{
     readonly needs: Map<HostId, Map<string, Capacity>>;
     readonly licences: ReadonlyMap<string, readonly string[]>;
-    readonly tenantId?: TenantId;
+    readonly of?: Pick<VeeRecord, 'tenantId' | 'serviceId'>;
   }> {
     const needs = new Map<HostId, Map<string, Capacity>>();
     const moving: { id: VeeId; licences?: readonly string[] | undefined }[] = [];
-    let tenantId: TenantId | undefined;
+    let of: VeeRecord | undefined;
     const blueprint = await store.blueprints.get(blueprintId);
     // Nothing needs a new place: those that move are made anew where they are.
     if (blueprint?.kind !== 'blueprint') return { needs, licences: new Map() };
@@ -85,11 +85,11 @@ export function createMoveActivities(deps: SiteDeps) {
       const vee = await store.vees.get(veeId);
       // One that is made anew where it was has its place.
       if (!vee || vee.hostId === hostId) continue;
-      tenantId = vee.tenantId;
+      of = vee;
       moving.push({ id: veeId, licences: vee.template.licences });
       needs.set(hostId, (needs.get(hostId) ?? new Map()).set(veeId, vee.template.capacity));
     }
-    return { needs, licences: licencesOf(moving), ...(tenantId ? { tenantId } : {}) };
+    return { needs, licences: licencesOf(moving), ...(of ? { of } : {}) };
   }
 
   return {
@@ -134,9 +134,9 @@ export function createMoveActivities(deps: SiteDeps) {
 
     /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
     async reserveMoves({ operationId, blueprintId }: OnMoves): Promise<boolean> {
-      const { needs, licences, tenantId } = await needsOf(blueprintId);
+      const { needs, licences, of } = await needsOf(blueprintId);
       if (needs.size === 0) return true;
-      const tenancy = { ...(await tenancyOf(store, tenantId)), licences };
+      const tenancy = { ...(await tenancyOf(store, of)), licences };
       for (const [hostId, need] of needs) {
         if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         for (const [taken, of] of needs)

@@ -1,6 +1,7 @@
 import { SluiceError } from '../domain/errors';
 import { groupBy } from '../domain/group-by';
 import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '../domain/ids';
+import { onLease } from '../domain/leases/use';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
 import { planSingleMove } from '../domain/migration/deadline';
@@ -43,7 +44,8 @@ export function createPlanningActivities(deps: SiteDeps) {
     inBatches: boolean,
   ): Promise<Deployment | LargeDeployment> {
     const manifest = await store.services.manifest(service.manifestDigest);
-    const request = additionRequest(manifest, service, operationId, additions);
+    const lease = service.leaseId && (await store.leases.get(service.leaseId));
+    const request = onLease(additionRequest(manifest, service, operationId, additions), lease);
     const blueprint = await decide(deps, operationId, request, attempt);
     const vees = blueprint.assignments.map(({ veeId, component, index }) => ({ veeId, component, index }));
     if (inBatches && !tellable(vees, deps.batchSize))

@@ -24,7 +24,8 @@ export function createReservationActivities(deps: SiteDeps) {
       const blueprint = await reader.blueprint(blueprintId);
       const { needs, licences } = await needsByHost(blueprint);
       const service = await reader.service(operationId);
-      const tenancy = { ...(await tenancyOf(store, service.tenantId)), licences };
+      const of = { tenantId: service.tenantId, serviceId: service.id };
+      const tenancy = { ...(await tenancyOf(store, of)), licences };
       for (const [hostId, need] of needs) {
         if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
         await release(blueprint, operationId);
@@ -60,7 +61,7 @@ export function createReservationActivities(deps: SiteDeps) {
       veeId: VeeId;
       capacity: Capacity;
     }): Promise<void> {
-      if (await store.hosts.adjust(hostId, veeId, capacity)) return;
+      if (await store.hosts.adjust(hostId, veeId, capacity, deps.now())) return;
       const held = (await store.hosts.get(hostId))?.reservations[veeId];
       const licences = held?.licences ? `, or there are too few licences of ${held.licences.join(', ')}` : '';
       throw new SluiceError(

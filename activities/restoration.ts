@@ -79,7 +79,7 @@ export function createRestorationActivities(deps: SiteDeps) {
   async function atHome(operationId: OperationId, old: VeeRecord, id: VeeId): Promise<Blueprint | undefined> {
     const amount = new Map([[id as string, old.template.capacity]]);
     const licences = licencesOf([{ id, licences: old.template.licences }]);
-    const tenancy = { ...(await tenancyOf(store, old.tenantId)), licences };
+    const tenancy = { ...(await tenancyOf(store, old)), licences };
     if (!(await store.hosts.reserve(old.hostId, operationId, amount, deps.now(), tenancy))) return undefined;
     const { component, index, hostId } = old;
     return store.blueprints.put({

@@ -27,6 +27,7 @@ import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { explanationRoutes } from './routes/explanations';
 import { hostRoutes } from './routes/hosts';
+import { leaseRoutes } from './routes/leases';
 import { licenceRoutes } from './routes/licences';
 import { operationRoutes } from './routes/operations';
 import { policyRoutes } from './routes/policies';
@@ -59,6 +60,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     policyRoutes,
     spareRoutes,
     licenceRoutes,
+    leaseRoutes,
     sizingRoutes,
     routineRoutes,
     systemRoutes,

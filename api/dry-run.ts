@@ -4,6 +4,8 @@ import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 import { makeBlueprintId, type OperationId, type VeeId } from '../domain/ids';
+import type { Lease } from '../domain/leases/model';
+import { onLease } from '../domain/leases/use';
 import type { Manifest } from '../domain/manifest/schema';
 import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import { planSingleMove } from '../domain/migration/deadline';
@@ -19,12 +21,13 @@ import {
 import { loadChanges } from '../domain/placement/loads';
 import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
+import { freeThroughout, type Stay, spanOf } from '../domain/placement/promised';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
-import { type Capacity, shortages, subtract } from '../domain/units';
+import { type Capacity, shortages } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from '../store/hosts';
 import type { Identity } from '../store/identities';
@@ -59,8 +62,10 @@ export async function planAdditions(
   service: Pick<ServiceRecord, 'id' | 'tenantId'>,
   operationId: OperationId,
   additions: readonly Additions[],
+  { stay, lease }: { readonly stay?: Stay | undefined; readonly lease?: Lease | undefined } = {},
 ): Promise<Answer> {
-  const request = additionRequest(manifest, service, operationId, additions);
+  const wanted = additionRequest(manifest, service, operationId, additions);
+  const request = onLease({ ...wanted, ...(stay ? { stay } : {}) }, lease);
   return decide(deps, identity, operation, operationId, request, 'create', {
     cost: costOfMaking(request.vees.map((v) => v.need)),
   });
@@ -78,9 +83,11 @@ export async function planScale(
   const members = await deps.store.vees.find({ serviceId: service.id, component, living: true });
   const { create, retire } = planScaling(members, instances, standingOf(await deps.store.hosts.all()));
   if (create.length > 0)
-    return planAdditions(deps, identity, 'service.scale', manifest, service, operationId, [
-      { component, indices: create },
-    ]);
+    return planAdditions(
+      ...([deps, identity, 'service.scale', manifest, service, operationId] as const),
+      [{ component, indices: create }],
+      { lease: service.leaseId && (await deps.store.leases.get(service.leaseId)) },
+    );
   return planOf(
     'service.scale',
     retire.map((v) => `destroy ${label(v)} on ${v.hostId}`),
@@ -146,7 +153,8 @@ export async function planResize(
   const verb = byRestart ? 'stop, resize and start' : 'resize';
   const step = `${verb} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
   // What shrinks always fits, also on a host that has come back with less than it had.
-  const short = shortages(subtract(host.fingerprint.capacity, host.reserved), cost.capacity).filter(
+  const span = spanOf(Date.now(), host.reservations[vee.id]);
+  const short = shortages(freeThroughout(toSnapshotHost(host), span), cost.capacity).filter(
     (s) => s.need > 0,
   );
   if (short.length === 0) {

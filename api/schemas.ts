@@ -7,7 +7,7 @@ import { PHASES } from '../domain/service/service';
 import { VEE_STATES } from '../domain/vee/state-machine';
 
 /** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
-const millis = z.int().describe('Milliseconds since the epoch, UTC');
+export const millis = z.int().describe('Milliseconds since the epoch, UTC');
 
 const amounts = z.object({
   ...{ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() },
@@ -101,6 +101,8 @@ export const serviceSchema = z
     history: z.array(z.object({ phase: z.enum(PHASES), at: millis, operationId: z.string() })),
     instances: z.record(z.string(), z.int()),
     gri: z.string(),
+    until: millis.optional().describe('When the site ends it by itself'),
+    leaseId: z.string().optional().describe('The reservation that it was applied against'),
     manifestDigest: z.string(),
     recomposition: z
       .object({ manifestDigest: z.string(), operationId: z.string() })

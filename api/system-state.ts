@@ -15,6 +15,8 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
   const { store } = deps;
   const idempotencyKeys = await store.idempotency.all();
   const { openOperations, watched } = await askTemporal(deps);
+  // Hosts are read after the leases: what has been promised since is no less than what those say.
+  const leases = await store.leases.all();
   const hosts = await store.hosts.all();
   const ledger = await store.vees.ledgerEvents({});
   const [vees, services] = await Promise.all([store.vees.find(), store.services.all()]);
@@ -40,6 +42,7 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     constraints: constraints.flat(),
     apart: await store.identities.apartness(),
     licencePools: await store.licences.pools(),
+    leases,
     rebalances: await store.rebalances.since(0),
     openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,

@@ -12,6 +12,7 @@ import { registerPolicyCommands } from './commands/policy';
 import { registerReadCommands } from './commands/reads';
 import { registerRebalanceCommand } from './commands/rebalance';
 import { registerReconcileCommand } from './commands/reconcile';
+import { registerReservationCommands } from './commands/reservation';
 import { registerRoutineCommands } from './commands/routine';
 import { registerServiceCommands } from './commands/services';
 import { registerSizingCommand } from './commands/sizing';
@@ -59,6 +60,7 @@ export function createProgram(): Command {
   registerPolicyCommands(program);
   registerSpareCommands(program);
   registerLicenceCommands(program);
+  registerReservationCommands(program);
   registerSizingCommand(program);
   registerTopCommand(program);
   registerRoutineCommands(program);

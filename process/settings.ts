@@ -37,6 +37,7 @@ const siteSchema = z.object({
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
   SLUICE_RECONCILE_MILLIS: periodMillis(60_000),
   SLUICE_REBALANCE_MILLIS: periodMillis(0),
+  SLUICE_LEASES_MILLIS: periodMillis(10_000),
   SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
     .number()
     .int()
@@ -79,6 +80,8 @@ export interface SiteSettings {
   readonly reconcileMillis: number;
   /** How often an uneven load is looked for; 0 for never. */
   readonly rebalanceMillis: number;
+  /** How often it is looked at what is to end and what is promised; 0 for never. */
+  readonly leasesMillis: number;
   readonly drift: DriftPolicy;
   readonly batchSize: number;
   /** After so many operations an entity continues as new. */
@@ -115,6 +118,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
         : { command: env.SLUICE_FENCE_COMMAND, timeoutMillis: env.SLUICE_FENCE_TIMEOUT_MILLIS },
     reconcileMillis: env.SLUICE_RECONCILE_MILLIS,
     rebalanceMillis: env.SLUICE_REBALANCE_MILLIS,
+    leasesMillis: env.SLUICE_LEASES_MILLIS,
     drift: { ...DEFAULT_DRIFT_POLICY, graceMillis: env.SLUICE_ORPHAN_GRACE_MILLIS },
     timing: {
       attemptMillis: env.SLUICE_ATTEMPT_MILLIS,

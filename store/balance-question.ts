@@ -8,7 +8,7 @@ import { measuredPartOf } from '../domain/placement/built-in-policies';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { Apartness, SnapshotHost } from '../domain/placement/model';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
-import type { ServiceRecord } from '../domain/service/service';
+import { type ServiceRecord, stayOfService } from '../domain/service/service';
 import { nextState, occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from './hosts';
@@ -54,6 +54,7 @@ export async function readBalanceQuestion(
     busy,
     tried: new Set(tried),
     moved: new Set(moved),
+    limited: new Set(services.filter((s) => stayOfService(s)).map((s) => s.id)),
     apart,
     rented: new Set(licences.filter((l) => l.per === 'host').map((l) => l.name)),
     closed: new Set(
@@ -122,6 +123,8 @@ interface Seen {
   readonly tried: ReadonlySet<VeeId>;
   readonly moved: ReadonlySet<VeeId>;
   readonly classes: ReadonlyMap<ServiceId, SlaClass>;
+  /** Services that have an end, or use a reservation. */
+  readonly limited: ReadonlySet<ServiceId>;
   /** Components with a rank of their own, as `service/component`. */
   readonly ranked: ReadonlySet<string>;
   readonly apart: Apartness;
@@ -148,7 +151,7 @@ function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): Balanc
 
 function whyFixed(
   vee: VeeRecord,
-  { hosts, services, busy, tried, moved, ranked, apart, rented, closed }: Seen,
+  { hosts, services, busy, tried, moved, limited, ranked, apart, rented, closed }: Seen,
 ): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
@@ -163,6 +166,7 @@ function whyFixed(
   if (vee.template.licences?.some((name) => rented.has(name))) return 'its host takes a licence for it';
   if (closed.has(vee.serviceId)) return 'it is outside the maintenance windows of its service';
   if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
+  if (limited.has(vee.serviceId)) return 'its service has an end, or uses a reservation';
   if (tried.has(vee.id)) return 'a rebalance has moved it within the hour, or tried to';
   return moved.has(vee.id) ? 'it has moved within the hour' : undefined;
 }

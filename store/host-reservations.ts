@@ -2,18 +2,19 @@ import type { ClientSession, Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, OperationId, TenantId, VeeId } from '../domain/ids';
 import type { LicencedPlace } from '../domain/placement/licences';
+import type { Stay } from '../domain/placement/promised';
 import {
   amountOf,
   type Capacity,
   DIMENSIONS,
   type Dimension,
-  deviceOf,
   dimensionsOf,
   isDevice,
   subtract,
   sum,
 } from '../domain/units';
 import type { Stored } from './documents';
+import { HELD, holds, nothingOf, PROMISED, pathOf } from './host-promises';
 import type { LicenceRepository } from './licences';
 
 /** Whose VEEs something is reserved for. */
@@ -23,6 +24,8 @@ export interface Tenancy {
   readonly others?: readonly TenantId[];
   /** Those that each of the VEEs takes; absent of one that takes none. */
   readonly licences?: ReadonlyMap<string, readonly string[]>;
+  /** How long they stay, where there is an end to it, and on what reservation. */
+  readonly stay?: Stay | undefined;
 }
 
 /** What VEEs hold on hosts, and the sums of it: always changed together, in one write to one document. */
@@ -50,7 +53,7 @@ export function hostReservations(
       operationId: OperationId,
       needs: ReadonlyMap<string, Capacity>,
       now: number,
-      { tenantId, others = [], licences = new Map() }: Tenancy,
+      { tenantId, others = [], licences = new Map(), stay = {} }: Tenancy,
     ): Promise<boolean> {
       const total = sum([...needs.values()]);
       const keys = [...needs.keys()];
@@ -59,7 +62,7 @@ export function hostReservations(
       const entries = [...needs].map(([k, amount]) => [
         `reservations.${k}`,
         {
-          ...{ operationId, amount, since: now, tenantId },
+          ...{ operationId, amount, since: now, tenantId, ...stay },
           ...(licences.has(k) ? { licences: licences.get(k) } : {}),
         },
       ]);
@@ -68,19 +71,23 @@ export function hostReservations(
       const places = [...needs].map(([k, { cpuMillis }]) => ({
         ...{ veeId: k as VeeId, hostId: id, cpuMillis, licences: licences.get(k) ?? [] },
       }));
+      const coming = [...needs].map(([k, amount]) => ({ k, v: { amount, ...stay } }));
+      const held = { $concatArrays: [HELD, { $literal: coming }] };
+      const dimensions = dimensionsOf(total);
+      const fits = holds({ held, promised: PROMISED, now, until: stay.freeAt, dimensions });
       const reserved = await write(places, (session) =>
         hosts.updateOne(
           {
             ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
-            $expr: { $and: [...room, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+            $expr: { $and: [...room, fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
           } as Document,
           { $set: { ...Object.fromEntries(entries), ...marked }, $inc: incrementsOf(total, 1) },
           session ? { session } : {},
         ),
       );
       if (reserved) return true;
-      const held = (await hosts.findOne({ _id: id }))?.reservations ?? {};
-      return keys.every((k) => held[k]?.operationId === operationId);
+      const known = (await hosts.findOne({ _id: id }))?.reservations ?? {};
+      return keys.every((k) => known[k]?.operationId === operationId);
     },
 
     /**
@@ -125,19 +132,24 @@ export function hostReservations(
     },
 
     /** Changes what a VEE holds; false when a growth doesn't fit any more. */
-    async adjust(id: HostId, veeId: string, to: Capacity): Promise<boolean> {
+    async adjust(id: HostId, veeId: string, to: Capacity, now: number): Promise<boolean> {
       const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
       if (!held) return false;
       // What shrinks always fits, also on a host that has come back with less than it had.
       const more = subtract(to, held.amount);
-      const room = dimensionsOf(more)
-        .filter((d) => amountOf(more, d) > 0)
-        .map((d) => roomFor(d, amountOf(more, d)));
+      const growing = dimensionsOf(more).filter((d) => amountOf(more, d) > 0);
+      const room = growing.map((d) => roomFor(d, amountOf(more, d)));
+      const grown = changed(veeId, { amount: { $literal: to } });
+      const fits = holds({ held: grown, promised: PROMISED, now, until: held.freeAt, dimensions: growing });
       const { cpuMillis } = to;
       const place = { veeId: veeId as VeeId, hostId: id, cpuMillis, licences: held.licences ?? [] };
       return write([place], (session) =>
         hosts.updateOne(
-          { _id: id, [`reservations.${veeId}.amount`]: held.amount, $expr: { $and: room } } as Document,
+          {
+            _id: id,
+            [`reservations.${veeId}.amount`]: held.amount,
+            $expr: { $and: [...room, fits] },
+          } as Document,
           { $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more, 1) } as Document,
           session ? { session } : {},
         ),
@@ -146,11 +158,19 @@ export function hostReservations(
   };
 }
 
-/** A condition on a host: nothing on it is of these tenants. */
-const nothingOf = (tenants: readonly TenantId[]): Document => {
-  const held = { $map: { input: { $objectToArray: '$reservations' }, in: '$$this.v.tenantId' } };
-  return { $eq: [{ $size: { $setIntersection: [held, [...tenants]] } }, 0] };
-};
+/** What is held, with something of one entry changed. */
+const changed = (veeId: string, change: Document): Document => ({
+  $map: {
+    input: HELD,
+    in: {
+      $cond: [
+        { $eq: ['$$this.k', veeId] },
+        { k: '$$this.k', v: { $mergeObjects: ['$$this.v', change] } },
+        '$$this',
+      ],
+    },
+  },
+});
 
 /** A pipeline that takes entries out of a host's reservations, and what they hold out of its sum. */
 function releasing(veeIds: readonly string[], operationId: OperationId | undefined): Document[] {
@@ -199,9 +219,6 @@ function releasedOf(device: string): Document {
     $map: { input: '$releasing', as: 'entry', in: { $sum: { $map: { input: same, in: '$$this.v' } } } },
   };
 }
-
-/** Where an amount is in a document. Names of devices have no dot and no dollar in them. */
-const pathOf = (d: Dimension): string => (isDevice(d) ? `devices.${deviceOf(d)}` : d);
 
 /** A condition on a host: it has so much left. Documents of hosts without devices have none to read. */
 function roomFor(d: Dimension, more: number): Document {

@@ -14,8 +14,10 @@ import type {
 import type { AgentId, HostId, OperationId, SiteId, VeeId } from '../domain/ids';
 import type { Usage } from '../domain/measured';
 import type { SnapshotHost } from '../domain/placement/model';
+import type { HostPromises } from '../domain/placement/promised';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
+import { hostPromises } from './host-promises';
 import { hostReservations } from './host-reservations';
 import type { LicenceRepository } from './licences';
 
@@ -28,18 +30,38 @@ export interface HostJoin extends HostEconomy {
   readonly fingerprint: HostFingerprint;
 }
 
-/** What a host offers and how it is, without the long lists of what it holds and runs. */
-export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'>;
+/**
+ * What a host offers and how it is, without the long lists of what it holds and runs; of what it holds only where something
+ * is promised.
+ */
+export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'> &
+  Partial<Pick<HostRecord, 'reservations'>>;
 
 export function toSnapshotHost(host: HostOffer): SnapshotHost {
-  const { id, zone, labels, liveness, cordoned, fingerprint, reserved, measured } = host;
+  const { id, zone, labels, liveness, cordoned, fingerprint, reserved, measured, promises = {} } = host;
   const { driver, capabilities, images, capacity } = fingerprint;
   return {
     ...{ id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
     ...economyOf(host),
     ...(measured ? { measured } : {}),
+    ...(Object.keys(promises).length > 0 ? { promised: promisedOn(host) } : {}),
   };
 }
+
+/** The same for those who make promises: when places come free counts there also where nothing is promised yet. */
+export const toLeaseHost = (host: HostRecord): SnapshotHost => ({
+  ...toSnapshotHost(host),
+  promised: promisedOn(host),
+});
+
+const promisedOn = ({ promises = {}, reservations = {} }: HostOffer): HostPromises => ({
+  promises: Object.values(promises),
+  stays: Object.entries(reservations).flatMap(([veeId, { amount, freeAt, leaseId }]) =>
+    freeAt === undefined && leaseId === undefined
+      ? []
+      : [{ veeId, amount, ...(freeAt === undefined ? {} : { freeAt }), ...(leaseId ? { leaseId } : {}) }],
+  ),
+});
 
 export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'>) {
   const hosts = db.collection<Stored<HostRecord>>('hosts');
@@ -59,7 +81,19 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
         .find(ids ? { _id: { $in: [...ids] } } : {}, { projection: { reservations: 0, reported: 0 } })
         .sort({ _id: 1 })
         .toArray();
-      return docs.map((d) => fromStored<HostRecord>(d));
+      const promising = docs.filter((d) => Object.keys(d.promises ?? {}).length > 0).map((d) => d._id);
+      const held = promising.length > 0 ? await this.reservationsOn(promising) : new Map();
+      return docs.map((d) => {
+        const reservations = held.get(d._id);
+        return { ...fromStored<HostRecord>(d), ...(reservations ? { reservations } : {}) };
+      });
+    },
+
+    async reservationsOn(ids: readonly string[]): Promise<Map<string, HostRecord['reservations']>> {
+      const docs = await hosts
+        .find({ _id: { $in: [...ids] } }, { projection: { reservations: 1 } })
+        .toArray();
+      return new Map(docs.map((d) => [d._id, d.reservations]));
     },
 
     /** What VEEs really use, of those that it is measured of. */
@@ -88,6 +122,7 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
             cordoned: false,
             reservations: {},
             reserved: ZERO,
+            measured: null,
             reported: [],
             reportedAt: 0,
             joinedAt: now,
@@ -269,6 +304,7 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
     },
 
     ...hostReservations(hosts, licences),
+    ...hostPromises(hosts),
   };
 }
 

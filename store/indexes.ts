@@ -8,6 +8,16 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['services', { tenantId: 1, name: 1 }, { unique: true, partialFilterExpression: { live: true } }],
   ['services', { createdAt: -1, _id: -1 }],
   ['services', { tenantId: 1, createdAt: -1, _id: -1 }],
+  // The few whose places are given back at a known time: every plan asks for them.
+  [
+    'services',
+    { until: 1 },
+    { name: 'living_with_end', partialFilterExpression: { live: true, until: { $exists: true } } },
+  ],
+  // As above: a name is free again once its reservation is over.
+  ['leases', { tenantId: 1, name: 1 }, { unique: true, partialFilterExpression: { live: true } }],
+  ['leases', { createdAt: -1, _id: -1 }],
+  ['leases', { live: 1 }],
   ['vees', { serviceId: 1, component: 1, index: 1 }],
   ['vees', { createdAt: -1, _id: -1 }],
   ['vees', { tenantId: 1, createdAt: -1, _id: -1 }],

@@ -4,7 +4,8 @@ import type { OperationId, ServiceId, TenantId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { DEFAULT_SLA_CLASS, type SlaClass } from '../domain/manifest/sla-class';
 import type { OperationRecord } from '../domain/operation/operation';
-import { NEXT_PHASES, type ServicePhase, type ServiceRecord } from '../domain/service/service';
+import type { Stay } from '../domain/placement/promised';
+import { NEXT_PHASES, type ServicePhase, type ServiceRecord, stayOfService } from '../domain/service/service';
 import { isDuplicateKey } from './connect';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
 
@@ -38,6 +39,31 @@ export function serviceRepository(client: MongoClient, db: Db) {
     async living(): Promise<ServiceRecord[]> {
       const docs = await services.find({ phase: { $ne: 'decommissioned' } }).toArray();
       return docs.map((d) => fromStored<ServiceRecord>(d));
+    },
+
+    /** Of those that are not over: which have an end, as also those have that use a reservation. */
+    async limited(): Promise<ServiceRecord[]> {
+      const docs = await services.find({ live: true, until: { $exists: true } } as never).toArray();
+      return docs.map((d) => fromStored<ServiceRecord>(d));
+    },
+
+    /** How long their VEEs stay. */
+    async stays(): Promise<Map<ServiceId, Stay>> {
+      return new Map(
+        (await this.limited()).flatMap((service) => {
+          const stay = stayOfService(service);
+          return stay ? [[service.id, stay]] : [];
+        }),
+      );
+    },
+
+    /** @param until when it is to end, or that it is not to end by itself */
+    async setUntil(id: ServiceId, until: number | undefined, now: number): Promise<void> {
+      await services.updateOne({ _id: id }, {
+        ...(until === undefined ? { $unset: { until: '' } } : {}),
+        $set: { updatedAt: now, ...(until === undefined ? {} : { until }) },
+        $inc: { generation: 1 },
+      } as never);
     },
 
     /** Of those that are not over. */

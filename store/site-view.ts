@@ -164,6 +164,8 @@ export class SiteView {
 
 /** What heartbeats and transitions write at any moment says nothing about where there is room. */
 const OF_NO_MATTER_OF_HOSTS = '^(lastHeartbeatAt|reportedAt|reported|reservations)(\\.|$)';
+/** But when places come free does. */
+const OF_MATTER_OF_HOSTS = '^reservations\\..*\\.freeAt$';
 const OF_MATTER_OF_VEES = '^(hostId|state|template)(\\.|$)';
 
 function changesThatMatter(id: string): Document[] {
@@ -186,7 +188,10 @@ function changesThatMatter(id: string): Document[] {
           { 'ns.coll': { $in: ['hosts', 'vees'] }, operationType: { $ne: 'update' } },
           { 'ns.coll': MARKS, 'documentKey._id': id },
           { 'ns.coll': 'vees', $expr: any(matching(OF_MATTER_OF_VEES)) },
-          { 'ns.coll': 'hosts', $expr: any({ $not: [matching(OF_NO_MATTER_OF_HOSTS)] }) },
+          {
+            'ns.coll': 'hosts',
+            $expr: any({ $or: [{ $not: [matching(OF_NO_MATTER_OF_HOSTS)] }, matching(OF_MATTER_OF_HOSTS)] }),
+          },
         ],
       },
     },

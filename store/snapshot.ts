@@ -1,16 +1,34 @@
 import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
+import type { LeaseSite } from '../domain/leases/place';
 import type { Snapshot } from '../domain/placement/model';
+import { toLeaseHost } from './hosts';
 import type { Store } from './store';
 
 /** What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine. */
 export async function takeSnapshot(store: Store, now: number): Promise<Snapshot> {
-  const [{ hosts, vees }, apart, licences] = await Promise.all([
+  const [{ hosts, vees }, apart, licences, stays] = await Promise.all([
     store.contents.read(),
     store.identities.apartness(),
     store.licences.read(),
+    store.services.stays(),
   ]);
-  return { at: now, hosts, vees, ...(apart.size > 0 ? { apart } : {}), ...(licences ? { licences } : {}) };
+  return {
+    ...{ at: now, hosts, vees },
+    ...(apart.size > 0 ? { apart } : {}),
+    ...(licences ? { licences } : {}),
+    ...(stays.size > 0 ? { stays } : {}),
+  };
+}
+
+/** What promises are made by: what nobody knows yet of the time to come is as it is now. */
+export async function readLeaseSite(store: Store, now: number): Promise<LeaseSite> {
+  const [hosts, vees, apart] = await Promise.all([
+    store.hosts.all(),
+    store.vees.places(),
+    store.identities.apartness(),
+  ]);
+  return { at: now, hosts: hosts.map(toLeaseHost), vees, ...(apart.size > 0 ? { apart } : {}) };
 }
 
 export async function hostOf(store: Store, id: HostRecord['id']): Promise<HostRecord> {

@@ -4,6 +4,7 @@ import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
 import { identityRepository } from './identities';
+import { leaseRepository } from './leases';
 import { licenceRepository } from './licences';
 import { operationRepository } from './operations';
 import { rebalanceRepository } from './rebalances';
@@ -31,6 +32,7 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     ),
     exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
+    leases: leaseRepository(db),
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),

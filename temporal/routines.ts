@@ -3,8 +3,14 @@ import { SluiceError } from '../domain/errors';
 import type { OperationId, SiteId } from '../domain/ids';
 import { scheduleId } from './schedule';
 
-export const ROUTINE_NAMES = ['reconcile', 'rebalance'] as const;
+export const ROUTINE_NAMES = ['reconcile', 'rebalance', 'leases'] as const;
 export type RoutineName = (typeof ROUTINE_NAMES)[number];
+
+const LOOKS_FOR: Readonly<Record<RoutineName, string>> = {
+  reconcile: 'whether to reconcile',
+  rebalance: 'whether to rebalance',
+  leases: 'at what ends and what is promised',
+};
 
 /** What a site looks for by itself, how that goes on, and what came of it. Times in milliseconds since 1970. */
 export interface RoutineState {
@@ -101,7 +107,7 @@ export class Routines {
       const setting = `SLUICE_${name.toUpperCase()}_MILLIS`;
       throw new SluiceError(
         'transition-illegal',
-        `The site never looks whether to ${name}: ${setting} is 0. Set it to how often it should.`,
+        `The site never looks ${LOOKS_FOR[name]}: ${setting} is 0. Set it to how often it should.`,
       );
     }
   }

@@ -8,8 +8,8 @@ import { type SiteId, siteTaskQueue } from '../domain/ids';
 
 /** Something that a site looks for by itself, time and again. */
 export interface Routine {
-  readonly name: 'reconcile' | 'rebalance';
-  readonly workflowType: 'lookForDrift' | 'lookForImbalance';
+  readonly name: 'reconcile' | 'rebalance' | 'leases';
+  readonly workflowType: 'lookForDrift' | 'lookForImbalance' | 'lookForLeases';
   /** Names its workflow, and what it does, in Temporal's UI. */
   readonly looksFor: string;
   /** 0 for never. */

@@ -120,6 +120,12 @@ async function main(log: Logger): Promise<void> {
     looksFor: 'imbalance',
     everyMillis: settings.rebalanceMillis,
   });
+  await ensureSchedule(client, siteId, {
+    name: 'leases',
+    workflowType: 'lookForLeases',
+    looksFor: 'leases',
+    everyMillis: settings.leasesMillis,
+  });
 
   const workers = [worker, waiter];
   const running = Promise.all(workers.map((w) => w.run()));

@@ -21,6 +21,7 @@ export { suspendService } from './service/suspend';
 export { siteEntity } from './site/entity';
 export { lookForDrift } from './site/look-for-drift';
 export { lookForImbalance } from './site/look-for-imbalance';
+export { lookForLeases } from './site/look-for-leases';
 export { powerUpSite } from './site/power-up';
 export { rebalanceSite } from './site/rebalance';
 export { reconcileSite } from './site/reconcile';

@@ -7,12 +7,14 @@ import { type Manifest, manifestSchema } from '../../domain/manifest/schema';
 import { MOST_MOVES } from '../../domain/migration/plan-moves';
 import { NO_COST } from '../../domain/operation/plan-cost';
 import { initialAdditions } from '../../domain/placement/request';
-import { PHASES, type ServiceRecord } from '../../domain/service/service';
+import { PHASES, type ServiceRecord, stayOfService } from '../../domain/service/service';
+import { changeEnd } from '../change-end';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
 import { requireLicences } from '../known-licences';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, requireHosts, setOnly } from '../migration-request';
+import { ownerOf } from '../owner';
 import { planServiceMoves } from '../plan-maintenance';
 import { dryRunRecomposition } from '../recompose-plan';
 import { hand, requestedOperation, requestOperation } from '../request-operation';
@@ -32,7 +34,8 @@ import {
   route,
   scopeOf,
 } from '../route';
-import { pageOf, serviceSchema, started } from '../schemas';
+import { millis, pageOf, serviceSchema, started } from '../schemas';
+import { requireTerm, type Term, termOf } from '../term';
 import { blueprintView, serviceView } from '../views';
 
 export function serviceRoutes(deps: ApiDeps): Route[] {
@@ -51,6 +54,12 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       roles: OPERATED,
       query: z.strictObject({
         tenant: z.string().max(63).optional().describe('Whose service; operators must say'),
+        until: z.coerce.number().int().optional().describe('When the site is to end it; never when left out'),
+        reservation: z
+          .string()
+          .max(63)
+          .optional()
+          .describe('Use what is promised to that one, and end with it at the latest'),
         dryRun: z.stringbool().default(false),
       }),
       body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
@@ -60,10 +69,13 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const manifest = readManifest(context.req.body);
         await requireLicences(store, manifest);
-        const tenantId = await owner(deps, context);
+        const tenantId = await ownerOf(deps, context, 'Operators must say whose service it is');
+        const living = await store.services.named(tenantId, manifest.name);
+        const isThere = living !== undefined && living.manifestDigest === digestOf(manifest);
+        if (isThere) await requireTerm(deps, living, context.query);
+        const { term, lease } = living ? { term: {} } : await termOf(deps, tenantId, context.query);
         if (context.dryRun) {
-          const living = await store.services.named(tenantId, manifest.name);
-          if (living && living.manifestDigest !== digestOf(manifest)) throw alreadyThere(living);
+          if (living && !isThere) throw alreadyThere(living);
           // It may fall short of its manifest all the same, when what failed was given up alone.
           if (living?.phase === 'operating')
             return dryRunRecomposition(deps, context.identity, living, manifest, context.operationId);
@@ -77,9 +89,10 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
             { id, tenantId },
             context.operationId,
             initialAdditions(initialInstances(manifest)),
+            { stay: stayOfService(term), lease },
           );
         }
-        return apply(deps, context, manifest, tenantId);
+        return apply(deps, context, manifest, tenantId, term);
       },
     }),
     route({
@@ -144,6 +157,24 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const service = await load(context, context.params.id);
         return { status: 200, body: await store.events.page({ serviceId: service.id }, context.query) };
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/v1/services/{id}/end',
+      tag: 'services',
+      summary: 'Say when the site is to end it by itself, or that it is not to',
+      roles: OPERATED,
+      params: byId,
+      body: json(z.strictObject({ until: millis.nullable().describe('null for no end') })),
+      responses: { 200: { description: 'The service', schema: serviceSchema } },
+      write: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const service = await load(context, context.params.id);
+        checkMatch(context.ifMatch, service);
+        const changed = await changeEnd(deps, context, service, context.body.until ?? undefined);
+        return { status: 200, body: serviceView(changed), headers: etagOf(changed) };
       },
     }),
     route({
@@ -277,30 +308,6 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
   ];
 }
 
-/** A tenant applies for itself; an operator says for whom. */
-async function owner(
-  deps: ApiDeps,
-  { identity, query }: Context<unknown, { tenant?: string | undefined }>,
-): Promise<TenantId> {
-  if (identity.role === 'tenant' && identity.tenantId) {
-    if (query.tenant !== undefined && query.tenant !== identity.tenantId)
-      throw new SluiceError('forbidden', 'A tenant applies manifests for itself only.');
-    return identity.tenantId;
-  }
-  if (query.tenant === undefined)
-    throw new SluiceError(
-      'request-invalid',
-      'Operators must say whose service it is: ?tenant=NAME, or --tenant NAME.',
-      {
-        pointer: '/query/tenant',
-      },
-    );
-  const tenantId = query.tenant as TenantId;
-  if (!(await deps.store.identities.hasTenant(tenantId)))
-    throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
-  return tenantId;
-}
-
 /**
  * The name is the lock: of two requests for one name, one makes the service. The other gets that one's
  * operation when it asked for the very same, and a conflict when it asked for something else.
@@ -310,6 +317,7 @@ async function apply(
   context: Context<unknown, unknown>,
   manifest: Manifest,
   tenantId: TenantId,
+  term: Term,
 ): Promise<Answer> {
   const { store, siteId } = deps;
   const { operationId } = context;
@@ -328,6 +336,7 @@ async function apply(
     instances: initialInstances(manifest),
     gri: `gri-${entropy}`,
     provisionOperationId: operationId,
+    ...term,
     generation: 1,
     createdAt: now,
     updatedAt: now,

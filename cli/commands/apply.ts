@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { ApiClient, OperationView } from '../client';
 import { clientOf, conclude, globals } from '../context';
-import { CliError } from '../exit-codes';
+import { CliError, EXIT } from '../exit-codes';
 import { inTermsOf } from '../problem';
+import { timeOf } from '../times';
 import { type OperationOptions, operationOptions } from './operation-options';
 import { readManifestFile } from './services';
 
@@ -11,7 +12,15 @@ const YAML = 'application/yaml';
 interface ApplyOptions extends OperationOptions {
   readonly file: string;
   readonly tenant?: string;
+  readonly until?: string;
+  readonly reservation?: string;
 }
+
+const FLAGS = {
+  '/query/tenant': '--tenant',
+  '/query/until': '--until',
+  '/query/reservation': '--reservation',
+};
 
 /** A manifest is applied: to nothing, which makes a service, or to a service, which becomes as it says. */
 export function registerApplyCommands(program: Command): void {
@@ -24,6 +33,8 @@ export function registerApplyCommands(program: Command): void {
       )
       .requiredOption('-f, --file <file>', 'the manifest, or - for standard input')
       .option('--tenant <name>', 'whose service it is (operators must say)')
+      .option('--until <time>', 'when a new service is to end: a time, or a duration from now')
+      .option('--reservation <name>', 'a new service uses what is promised to it, and ends with it')
       .action(async (options: ApplyOptions, command: Command) => {
         const client = await clientOf(command);
         const manifest = await readManifestFile(options.file);
@@ -31,22 +42,22 @@ export function registerApplyCommands(program: Command): void {
           if (!globals(command).json) console.log(line);
         };
         const asked = apply(client, manifest, options, say);
-        await conclude(
-          command,
-          client,
-          await inTermsOf({ '/query/tenant': '--tenant' }, asked),
-          options.wait,
-        );
+        await conclude(command, client, await inTermsOf(FLAGS, asked), options.wait);
       });
 }
 
 async function apply(
   client: ApiClient,
   manifest: string,
-  { tenant, dryRun }: ApplyOptions,
+  { tenant, until, reservation, dryRun }: ApplyOptions,
   say: (line: string) => void,
 ): Promise<unknown> {
-  const query = new URLSearchParams({ dryRun: String(dryRun), ...(tenant ? { tenant } : {}) });
+  const query = new URLSearchParams({
+    dryRun: String(dryRun),
+    ...(tenant ? { tenant } : {}),
+    ...(until ? { until: String(timeOf('--until', until)) } : {}),
+    ...(reservation ? { reservation } : {}),
+  });
   const recompose = (serviceId: string) =>
     client.write('PUT', `/v1/services/${serviceId}?dryRun=${dryRun}`, manifest, YAML);
   let answer: OperationView;
@@ -55,6 +66,11 @@ async function apply(
   } catch (error) {
     const serviceId = existing(error);
     if (serviceId === undefined) throw error;
+    if (until !== undefined || reservation !== undefined)
+      throw new CliError(
+        `${serviceId} is there with another manifest: give it another end with sluice extend, and apply without one.`,
+        EXIT.conflict,
+      );
     say(`${serviceId} is there with another manifest: ${dryRun ? 'the difference' : 're-composing it'}.`);
     return recompose(serviceId);
   }

@@ -4,9 +4,9 @@ import type { ServiceRoom, ShapeRoom } from '../../domain/placement/room';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson, table } from '../output';
-import { collected, pairsOf } from '../pairs';
 import { inTermsOf } from '../problem';
-import { count, readManifestFile } from './services';
+import { type SizeOptions, sizeOf, sizeOptions, whereOf } from '../sizes';
+import { readManifestFile } from './services';
 
 const FLAGS = {
   '/cpuMillis': '--cpu-millis',
@@ -20,73 +20,46 @@ const FLAGS = {
 
 type ShapeAnswer = ShapeRoom & { readonly keptForLossOf?: string };
 
-interface CapacityOptions {
+interface CapacityOptions extends SizeOptions {
   readonly file?: string;
-  readonly cpuMillis?: string;
-  readonly memoryMib?: string;
-  readonly diskMib?: string;
-  readonly bandwidthKbps?: string;
-  readonly device: readonly string[];
-  readonly image?: string;
-  readonly label: readonly string[];
 }
 
 /** How much more fits, without asking for any of it. */
 export function registerCapacityCommand(program: Command): void {
-  program
-    .command('capacity')
-    .description('how many VEEs of a size, or services of a manifest, have room beside what is there')
-    .option('-f, --file <file>', 'services of this manifest, or - for standard input')
-    .option('--cpu-millis <n>', 'VEEs of so many thousandths of a core')
-    .option('--memory-mib <n>', 'and of so many MiB')
-    .option('--disk-mib <n>', 'and of so much disk, in MiB')
-    .option('--bandwidth-kbps <n>', 'and of so much bandwidth, in kbit/s')
-    .option('--device <name=n>', 'and of so many of a device; may be repeated', collected, [])
-    .option('--image <name>', 'only on hosts that have this image')
-    .option('--label <key=value>', 'only on hosts with this label; may be repeated', collected, [])
-    .action(async (options: CapacityOptions, command: Command) => {
-      const { file, label, device, ...size } = options;
-      const bySize = Object.keys(size).length > 0 || label.length > 0 || device.length > 0;
-      if (file !== undefined && bySize)
-        throw new CliError('Ask for a manifest (-f) or for a size, not for both.', EXIT.usage);
-      if (file === undefined && (size.cpuMillis === undefined || size.memoryMib === undefined))
-        throw new CliError('Give --cpu-millis and --memory-mib, or a manifest with -f.', EXIT.usage);
-      const { json = false } = globals(command);
-      if (file !== undefined) {
-        const manifest = await readManifestFile(file);
-        const client = await clientOf(command);
-        const room = await client.write<ServiceRoom>(
-          'POST',
-          '/v1/capacity/services',
-          manifest,
-          'application/yaml',
-        );
-        if (json) printJson(room);
-        else console.log(describeServiceRoom(room));
-        if (room.services === 0) throw new CliError('', EXIT.infeasible);
-        return;
-      }
-      const body = shapeOf(options);
+  sizeOptions(
+    program
+      .command('capacity')
+      .description('how many VEEs of a size, or services of a manifest, have room beside what is there')
+      .option('-f, --file <file>', 'services of this manifest, or - for standard input'),
+  ).action(async (options: CapacityOptions, command: Command) => {
+    const { file, label, device, ...size } = options;
+    const bySize = Object.keys(size).length > 0 || label.length > 0 || device.length > 0;
+    if (file !== undefined && bySize)
+      throw new CliError('Ask for a manifest (-f) or for a size, not for both.', EXIT.usage);
+    if (file === undefined && (size.cpuMillis === undefined || size.memoryMib === undefined))
+      throw new CliError('Give --cpu-millis and --memory-mib, or a manifest with -f.', EXIT.usage);
+    const { json = false } = globals(command);
+    if (file !== undefined) {
+      const manifest = await readManifestFile(file);
       const client = await clientOf(command);
-      const room = await inTermsOf(FLAGS, client.write<ShapeAnswer>('POST', '/v1/capacity/vees', body));
+      const room = await client.write<ServiceRoom>(
+        'POST',
+        '/v1/capacity/services',
+        manifest,
+        'application/yaml',
+      );
       if (json) printJson(room);
-      else console.log(describeShapeRoom(room));
-      if (room.fits === 0) throw new CliError('', EXIT.infeasible);
-    });
-}
-
-function shapeOf(options: CapacityOptions): unknown {
-  const { cpuMillis, memoryMib, diskMib, bandwidthKbps, device, image, label } = options;
-  const devices = pairsOf('--device', device).map(([name, n]) => [name, count('--device', n)]);
-  return {
-    cpuMillis: count('--cpu-millis', cpuMillis ?? ''),
-    memoryMiB: count('--memory-mib', memoryMib ?? ''),
-    ...(diskMib === undefined ? {} : { diskMiB: count('--disk-mib', diskMib) }),
-    ...(bandwidthKbps === undefined ? {} : { bandwidthKbps: count('--bandwidth-kbps', bandwidthKbps) }),
-    ...(devices.length === 0 ? {} : { devices: Object.fromEntries(devices) }),
-    ...(image === undefined ? {} : { image }),
-    labels: Object.fromEntries(pairsOf('--label', label)),
-  };
+      else console.log(describeServiceRoom(room));
+      if (room.services === 0) throw new CliError('', EXIT.infeasible);
+      return;
+    }
+    const body = { ...sizeOf(options), ...whereOf(options) };
+    const client = await clientOf(command);
+    const room = await inTermsOf(FLAGS, client.write<ShapeAnswer>('POST', '/v1/capacity/vees', body));
+    if (json) printJson(room);
+    else console.log(describeShapeRoom(room));
+    if (room.fits === 0) throw new CliError('', EXIT.infeasible);
+  });
 }
 
 function describeShapeRoom({ fits, fitsIfWhole, hosts, limits, keptForLossOf }: ShapeAnswer): string {

@@ -1,4 +1,5 @@
 import { amountOf, type Capacity, deviceOf, dimensionsOf, isDevice } from '../../domain/units';
+import { utcText } from '../../domain/utc';
 import type { Namer } from '../names';
 import { ago, seconds } from '../output';
 
@@ -40,7 +41,7 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       text(s.id),
       text(s.name),
       text(s.tenantId),
-      text(s.phase),
+      s.until === undefined ? text(s.phase) : `${text(s.phase)}, ends ${utcText(Number(s.until))}`,
       Object.entries(s.instances as object)
         .map(([c, n]) => `${c}=${n}`)
         .join(' '),
@@ -120,6 +121,17 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       text(t.id),
       ((t.apartFrom as string[] | undefined) ?? []).join(', ') || '-',
       ago(Number(t.createdAt)),
+    ],
+  },
+  leases: {
+    over: (l) => l.state === 'ended' || l.state === 'cancelled',
+    head: ['id', 'name', 'tenant', 'state', 'places', 'from', 'until'],
+    row: (l) => [
+      ...[text(l.id), text(l.name), text(l.tenantId)],
+      `${text(l.state)}${l.atRisk ? ', at risk' : ''}`,
+      text(l.count),
+      utcText(Number(l.from)),
+      utcText(Number(l.until)),
     ],
   },
   images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },

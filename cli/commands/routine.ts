@@ -20,7 +20,11 @@ interface Routine {
 export function registerRoutineCommands(program: Command): void {
   const routine = program.command('routine').description('what the site looks for by itself, time and again');
   const name = () =>
-    new Argument('<name>', 'drift, or a load that is uneven').choices(['reconcile', 'rebalance']);
+    new Argument('<name>', 'drift, a load that is uneven, or ends and reservations').choices([
+      'reconcile',
+      'rebalance',
+      'leases',
+    ]);
 
   routine
     .command('list')

@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { SluiceError } from '../../domain/errors';
+import { utcText } from '../../domain/utc';
 import { clientOf, conclude, findService, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
 import { describeFinding, inTermsOf } from '../problem';
+import { timeOf } from '../times';
 import { namesService, type OperationOptions, operationOptions } from './operation-options';
 
 export async function readManifestFile(file: string): Promise<string> {
@@ -66,6 +68,34 @@ export function registerServiceCommands(program: Command): void {
       const asked = client.write('POST', path, { instances: wanted });
       await conclude(command, client, await inTermsOf({ '/instances': '<instances>' }, asked), options.wait);
     });
+
+  program
+    .command('extend <service>')
+    .description('say when a service is to end by itself, or that it is not to')
+    .option('--until <time>', 'a time, or a duration from now')
+    .option('--forever', 'it does not end by itself', false)
+    .action(
+      async (
+        target: string,
+        options: { readonly until?: string; readonly forever: boolean },
+        command: Command,
+      ) => {
+        const { until, forever } = options;
+        if ((until === undefined) === !forever) throw new CliError('Give --until or --forever.', EXIT.usage);
+        const at = until === undefined ? null : timeOf('--until', until);
+        const client = await clientOf(command);
+        const { id, name } = await findService(client, target);
+        const asked = client.write<{ until?: number }>('PUT', `/v1/services/${id}/end`, { until: at });
+        const answer = await inTermsOf({ '/until': '--until' }, asked);
+        if (globals(command).json) printJson(answer);
+        else
+          console.log(
+            answer.until === undefined
+              ? `${name} does not end by itself.`
+              : `${name} ends at ${utcText(answer.until)}.`,
+          );
+      },
+    );
 
   const veeVerbs = {
     pause: 'freeze',

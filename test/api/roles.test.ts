@@ -15,6 +15,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/services/{id}/events': ['operator', 'tenant'],
   'PUT /v1/services/{id}': ['operator', 'tenant'],
   'DELETE /v1/services/{id}': ['operator', 'tenant'],
+  'PUT /v1/services/{id}/end': ['operator', 'tenant'],
   'POST /v1/services/{id}/components/{component}/scale': ['operator', 'tenant'],
   'POST /v1/services/{id}/suspend': ['operator', 'tenant'],
   'POST /v1/services/{id}/resume': ['operator', 'tenant'],
@@ -58,6 +59,10 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/events': ['operator', 'tenant'],
   'GET /v1/images': ['operator', 'tenant'],
   'GET /v1/reservations': ['operator'],
+  'POST /v1/leases': ['operator', 'tenant'],
+  'GET /v1/leases': ['operator', 'tenant'],
+  'GET /v1/leases/{id}': ['operator', 'tenant'],
+  'DELETE /v1/leases/{id}': ['operator', 'tenant'],
   'GET /v1/policies': ['operator'],
   'PUT /v1/policies/placement': ['operator'],
   'DELETE /v1/policies/placement': ['operator'],
@@ -85,10 +90,15 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /readyz': 'public',
 };
 
+const aLease = {
+  ...{ name: 'web', count: 1, forMillis: 3_600_000 },
+  each: { cpuMillis: 100, memoryMiB: 64 },
+};
+
 describe('every route under every role', () => {
   let site: TestSite;
   let tokens: Record<Role, string>;
-  let mine: { service: string; vee: string; operation: string };
+  let mine: { service: string; vee: string; operation: string; lease: string };
 
   beforeAll(async () => {
     site = await TestSite.start({ hosts: 1 });
@@ -99,7 +109,8 @@ describe('every route under every role', () => {
     tokens = { operator: site.system.access.token, tenant: await token('rival'), agent: join };
     const operation = await site.done(await site.apply(manifestOf('shop')));
     const [vee] = await site.vees(operation.serviceId);
-    mine = { service: operation.serviceId, vee: vee.id, operation: operation.id };
+    const lease = (await site.post('/v1/leases?tenant=acme', aLease)).body;
+    mine = { service: operation.serviceId, vee: vee.id, operation: operation.id, lease: lease.id };
   });
   afterAll(() => site.stop());
 
@@ -120,7 +131,9 @@ describe('every route under every role', () => {
           ? 'host-1'
           : path.startsWith('/v1/tenants')
             ? 'acme'
-            : mine.service;
+            : path.startsWith('/v1/leases')
+              ? mine.lease
+              : mine.service;
     return path.replace('{id}', id).replace('{component}', 'app');
   }
 
@@ -167,9 +180,11 @@ describe('every route under every role', () => {
         ? { instances: 1 }
         : path.endsWith('/resize')
           ? { cpuMillis: 1 }
-          : method === 'PUT'
-            ? manifestOf('shop')
-            : undefined;
+          : path.endsWith('/end')
+            ? { until: null }
+            : method === 'PUT'
+              ? manifestOf('shop')
+              : undefined;
       const ask = (p: string) => site.send(method, p, { token: tokens.tenant, ...(body ? { body } : {}) });
       const others = await ask(concrete(path));
       const none = await ask(
@@ -186,6 +201,7 @@ describe('every route under every role', () => {
       '/v1/operations',
       '/v1/events',
       '/v1/usage',
+      '/v1/leases',
       '/v1/vees?tenant=acme',
       '/v1/usage?tenant=acme',
       '/v1/events?tenant=acme',

@@ -73,6 +73,7 @@ export class TestSite {
         SLUICE_FAULTS_DIR: faults.folder,
         // What mends by itself would hide what a test is about: tests that want it say so.
         SLUICE_RECONCILE_MILLIS: '0',
+        SLUICE_LEASES_MILLIS: '0',
         SLUICE_HEARTBEAT_MILLIS: '250',
         SLUICE_ATTEMPT_MILLIS: '5000',
         SLUICE_GIVE_UP_MILLIS: '15000',

@@ -23,6 +23,7 @@ type Wait =
   | 'openSite'
   | 'planRebalance'
   | 'seekImbalance'
+  | 'seekLeases'
   | 'verifyDrained'
   | 'watchSite';
 

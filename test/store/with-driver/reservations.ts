@@ -91,7 +91,7 @@ describe('what hosts have reserved', () => {
     const [host, vee] = [hostId(a.host), veeId(a.vee)];
     if (a.kind === 'reserve') return take(a.host, a.vee, needOf(a.cpu, a.gpu), a.licences);
     if (a.kind === 'release') return store.hosts.release(host, vee, operationId(a.vee));
-    if (a.kind === 'adjust') return store.hosts.adjust(host, vee, needOf(a.cpu, a.gpu));
+    if (a.kind === 'adjust') return store.hosts.adjust(host, vee, needOf(a.cpu, a.gpu), 1);
     return store.hosts.releaseAll([vee, veeId(a.vee + 1)], a.all ? {} : { hostId: host });
   }
 
@@ -173,9 +173,9 @@ describe('what hosts have reserved', () => {
     assert.equal((await store.hosts.get(hostId(0)))?.reserved.devices, undefined);
     await join(0, has[0] as Capacity);
     assert.equal(await take(0, 0, needOf(10, 1)), true);
-    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 4)), false);
-    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 3)), true);
-    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 0)), true);
+    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 4), 1), false);
+    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 3), 1), true);
+    assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 0), 1), true);
     await assertSound();
   });
 });

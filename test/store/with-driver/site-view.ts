@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
-import type { AgentId, HostId, OperationId, ServiceId, SiteId, TenantId, VeeId } from '../../../domain/ids';
+import type {
+  AgentId,
+  HostId,
+  LeaseId,
+  OperationId,
+  ServiceId,
+  SiteId,
+  TenantId,
+  VeeId,
+} from '../../../domain/ids';
 import { add, type Capacity } from '../../../domain/units';
 import type { VeeRecord } from '../../../domain/vee/vee';
 import { connectStore, type StoreConnection } from '../../../store/connect';
@@ -29,6 +38,9 @@ const change = fc.oneof(
   fc.record({ kind: fc.constant('destroy' as const), vee: fc.nat(VEES - 1) }),
   fc.record({ kind: fc.constant('resize' as const), vee: fc.nat(VEES - 1), cpu: fc.nat(9) }),
   fc.record({ kind: fc.constant('transition' as const), vee: fc.nat(VEES - 1) }),
+  fc.record({ kind: fc.constant('promise' as const), host: fc.nat(HOSTS - 1), until: fc.nat(9) }),
+  fc.record({ kind: fc.constant('withdraw' as const) }),
+  fc.record({ kind: fc.constant('end' as const), host: fc.nat(HOSTS - 1), vee: fc.nat(VEES - 1) }),
   fc.record({ kind: fc.constant('silence' as const) }),
 );
 type Change = typeof change extends fc.Arbitrary<infer C> ? C : never;
@@ -113,6 +125,16 @@ describe('what a large site is told of', () => {
         return;
       case 'transition':
         await vees.updateOne({ _id: veeId(change.vee) }, { $set: { transition: { verb: 'pause' } } });
+        return;
+      case 'promise': {
+        const promised = { leaseId: 'rsv-1' as LeaseId, tenantId: 't' as TenantId, name: 'r', amount: NEED };
+        await store.hosts.promise(hostId(change.host), { ...promised, from: 1, until: 5 + change.until }, 1);
+        return;
+      }
+      case 'withdraw':
+        return store.hosts.withdraw('rsv-1' as LeaseId);
+      case 'end':
+        await store.hosts.setFreeAt(hostId(change.host), [veeId(change.vee)], 7, 1);
         return;
       case 'silence':
         await store.hosts.markSilent(Date.now(), 0, { suspectAfterMillis: 0, lostAfterMillis: 1e12 });

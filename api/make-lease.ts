@@ -1,0 +1,162 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { makeLeaseId, type TenantId } from '../domain/ids';
+import {
+  type Lease,
+  type LeaseKind,
+  type LeasePlan,
+  type LeaseShape,
+  type NoLease,
+  SHORTEST_LEASE_MILLIS,
+} from '../domain/leases/model';
+import { earliestLease, type LeaseSite, placeOrSay } from '../domain/leases/place';
+import { refusalSummary } from '../domain/placement/refusal-summary';
+import { utcText } from '../domain/utc';
+import type { Identity } from '../store/identities';
+import { promiseEverywhere } from '../store/leases';
+import { readLeaseSite } from '../store/snapshot';
+import type { ApiDeps } from './deps';
+import { invalid } from './invalid';
+import type { Context } from './route';
+
+/** When it is to be: for at most ten years from now on. */
+const MOST_AHEAD_MILLIS = 10 * 366 * 86_400_000;
+/** Others may keep promising what one counts on; after so many lost races it is said so. */
+const MOST_FRESH_PLANS = 5;
+
+export interface AskedTime {
+  readonly from?: number | undefined;
+  readonly until?: number | undefined;
+  readonly forMillis?: number | undefined;
+  readonly bestEffort: boolean;
+}
+
+/** A time that is whole and may be: what is left open of it is for the place to decide. */
+export interface LeaseTime {
+  readonly kind: LeaseKind;
+  readonly from: number;
+  readonly millis: number;
+  /** Of one that begins as soon as it can: when it has to be over. */
+  readonly endBy?: number | undefined;
+}
+
+/** @throws SluiceError `request-invalid` */
+export function leaseTimeOf({ from, until, forMillis, bestEffort }: AskedTime, now: number): LeaseTime {
+  if (bestEffort && from !== undefined)
+    throw invalid('/from', 'it begins at a given time, or as soon as it can', 'Leave one of them out.');
+  if (bestEffort && forMillis === undefined)
+    throw invalid('/forMillis', 'it is missing', 'Say for how long, as it is not known when it begins.');
+  if (!bestEffort && (until === undefined) === (forMillis === undefined))
+    throw invalid('/until', 'it takes one end', 'Say until when or for how long, and not both.');
+  if (from !== undefined && from < now)
+    throw invalid('/from', `${utcText(from)} is over`, 'Give a time to come; left out, it begins at once.');
+  const begin = from ?? now;
+  const millis = forMillis ?? (until ?? begin) - begin;
+  if (millis < SHORTEST_LEASE_MILLIS)
+    throw invalid(
+      forMillis === undefined ? '/until' : '/forMillis',
+      `it would last ${Math.max(0, Math.round(millis / 1000))} s`,
+      `Two minutes are the least: the last one is for what is there to go.`,
+    );
+  if (begin + millis > now + MOST_AHEAD_MILLIS)
+    throw invalid('/until', 'it would end in more than ten years', 'Give an earlier end.');
+  if (bestEffort && until !== undefined && begin + millis > until)
+    throw invalid('/until', `it could not be over by ${utcText(until)}`, 'Give a later end, or less time.');
+  const kind = bestEffort ? 'best-effort' : from === undefined ? 'immediate' : 'advance';
+  return { kind, from: begin, millis, ...(bestEffort && until !== undefined ? { endBy: until } : {}) };
+}
+
+/** Where and when it would be now. */
+export function planLease(
+  site: LeaseSite,
+  shape: LeaseShape,
+  { kind, from, millis, endBy }: LeaseTime,
+): LeasePlan | NoLease {
+  return kind === 'best-effort'
+    ? earliestLease(site, shape, { notBefore: from, millis, endBy })
+    : placeOrSay(site, shape, { from, until: from + millis });
+}
+
+/** Why there is no room for it then, and when there would be; what hosts have left is the operator's to know. */
+export function whyNoLease({ identity }: Pick<Context, 'identity'>, none: NoLease, count: number): string {
+  const { why, fits, earliest } = none;
+  const later = earliest === undefined ? '' : ` There would be room from ${utcText(earliest)} on.`;
+  return identity.role === 'operator'
+    ? `There is room for ${fits} of ${count} then. ${refusalSummary(why)}${later}`
+    : `There is no room for all of it then.${later}`;
+}
+
+/**
+ * Makes a lease: planned on what is known, and promised host by host, each in one conditional write. Of two that count on
+ * the same room one is refused by a host, and plans anew. A repeat of the request finds what it has made.
+ * @throws SluiceError `placement-infeasible`, `placement-race`, `already-exists`
+ */
+export async function makeLease(
+  { store, siteId }: Pick<ApiDeps, 'store' | 'siteId'>,
+  context: Pick<Context, 'identity' | 'operationId'>,
+  name: string,
+  shape: LeaseShape,
+  time: LeaseTime,
+): Promise<Lease> {
+  const { identity, operationId } = context;
+  const id = makeLeaseId(derivedEntropy(operationId, 'lease'));
+  const made = await store.leases.get(id);
+  if (made?.confirmed) return made;
+  if (made) await abandon();
+  const others = [...((await store.identities.apartness()).get(shape.tenantId) ?? [])];
+  for (let attempt = 1; attempt <= MOST_FRESH_PLANS; attempt++) {
+    const site = await readLeaseSite(store, Date.now());
+    const plan = planLease(site, shape, time);
+    if (plan.kind === 'no-lease')
+      throw new SluiceError('placement-infeasible', whyNoLease(context, plan, shape.count));
+    const lease = await store.leases.begin(draft(plan), site.at);
+    if (lease.confirmed) return lease;
+    if (
+      (await promiseEverywhere(store.hosts, { ...lease, ...timesAndPlaces(plan) }, Date.now(), others)) &&
+      (await store.leases.confirm(id, timesAndPlaces(plan)))
+    )
+      return (await store.leases.get(id)) ?? lease;
+    await abandon();
+  }
+  throw new SluiceError('placement-race', 'Others took the room that was counted on, time and again.');
+
+  async function abandon(): Promise<void> {
+    await store.hosts.withdraw(id);
+    await store.leases.forget(id);
+  }
+
+  function draft(plan: LeasePlan): Lease {
+    return {
+      ...{ id, siteId, name, kind: time.kind, ...shape, ...timesAndPlaces(plan) },
+      ...{ confirmed: false, live: true, generation: 1, createdAt: Date.now() },
+      ...{ requestedBy: identity.name, requestedAs: operationId },
+    };
+  }
+}
+
+const timesAndPlaces = ({ from, until, places }: LeasePlan) => ({ from, until, places });
+
+/** The reservation of that name that a tenant may apply against. @throws SluiceError `not-found` */
+export async function leaseNamed(
+  { store }: Pick<ApiDeps, 'store'>,
+  tenantId: TenantId,
+  name: string,
+): Promise<Lease> {
+  const lease = await store.leases.named(tenantId, name);
+  if (!lease) throw new SluiceError('not-found', `${tenantId} has no reservation "${name}".`);
+  return lease;
+}
+
+/** As clients see it. Which hosts it is on is the operator's to know. */
+export function leaseView(lease: Lease, state: string, { role }: Identity): Record<string, unknown> {
+  const { id, tenantId, name, kind, count, each, image, labels, apart, from, until, places } = lease;
+  const { risk, cancelledAt, requestedBy, createdAt, generation } = lease;
+  const operator = role === 'operator';
+  return {
+    ...{ id, tenantId, name, kind, state, count, each, image, labels, apart, from, until },
+    ...(operator ? { places } : {}),
+    ...(risk ? { atRisk: operator ? risk.because : 'the site is short of room for it' } : {}),
+    ...(cancelledAt === undefined ? {} : { cancelledAt }),
+    ...{ requestedBy, createdAt, generation },
+  };
+}

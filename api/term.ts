@@ -1,0 +1,44 @@
+import { SluiceError } from '../domain/errors';
+import type { TenantId } from '../domain/ids';
+import type { Lease } from '../domain/leases/model';
+import { endOnLease } from '../domain/leases/use';
+import type { ServiceRecord } from '../domain/service/service';
+import { utcText } from '../domain/utc';
+import type { ApiDeps } from './deps';
+import { invalid } from './invalid';
+import { leaseNamed } from './make-lease';
+
+export type Term = Pick<ServiceRecord, 'until' | 'leaseId'>;
+
+/** How long what is applied stays, where there is an end to it, and on what reservation. */
+export async function termOf(
+  deps: Pick<ApiDeps, 'store'>,
+  tenantId: TenantId,
+  { until, reservation }: { readonly until?: number | undefined; readonly reservation?: string | undefined },
+): Promise<{ readonly term: Term; readonly lease?: Lease }> {
+  const now = Date.now();
+  if (until !== undefined && until <= now)
+    throw invalid('/query/until', `${utcText(until)} is over`, 'Give a time to come.');
+  if (reservation === undefined) return { term: until === undefined ? {} : { until } };
+  const lease = await leaseNamed(deps, tenantId, reservation);
+  return { term: { until: endOnLease(lease, until, now), leaseId: lease.id }, lease };
+}
+
+/**
+ * What is there has its end and its reservation: the same that is asked for again is no other, but another one is not given
+ * by the way.
+ * @throws SluiceError `conflict`
+ */
+export async function requireTerm(
+  deps: Pick<ApiDeps, 'store'>,
+  { tenantId, name, until, leaseId }: ServiceRecord,
+  asked: { readonly until?: number | undefined; readonly reservation?: string | undefined },
+): Promise<void> {
+  const lease = asked.reservation && (await leaseNamed(deps, tenantId, asked.reservation));
+  const sameEnd = asked.until === undefined || asked.until === until;
+  if (sameEnd && (!lease || lease.id === leaseId)) return;
+  throw new SluiceError(
+    'conflict',
+    `${name} is there, and ${until === undefined ? 'has no end' : `ends at ${utcText(until)}`}: sluice extend ${name} gives it another.`,
+  );
+}

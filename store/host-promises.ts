@@ -1,0 +1,185 @@
+import type { Collection, Document } from 'mongodb';
+import type { HostRecord } from '../domain/host';
+import type { HostId, LeaseId, TenantId } from '../domain/ids';
+import type { Promised } from '../domain/placement/promised';
+import { type Dimension, deviceOf, dimensionsOf, isDevice, sum, ZERO } from '../domain/units';
+import type { Stored } from './documents';
+
+/** What VEEs hold of a host, as pairs `{k, v}`. */
+export const HELD: Document = { $objectToArray: '$reservations' };
+/** What is promised of it, likewise; nothing in records of earlier releases. */
+export const PROMISED: Document = { $objectToArray: { $ifNull: ['$promises', {}] } };
+
+/**
+ * What of hosts is promised for a time: each promise in one write to one document, on condition that what VEEs hold and what
+ * is promised never exceed what the host has. `domain/placement/promised.ts` says the same without a database.
+ */
+export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
+  return {
+    /**
+     * Promises something of a host, or another amount of it. Repeating it changes nothing.
+     * @param others tenants whose VEEs must not be on the same host
+     * @param shrinks it was more until now, which nothing can stand against
+     * @returns false when there is no room, or the host is not up and open
+     */
+    async promise(
+      id: HostId,
+      promised: Promised,
+      now: number,
+      others: readonly TenantId[] = [],
+      shrinks = false,
+    ): Promise<boolean> {
+      const { leaseId, from, until } = promised;
+      const rest = { $filter: { input: PROMISED, cond: { $ne: ['$$this.k', leaseId] } } };
+      const all = { $concatArrays: [rest, [{ k: leaseId, v: { $literal: promised } }]] };
+      const dimensions = dimensionsOf(promised.amount);
+      const fits = holds({ held: HELD, promised: all, now, from, until, dimensions });
+      const open = {
+        ...{ liveness: 'up', cordoned: false },
+        $expr: { $and: [fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+      };
+      const there = { [`promises.${leaseId}`]: { $exists: true } };
+      const result = await hosts.updateOne(
+        { _id: id, ...(shrinks ? there : open) } as Document,
+        { $set: { [`promises.${leaseId}`]: promised } } as Document,
+      );
+      return result.matchedCount === 1;
+    },
+
+    /** Which leases something is promised to, and where. */
+    async promising(): Promise<{ hostId: HostId; leaseId: LeaseId }[]> {
+      const some = { promises: { $exists: true, $ne: {} } } as Document;
+      const docs = await hosts.find(some, { projection: { promises: 1 } }).toArray();
+      return docs.flatMap(({ _id, promises = {} }) =>
+        Object.values(promises).map(({ leaseId }) => ({ hostId: _id as HostId, leaseId })),
+      );
+    },
+
+    /** Takes promises to a lease back, on these hosts or wherever there are any. */
+    async withdraw(leaseId: LeaseId, ids?: readonly HostId[]): Promise<void> {
+      await hosts.updateMany(
+        {
+          [`promises.${leaseId}`]: { $exists: true },
+          ...(ids ? { _id: { $in: [...ids] } } : {}),
+        } as Document,
+        { $unset: { [`promises.${leaseId}`]: '' } } as Document,
+      );
+    },
+
+    /**
+     * Changes when what VEEs hold on a host is given back at the latest.
+     * @returns false when something is promised that this leaves no room for
+     */
+    async setFreeAt(
+      id: HostId,
+      veeIds: readonly string[],
+      freeAt: number | undefined,
+      now: number,
+      force = false,
+    ): Promise<boolean> {
+      const known = (await hosts.findOne({ _id: id }))?.reservations ?? {};
+      const there = veeIds.filter((veeId) => known[veeId] && known[veeId].freeAt !== freeAt);
+      if (there.length === 0) return true;
+      const then = freeAt === undefined ? '$$REMOVE' : freeAt;
+      const held = {
+        $map: {
+          input: HELD,
+          in: {
+            $cond: [
+              { $in: ['$$this.k', there] },
+              {
+                k: '$$this.k',
+                v: { $mergeObjects: ['$$this.v', { freeAt: freeAt ?? Number.MAX_SAFE_INTEGER }] },
+              },
+              '$$this',
+            ],
+          },
+        },
+      };
+      const dimensions = dimensionsOf(sum(there.map((veeId) => known[veeId]?.amount ?? ZERO)));
+      const fits = force ? true : holds({ held, promised: PROMISED, now, dimensions });
+      const result = await hosts.updateOne(
+        { _id: id, $expr: { $and: [fits, ...there.map((v) => ({ $gt: [`$reservations.${v}`, null] }))] } },
+        [{ $set: Object.fromEntries(there.map((veeId) => [`reservations.${veeId}.freeAt`, then])) }],
+      );
+      return result.matchedCount === 1;
+    },
+  };
+}
+
+/** A condition on a host: nothing on it is of these tenants, nor promised to them. */
+export const nothingOf = (tenants: readonly TenantId[]): Document => {
+  const of = (input: Document) => ({ $map: { input, in: '$$this.v.tenantId' } });
+  const there = { $concatArrays: [of(HELD), of(PROMISED)] };
+  return { $eq: [{ $size: { $setIntersection: [there, [...tenants]] } }, 0] };
+};
+
+interface Holding {
+  /** Expressions for pairs as those of `HELD` and `PROMISED`, once the change is made. */
+  readonly held: Document;
+  readonly promised: Document;
+  readonly now: number;
+  /** Only this time is looked at: before and after it the change makes no difference. */
+  readonly from?: number;
+  readonly until?: number | undefined;
+  /** Those in which something changes. */
+  readonly dimensions: readonly Dimension[];
+}
+
+/** Where an amount is in a document. Names of devices have no dot and no dollar in them. */
+export const pathOf = (d: Dimension): string => (isDevice(d) ? `devices.${deviceOf(d)}` : d);
+
+/**
+ * A condition on a host: what VEEs hold and what is promised beyond what the lease's own VEEs hold fit into it at every
+ * instant of a time. What is held only shrinks, and what is promised only grows where a promise begins: those instants are
+ * looked at. Where nothing is promised nothing is.
+ */
+export function holds({ held, promised, now, from = now, until, dimensions }: Holding): Document {
+  const first = Math.max(now, from);
+  const begins = {
+    $filter: {
+      input: { $map: { input: '$$promised', in: '$$this.v.from' } },
+      cond: {
+        $and: [{ $gt: ['$$this', first] }, ...(until === undefined ? [] : [{ $lt: ['$$this', until] }])],
+      },
+    },
+  };
+  const fitting = dimensions.map((d) => ({
+    $lte: [
+      { $add: [heldOf('$$there', d), promisedAt(d)] },
+      { $ifNull: [`$fingerprint.capacity.${pathOf(d)}`, 0] },
+    ],
+  }));
+  const atInstant = { $let: { vars: { there: thereAt('$$at', now) }, in: { $and: fitting } } };
+  const instants = { $concatArrays: [[first], begins] };
+  const always = { $allElementsTrue: [{ $map: { input: instants, as: 'at', in: atInstant } }] };
+  return { $or: [{ $eq: [promised, []] }, { $let: { vars: { held, promised }, in: always } }] };
+}
+
+/** What holds its place at an instant: now all does, and what should be gone by now may do so for who knows how long. */
+function thereAt(at: string, now: number): Document {
+  const freeAt = { $ifNull: ['$$this.v.freeAt', Number.MAX_SAFE_INTEGER] };
+  const there = { $or: [{ $lte: [at, now] }, { $lte: [freeAt, now] }, { $gt: [freeAt, at] }] };
+  return { $filter: { input: '$$held', cond: there } };
+}
+
+const heldOf = (entries: string | Document, d: Dimension): Document => ({
+  $sum: { $map: { input: entries, as: 'entry', in: `$$entry.v.amount.${pathOf(d)}` } },
+});
+
+/** What is promised at an instant beyond what the leases' own VEEs hold. */
+function promisedAt(d: Dimension): Document {
+  const current = {
+    $filter: {
+      input: '$$promised',
+      as: 'p',
+      cond: { $and: [{ $lte: ['$$p.v.from', '$$at'] }, { $gt: ['$$p.v.until', '$$at'] }] },
+    },
+  };
+  const own = {
+    $filter: { input: '$$there', as: 'own', cond: { $eq: ['$$own.v.leaseId', '$$p.k'] } },
+  };
+  const amount = { $ifNull: [`$$p.v.amount.${pathOf(d)}`, 0] };
+  const unused = { $max: [0, { $subtract: [amount, heldOf(own, d)] }] };
+  return { $sum: { $map: { input: current, as: 'p', in: unused } } };
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { makeLease } from '../../../api/make-lease';
+import { SluiceError } from '../../../domain/errors';
+import type { AgentId, HostId, LeaseId, OperationId, SiteId, TenantId } from '../../../domain/ids';
+import type { LeaseShape } from '../../../domain/leases/model';
+import { freeThroughout, overPromised, type Promised, spanOf } from '../../../domain/placement/promised';
+import type { Capacity } from '../../../domain/units';
+import { connectStore, type StoreConnection } from '../../../store/connect';
+import { toLeaseHost } from '../../../store/hosts';
+import { ensureIndexes } from '../../../store/indexes';
+import { createStore, type Store } from '../../../store/store';
+
+const NOW = 5;
+const hostId = 'host-1' as HostId;
+const tenantId = 'acme' as TenantId;
+const siteId = 'home' as SiteId;
+const size = (cpuMillis: number, gpus = 0): Capacity => ({
+  ...{ cpuMillis, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 },
+  ...(gpus > 0 ? { devices: { gpu: gpus } } : {}),
+});
+const operation = (n: number) => `op-${String(n).padStart(24, '0')}` as OperationId;
+const leaseId = (n: number) => `rsv-${n}` as LeaseId;
+const promiseOf = (n: number, from: number, until: number, amount: Capacity): Promised => ({
+  ...{ leaseId: leaseId(n), tenantId, name: `r${n}`, from, until, amount },
+});
+
+const small = fc.integer({ min: 1, max: 4 });
+const act = fc.oneof(
+  fc.record({
+    kind: fc.constant('promise' as const),
+    n: fc.nat(3),
+    from: fc.nat(20),
+    millis: small,
+    cpu: small,
+    gpu: fc.nat(1),
+  }),
+  fc.record({
+    kind: fc.constant('reserve' as const),
+    ...{ vee: fc.nat(5), cpu: small, gpu: fc.nat(1) },
+    freeAt: fc.option(fc.integer({ min: 6, max: 25 }), { nil: undefined }),
+    on: fc.option(fc.nat(3), { nil: undefined }),
+  }),
+  fc.record({ kind: fc.constant('grow' as const), vee: fc.nat(5), cpu: small }),
+  fc.record({
+    kind: fc.constant('end' as const),
+    vee: fc.nat(5),
+    freeAt: fc.option(fc.integer({ min: 6, max: 25 }), { nil: undefined }),
+  }),
+  fc.record({ kind: fc.constant('release' as const), vee: fc.nat(5) }),
+);
+
+describe('what a host promises', () => {
+  let connection: StoreConnection;
+  let store: Store;
+  before(async () => {
+    connection = await connectStore(process.env.MONGODB_URI ?? '', `promises-${process.pid}`);
+    await ensureIndexes(connection.db);
+    store = createStore(connection);
+  });
+  after(async () => {
+    await connection.db.dropDatabase();
+    await connection.close();
+  });
+  const join = async () => {
+    await connection.db.collection('hosts').deleteMany({});
+    await store.hosts.join(
+      {
+        ...{ id: hostId, siteId, agentId: 'a' as AgentId, zone: 'z', labels: {} },
+        fingerprint: {
+          ...{ driver: 'simulator', description: '', real: false, images: ['i'], attributes: {} },
+          capacity: { cpuMillis: 8, memoryMiB: 100, diskMiB: 0, bandwidthKbps: 0, devices: { gpu: 2 } },
+          capabilities: { migration: 'live' } as never,
+        },
+      },
+      1,
+    );
+  };
+  beforeEach(join);
+  const seen = async () => {
+    const host = await store.hosts.get(hostId);
+    assert.ok(host);
+    return toLeaseHost(host);
+  };
+  const fits = (free: Capacity, need: Capacity) =>
+    need.cpuMillis <= free.cpuMillis && (need.devices?.gpu ?? 0) <= (free.devices?.gpu ?? 0);
+
+  it('is decided by the database as the planner would', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(act, { minLength: 1, maxLength: 14 }), async (acts) => {
+        await join();
+        for (const one of acts) {
+          const before = await seen();
+          if (one.kind === 'promise') {
+            if (before.promised?.promises.some((p) => p.leaseId === leaseId(one.n))) continue;
+            const [from, until] = [one.from + NOW, one.from + NOW + one.millis];
+            const amount = size(one.cpu, one.gpu);
+            const own = before.promised?.stays.some((s) => s.leaseId === leaseId(one.n));
+            const made = await store.hosts.promise(hostId, promiseOf(one.n, from, until, amount), NOW);
+            // What its own VEEs hold already is not promised twice, which the naive question knows nothing of.
+            if (!own) assert.equal(made, fits(freeThroughout(before, { now: NOW, from, until }), amount));
+          } else if (one.kind === 'reserve') {
+            const id = `vee-${one.vee}`;
+            if ((await store.hosts.get(hostId))?.reservations[id]) continue;
+            const stay = {
+              ...(one.freeAt === undefined ? {} : { freeAt: one.freeAt }),
+              ...(one.on === undefined ? {} : { leaseId: leaseId(one.on) }),
+            };
+            const need = size(one.cpu, one.gpu);
+            const made = await store.hosts.reserve(hostId, operation(one.vee), new Map([[id, need]]), NOW, {
+              ...{ tenantId, stay },
+            });
+            assert.equal(made, fits(freeThroughout(before, spanOf(NOW, stay)), need));
+          } else if (one.kind === 'grow')
+            await store.hosts.adjust(hostId, `vee-${one.vee}`, size(one.cpu), NOW);
+          else if (one.kind === 'end')
+            await store.hosts.setFreeAt(hostId, [`vee-${one.vee}`], one.freeAt, NOW);
+          else await store.hosts.releaseAll([`vee-${one.vee}`], { hostId });
+          const after = await seen();
+          assert.equal(overPromised(after, NOW), undefined, JSON.stringify([one, before, after]));
+        }
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+  });
+
+  it('is never more than it has, however many ask at once', async () => {
+    const asked = Array.from({ length: 24 }, (_, n) =>
+      n % 2 === 0
+        ? store.hosts.promise(hostId, promiseOf(n, 10, 20, size(1)), NOW)
+        : store.hosts.reserve(hostId, operation(n), new Map([[`vee-${n}`, size(1)]]), NOW, { tenantId }),
+    );
+    const made = (await Promise.all(asked)).filter(Boolean);
+    assert.equal(made.length, 8);
+    assert.equal(overPromised(await seen(), NOW), undefined);
+  });
+
+  it('is promised to one of two leases that count on the same room, and nothing is left of the other', async () => {
+    const shape: LeaseShape = { tenantId, count: 5, each: size(1), labels: {}, apart: false };
+    const time = { kind: 'immediate' as const, from: Date.now(), millis: 600_000 };
+    const identity = { id: 'i', name: 'ann', role: 'operator' as const, createdAt: 0 };
+    const make = (n: number) =>
+      makeLease({ store, siteId }, { identity, operationId: operation(n) }, `r${n}`, shape, time).then(
+        (lease) => lease.id as string,
+        (error: unknown) => (error instanceof SluiceError ? error.code : String(error)),
+      );
+    const [one, other] = await Promise.all([make(1), make(2)]);
+    assert.equal([one, other].filter((id) => id === 'placement-infeasible').length, 1);
+    const [id] = [one, other].filter((answer) => answer?.startsWith('rsv-'));
+    assert.deepEqual(await store.hosts.promising(), [{ hostId, leaseId: id }]);
+    assert.deepEqual(
+      (await store.leases.all()).map((l) => [l.id, l.confirmed]),
+      [[id, true]],
+    );
+    // Asked for once more it is the same.
+    assert.equal(await make(one === id ? 1 : 2), id);
+    assert.equal((await store.hosts.promising()).length, 1);
+  });
+});
