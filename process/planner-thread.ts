@@ -1,14 +1,18 @@
 import { Piscina } from 'piscina';
 import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
+import { plan } from '../domain/placement/plan';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
-import { remediesFor as remediesOf } from '../domain/placement/remedies';
+import {
+  type RemedyQuestion as PlaceQuestion,
+  remediesFor as remediesOf,
+} from '../domain/placement/remedies';
 import { roomForService as roomOf } from '../domain/placement/room';
 import { type Sizing, type SizingQuestion, sizing as sizingOf } from '../domain/placement/sizing';
+import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
+import { planRebalance as rebalanceOf } from '../domain/rebalance/plan';
 import { PolicyPlugins } from './policies/plugins';
-
-/** What a thread of `planner.ts` runs, by name. */
-export { planRebalance } from '../domain/rebalance/plan';
+import { sideBySide } from './portfolio/side-by-side';
 
 const { policyFolder } = Piscina.workerData as { policyFolder: string | undefined };
 const plugins = new PolicyPlugins(policyFolder);
@@ -31,11 +35,25 @@ function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q
   };
 }
 
+// What a thread of `planner.ts` runs, by name.
+
+export function planRebalance(question: BalanceQuestion): BalancePlan {
+  const began = performance.now();
+  const plan = rebalanceOf(question, sideBySide());
+  return { ...plan, tookMillis: Math.round(performance.now() - began) };
+}
+
+export const placeHarder = equipped(({ snapshot, request, policy, context }: PlaceQuestion) =>
+  plan(snapshot, request, policy, context, sideBySide([], PLACE_MILLIS)),
+);
+
 export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);
 export const roomForService = equipped(roomOf);
 
+/** Who asks for a place has waited for a plan already. */
+const PLACE_MILLIS = 5_000;
 /** What is found later is hardly better. */
 const SIZING_MILLIS = 5_000;
 

@@ -10,7 +10,7 @@ import { distanceOf } from '../../domain/rebalance/distance';
 import { greedily } from '../../domain/rebalance/greedy';
 import { Layout } from '../../domain/rebalance/layout';
 import { planRebalance } from '../../domain/rebalance/plan';
-import { solveByHighs } from '../../test/support/highs';
+import { solveByHighs } from '../../process/portfolio/highs';
 import { consolidation } from './generator';
 import { onlineRows } from './online';
 import { packingRows } from './packing';
@@ -67,7 +67,7 @@ async function exactSizes(seeds: readonly string[], curves: Curve[]): Promise<st
       const problem = consolidation(items, hosts, seed);
       const { found, cost, cpuMillis } = ours(problem, seed, 1_000);
       const before = process.cpuUsage();
-      const rival = await solveByHighs(problem, RIVAL_MILLIS);
+      const rival = await solveByHighs(problem, { millis: RIVAL_MILLIS });
       const { user, system } = process.cpuUsage(before);
       const rivalCost = verified(problem, rival.placement);
       const bound = Math.max(rival.bound, lowerBound(problem));

@@ -3,27 +3,31 @@ import type { ExactAnswer } from './exact';
 import { Board, type Unit } from './feasibility';
 import type { PlacementRequest, Snapshot, SnapshotHost } from './model';
 import { lowerBound } from './optimize/bound';
+import { solveAlone } from './optimize/portfolio';
 import { NOWHERE, type Problem } from './optimize/problem';
 import { rulesOf } from './optimize/rules';
-import { search } from './optimize/search';
-import { faultsOf } from './optimize/verify';
+import type { Solve } from './optimize/solver';
 
 /** Where there is no room all of it is for nothing, and plans are asked often: some hundredths of a second. */
 const MOST_LOOKS = 2_000_000;
 const STEPS_A_UNIT = 40;
+/** Of a further search, by those who have asked for one: about a second. */
+const MOST_FURTHER_LOOKS = 50_000_000;
 /** So many pairs of a unit and a host are judged one by one before it begins. */
 const MOST_PAIRS = 200_000;
 
 /**
  * Finds some placement of all units by a search that may miss one. The caller checks it before use, as its rules know
  * nothing of what is on its way from one place to another.
+ * @param solve one search unless it is told otherwise
  */
 export function solveBySearch(
   snapshot: Snapshot,
   request: PlacementRequest,
   units: readonly Unit[],
   seed: string,
-): ExactAnswer {
+  solve: Solve = solveAlone,
+): ExactAnswer & { readonly solver?: string } {
   const { hosts } = snapshot;
   // One alone has been tried on every host.
   if (units.length < 2 || units.length * hosts.length > MOST_PAIRS) return { kind: 'unknown' };
@@ -61,9 +65,12 @@ export function solveBySearch(
     mostMoves: Infinity,
   };
   if (lowerBound(problem) === Infinity) return { kind: 'unknown' };
-  const effort = { steps: STEPS_A_UNIT * units.length, looks: MOST_LOOKS, bound: 0 };
-  const { placement } = search(problem, seed, effort);
-  if (!placement || faultsOf(problem, placement).length > 0) return { kind: 'unknown' };
+  const steps = STEPS_A_UNIT * units.length;
+  const quest = { seed, steps, looks: MOST_LOOKS, furtherLooks: MOST_FURTHER_LOOKS, bound: 0 };
+  const { placement, solver } = solve(problem, quest);
+  if (!placement) return { kind: 'unknown' };
   const hostOfUnit = Array.from(placement, (h) => hosts[h]?.id);
-  return hostOfUnit.every((id) => id !== undefined) ? { kind: 'placed', hostOfUnit } : { kind: 'unknown' };
+  return hostOfUnit.every((id) => id !== undefined)
+    ? { kind: 'placed', hostOfUnit, ...(solver ? { solver } : {}) }
+    : { kind: 'unknown' };
 }

@@ -267,7 +267,7 @@ export interface Blueprint {
   readonly createdAt: number;
   readonly policy: PolicyData;
   readonly seed: string;
-  readonly algorithm: 'greedy' | 'exact' | 'search';
+  readonly algorithm: 'greedy' | 'exact' | 'search' | 'portfolio';
   readonly assignments: readonly Assignment[];
   /** Of a plan that may leave some where they are: those, and why. */
   readonly left?: readonly { readonly veeId: VeeId; readonly because: string }[];

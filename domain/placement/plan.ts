@@ -20,6 +20,7 @@ import type {
   Snapshot,
   SnapshotHost,
 } from './model';
+import type { Solve } from './optimize/solver';
 import { type Policy, policyData } from './policy';
 import { freeThroughout, spanOf } from './promised';
 import { SpareKeeper } from './spare-keeper';
@@ -30,12 +31,14 @@ import { stayOf } from './stays';
  * blueprint. Greedy by decreasing size under the policy's score; when that finds no room, an exact search looks for some if
  * the problem is small, and one that may miss it if it is not (RESERVOIR's policy engine with its pluggable
  * optimizer, seed 002 §2.2.6-2.2.7).
+ * @param solve many solvers side by side, to be asked in place of the quick search where there is time for them
  */
 export function plan(
   snapshot: Snapshot,
   request: PlacementRequest,
   policy: Policy,
   context: PlanContext,
+  solve?: Solve,
 ): Blueprint | Infeasible {
   const units = largestFirst(unitsOf(request), snapshot.hosts);
   const seed = request.seed ?? context.seed;
@@ -46,11 +49,11 @@ export function plan(
   const proven = greedy.unplaced.some((u) => u.proven);
   const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed, keeper);
   if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
-  for (const [algorithm, solve] of proven ? [] : SOLVERS) {
-    const answer = solve(snapshot, request, units, seed);
+  for (const [algorithm, find] of proven ? [] : solversWith(solve)) {
+    const answer = find(snapshot, request, units, seed);
     if (answer.kind !== 'placed') continue;
     const assignments = explained(
-      algorithm,
+      answer.solver ? `${FOUND_BY[algorithm]}, ${answer.solver}` : FOUND_BY[algorithm],
       snapshot,
       request,
       units,
@@ -88,11 +91,29 @@ function placeSpreadFirst(
   return placeByZone(snapshot, request, order, policy, seed, keeper);
 }
 
+type Finder = (
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  seed: string,
+) => ReturnType<typeof solveBySearch>;
+
 /** What is asked in turn where the greedy way leaves something without a place. */
-const SOLVERS = [
+const solversWith = (solve: Solve | undefined): (readonly [keyof typeof FOUND_BY, Finder])[] => [
   ['exact', solveExactly],
-  ['search', solveBySearch],
-] as const;
+  solve
+    ? ['portfolio', (snapshot, request, units, seed) => solveBySearch(snapshot, request, units, seed, solve)]
+    : ['search', (snapshot, request, units, seed) => nameless(solveBySearch(snapshot, request, units, seed))],
+];
+
+const FOUND_BY = {
+  exact: 'the exact search',
+  search: 'a search',
+  portfolio: 'the best of several solvers',
+} as const;
+
+/** Of one that is asked alone nobody needs to know which one it was. */
+const nameless = ({ solver: _, ...answer }: ReturnType<typeof solveBySearch>) => answer;
 
 /** The hosts that an answer takes. */
 export const hostsIn = (answer: Blueprint | Infeasible): HostId[] =>
@@ -202,7 +223,7 @@ function chosen(
 }
 
 function explained(
-  algorithm: 'exact' | 'search',
+  by: string,
   snapshot: Snapshot,
   request: PlacementRequest,
   units: readonly Unit[],
@@ -213,7 +234,6 @@ function explained(
 ): Assignment[] | undefined {
   const board = new Board(snapshot, request);
   keeper?.begin();
-  const by = algorithm === 'exact' ? 'the exact search' : 'a search';
   const assignments: Assignment[] = [];
   for (const [i, unit] of units.entries()) {
     const hostId = hostOfUnit[i];

@@ -2,8 +2,7 @@ import type { HostId } from '../ids';
 import { goalOf } from '../placement/built-in-policies';
 import { lowerBound } from '../placement/optimize/bound';
 import { costOf, placeCostOf } from '../placement/optimize/problem';
-import { search } from '../placement/optimize/search';
-import { faultsOf } from '../placement/optimize/verify';
+import type { Solve, Solved } from '../placement/optimize/solver';
 import type { Goal } from '../placement/policy';
 import { distanceOf } from './distance';
 import type { Layout } from './layout';
@@ -29,34 +28,56 @@ export interface Consolidated {
 /**
  * Frees as many hosts as that is worth, or makes those in use as cheap as that is worth, by the fewest and cheapest moves
  * (RESERVOIR's policies of power saving and of profit, seed 002 §2.2.6). Leaves the layout as it is when all is done.
+ * @param solve finds where everything had better be
  */
-export function consolidate(layout: Layout, question: BalanceQuestion): Consolidated {
+export function consolidate(layout: Layout, question: BalanceQuestion, solve: Solve): Consolidated {
   const whole = soundPart(layout, question);
-  const bound = lowerBound(whole.problem);
+  let bound = lowerBound(whole.problem);
   const sound = new Set(whole.units);
   const left = new Set(layout.units.filter((u) => !sound.has(u)));
   let [looks, blocked] = [MOST_LOOKS, 0];
+  let told: { readonly part: InNumbers; readonly found: Solved } | undefined;
   for (let round = 0; round < MOST_ROUNDS && looks > 0; round++) {
     const part = round === 0 ? whole : inNumbers(layout, question, left);
     const { problem } = part;
-    const effort = { steps: STEPS_AN_ITEM * problem.items, looks, bound: lowerBound(problem) };
-    const found = search(problem, 'consolidate', effort);
+    const steps = STEPS_AN_ITEM * problem.items;
+    const found = solve(problem, { seed: 'consolidate', steps, looks, bound: lowerBound(problem) });
+    if (round === 0) bound = Math.max(bound, found.bound);
+    told = { part, found };
     looks -= found.looks;
     const { placement, cost } = found;
-    const worse = !placement || cost >= costOf(problem, problem.start) - 1e-9;
-    if (worse || faultsOf(problem, placement).length > 0) break;
+    if (!placement || cost >= costOf(problem, problem.start) - 1e-9) break;
     const { order, waiting } = executable(layout, wantedMoves(layout, part, placement));
     if (waiting.length === 0)
       return {
         steps: explained(layout, order, part, goalOf(question.policy)),
-        optimality: optimalityOf(layout, question, whole, bound),
+        optimality: { ...optimalityOf(layout, question, whole, bound), ...tellingOf(layout, question, part, found) },
         blocked,
       };
     for (const { unit, from } of [...order].reverse()) layout.move(unit, from);
     for (const unit of waiting) left.add(unit);
     blocked += waiting.reduce((n, u) => n + u.vees.length, 0);
   }
-  return { steps: [], optimality: optimalityOf(layout, question, whole, bound), blocked };
+  const optimality = optimalityOf(layout, question, whole, bound);
+  if (!told) return { steps: [], optimality, blocked };
+  const { solver: _, ...telling } = tellingOf(layout, question, told.part, told.found);
+  return { steps: [], optimality: { ...optimality, ...telling }, blocked };
+}
+
+/** Who was asked, and what each found, by the scale of the goal. */
+function tellingOf(
+  layout: Layout,
+  question: BalanceQuestion,
+  part: InNumbers,
+  { solver, asked, stoppedBy }: Solved,
+): Pick<Optimality, 'solver' | 'asked' | 'stoppedBy'> {
+  // What the problem leaves out: see `optimalityOf`.
+  const { bound: common } = optimalityOf(layout, question, part, 0);
+  return {
+    ...(solver ? { solver } : {}),
+    asked: asked.map((a) => (a.cost === undefined ? a : { ...a, cost: common + a.cost * part.worth })),
+    ...(stoppedBy ? { stoppedBy } : {}),
+  };
 }
 
 /** What is not as it should be stays where it is, and nothing else is kept from moving by that. */

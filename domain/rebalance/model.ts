@@ -10,6 +10,7 @@ import type {
   SnapshotHost,
   SpareRule,
 } from '../placement/model';
+import type { Asked } from '../placement/optimize/solver';
 import type { Goal, PolicyData } from '../placement/policy';
 
 /** A VEE that holds a place, as a rebalance sees it. */
@@ -70,6 +71,18 @@ export interface Optimality {
   readonly cost: number;
   /** No answer costs less. */
   readonly bound: number;
+  /** Who found it; absent where nobody found better than what is, and in plans of earlier releases. */
+  readonly solver?: string;
+  /** All that were asked, and what they found. */
+  readonly asked?: readonly Asked[];
+  /** Set when the clock has ended one of them: another time the answer may be another. */
+  readonly stoppedBy?: 'deadline';
+}
+
+/** VEEs that a plan leaves where they are, and why. */
+export interface Stay {
+  readonly vees: number;
+  readonly because: string;
 }
 
 export interface BalancePlan {
@@ -84,6 +97,10 @@ export interface BalancePlan {
   readonly hostsInUse?: { readonly before: number; readonly after: number };
   /** Of the goal `cost`: what the moves cost once, and within how many hours they have to save it. */
   readonly payback?: { readonly moves: number; readonly hours: number };
+  /** What is not moved, by reason, the most frequent first; absent in plans of earlier releases. */
+  readonly avoided?: readonly Stay[];
+  /** How long it was looked for; told by whoever has a clock. */
+  readonly tookMillis?: number;
   readonly moves: readonly BalanceMove[];
   /** Indices of `moves`: those of a wave side by side, a later wave after it. */
   readonly waves: readonly (readonly number[])[];

@@ -3,6 +3,8 @@ import { usualMode } from '../migration/estimate';
 import { type Move, scheduleMoves } from '../migration/waves';
 import { goalOf, packs } from '../placement/built-in-policies';
 import { isOfHost } from '../placement/constraints';
+import { solveAlone } from '../placement/optimize/portfolio';
+import type { Solve } from '../placement/optimize/solver';
 import type { Goal } from '../placement/policy';
 import { sum } from '../units';
 import { changedSince } from './confirm';
@@ -12,7 +14,14 @@ import { distanceOf } from './distance';
 import { evenOut } from './even-out';
 import { movesThatKeepSpare } from './keep-spare';
 import { Layout } from './layout';
-import { type BalanceMove, type BalancePlan, type BalanceQuestion, HOST_WORTH, LEAST_GAIN } from './model';
+import {
+  type BalanceMove,
+  type BalancePlan,
+  type BalanceQuestion,
+  HOST_WORTH,
+  LEAST_GAIN,
+  type Stay,
+} from './model';
 import { hostsInUse, isPriced, paybackOf, priceOfMoves, whyNothingCheaper } from './pricing';
 import { worthOfMove } from './problem';
 import type { Step } from './step';
@@ -22,8 +31,9 @@ import type { BalanceUnit } from './unit';
  * Which VEEs to send where so that the site is nearer to what its policy wants: hosts that are loaded evenly, or few of them
  * in use (RESERVOIR's policies of load balancing and of power saving, seed 002 §2.2.6). Moves are in an order in which no
  * step breaks a capacity or a constraint. None at all when the whole would gain too little.
+ * @param solve of hosts that are to be freed: one search unless it is told otherwise
  */
-export function planRebalance(question: BalanceQuestion): BalancePlan {
+export function planRebalance(question: BalanceQuestion, solve: Solve = solveAlone): BalancePlan {
   let layout = new Layout(question);
   const goal = goalOf(question.policy);
   const { parameters } = question.policy;
@@ -37,16 +47,18 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const usedBefore = hostsInUse(layout);
   const worth = worthOfMove(layout, question);
   const found: Consolidated = packs(goal)
-    ? consolidate(layout, question)
+    ? consolidate(layout, question, solve)
     : { steps: evenOut(layout, question), blocked: 0 };
   const { optimality } = found;
   const steps = keepingSpare(question, goal, found.steps);
   const isCut = steps.length < found.steps.length;
   if (isCut) layout = laidOut(question, steps);
   const after = distanceOf(layout, goal, parameters);
-  const told = { goal, before, ...(optimality ? { optimality } : {}) };
   const price = isPriced(goal) ? priceOfMoves(steps, question, worth) : 0;
   const enough = packs(goal) ? before - after > price : uneven - layout.unevenness() >= LEAST_GAIN;
+  const cut = veesOf(found.steps) - veesOf(steps);
+  const avoided = avoidedBy(layout, found, { made: enough ? veesOf(steps) : 0, cut }, question.mostMoves);
+  const told = { goal, before, avoided, ...(optimality ? { optimality } : {}) };
   if (!enough) {
     const nothing = { after: before, moves: [], waves: [], estimatedMillis: 0, interrupted: 0 };
     return {
@@ -239,10 +251,35 @@ function whyNothing(
 }
 
 /** How many stay, by reason, the most frequent first. */
-function stayingOf({ units }: Pick<Layout, 'units'>, { blocked }: Pick<Consolidated, 'blocked'>): string {
+function stayingOf(layout: Pick<Layout, 'units'>, found: Pick<Consolidated, 'blocked'>): string {
+  const told = staysOf(layout, found).map(({ vees, because }) => `${vees} stay: ${because}`);
+  return told.length === 0 ? '' : `Of the VEEs ${told.join('; ')}.`;
+}
+
+function staysOf({ units }: Pick<Layout, 'units'>, { blocked }: Pick<Consolidated, 'blocked'>): Stay[] {
   const fixed = units.flatMap((u) => (u.fixed ? u.vees.map(() => u.fixed ?? '') : []));
   const reasons = [...groupBy(fixed, (reason) => reason)].sort(([, a], [, b]) => b.length - a.length);
-  const told = reasons.map(([reason, of]) => `${of.length} stay: ${reason}`);
-  if (blocked > 0) told.push(`${blocked} stay: each could go only once another had`);
-  return told.length === 0 ? '' : `Of the VEEs ${told.join('; ')}.`;
+  const stays = reasons.map(([because, of]): Stay => ({ vees: of.length, because }));
+  if (blocked > 0) stays.push({ vees: blocked, because: 'each could go only once another had' });
+  return stays;
+}
+
+const veesOf = (steps: readonly Step[]): number => steps.reduce((n, s) => n + s.unit.vees.length, 0);
+
+/** What may move, and yet does not, is counted as well. */
+function avoidedBy(
+  layout: Layout,
+  found: Consolidated,
+  { made, cut }: { readonly made: number; readonly cut: number },
+  mostMoves: number,
+): Stay[] {
+  const open = new Set(layout.hosts.map((h) => h.id));
+  const movable = layout.units.filter((u) => !u.fixed && open.has(layout.hostOf(u)));
+  const idle = movable.reduce((n, u) => n + u.vees.length, 0) - made - cut - found.blocked;
+  const worthLess = `to move it would gain less than it costs, within ${mostMoves} moves`;
+  return [
+    ...staysOf(layout, found),
+    ...(cut > 0 ? [{ vees: cut, because: 'to move it would take the room that is kept for losses' }] : []),
+    ...(idle > 0 ? [{ vees: idle, because: worthLess }] : []),
+  ].sort((a, b) => b.vees - a.vees);
 }

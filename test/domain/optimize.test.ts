@@ -4,7 +4,7 @@ import { Draft } from '../../domain/placement/optimize/draft';
 import { costOf, movesOf, NOWHERE } from '../../domain/placement/optimize/problem';
 import { search } from '../../domain/placement/optimize/search';
 import { faultsOf } from '../../domain/placement/optimize/verify';
-import { solveByHighs } from '../support/highs';
+import { solveByHighs } from '../../process/portfolio/highs';
 import { leastByTrying, problems } from '../support/problems';
 
 describe('a search for a placement', () => {
@@ -84,7 +84,7 @@ describe('a search for a placement', () => {
       fc.asyncProperty(problems(), async (problem) => {
         const least = leastByTrying(problem);
         const { placement } = search(problem, 's', { steps: 200 });
-        const answer = await solveByHighs(problem, 5_000, placement);
+        const answer = await solveByHighs(problem, { millis: 5_000 }, placement);
         expect(answer.infeasible).toBe(least === Infinity);
         if (least === Infinity) return;
         expect(answer.bound).toBeCloseTo(least, 6);

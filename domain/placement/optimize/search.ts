@@ -14,6 +14,8 @@ export interface Effort {
   readonly bound?: number;
   /** How much of it is over, from 0 to 1, where that is not told by steps: a search under a deadline. */
   readonly progress?: () => number;
+  /** Asked now and then, with what the best costs so far: true ends it. */
+  readonly stop?: (cost: number) => boolean;
 }
 
 export interface Found {
@@ -23,6 +25,8 @@ export interface Found {
   /** How many steps were taken, and how often a host was looked at. */
   readonly steps: number;
   readonly looks: number;
+  /** Set when it was ended before its effort was spent, or its bound reached. */
+  readonly stopped?: true;
   /** Which better answers were found when: the cost, and the step. */
   readonly trail: readonly { readonly step: number; readonly cost: number; readonly progress: number }[];
 }
@@ -94,6 +98,7 @@ class Search {
     let best: Placement | undefined;
     let bestCost = Infinity;
     let progress = 0;
+    let stopped = false;
     const keep = () => {
       if (draft.unplaced > 0 || draft.moves > this.problem.mostMoves || draft.cost >= bestCost - 1e-9) return;
       best = draft.placement();
@@ -108,6 +113,8 @@ class Search {
       if (this.step % STEPS_BETWEEN_LOOKS === 0) {
         progress = this.effort.progress?.() ?? Math.max(this.step / steps, this.looks / mostLooks);
         if (progress >= 1) break;
+        stopped = this.effort.stop?.(bestCost) ?? false;
+        if (stopped) break;
       }
       // A threshold that falls to nothing, as in threshold accepting (Dueck and Scheuer 1990).
       this.limit = value + this.scale * TOLERANCE * (1 - progress) ** 2 * this.random();
@@ -122,7 +129,7 @@ class Search {
         keep();
       } else this.attempt.rollBack();
     }
-    const spent = { steps: this.step - 1, looks: this.looks };
+    const spent = { steps: this.step - 1, looks: this.looks, ...(stopped ? { stopped: true as const } : {}) };
     return { ...(best ? { placement: best } : {}), cost: bestCost, ...spent, trail };
   }
 

@@ -1,6 +1,6 @@
 import loadHighs from 'highs';
 import type { Placement, Problem } from '../../domain/placement/optimize/problem';
-import { decode, encode, valuesOf } from './program';
+import { decode, encode, valuesOf } from '../../domain/placement/optimize/program';
 
 export interface ExactAnswer {
   /** The best that was found, not verified yet. */
@@ -9,18 +9,30 @@ export interface ExactAnswer {
   readonly bound: number;
   /** It was proven that there is none. */
   readonly infeasible: boolean;
+  /** The clock has ended it, rather than its tree or the number of its nodes. */
+  readonly timedOut: boolean;
 }
 
-/** Solves a problem exactly, or as far as it comes, by HiGHS (WebAssembly). Blocks the thread that it runs in. */
+export interface ExactLimits {
+  readonly millis: number;
+  /** Of its tree: what ends it in the same place each time. */
+  readonly nodes?: number;
+}
+
+/**
+ * Solves a problem exactly, or as far as it comes, by HiGHS (WebAssembly). Blocks the thread that it runs in.
+ * @param from a placement to begin with
+ */
 export async function solveByHighs(
   problem: Problem,
-  limitMillis: number,
+  { millis, nodes }: ExactLimits,
   from?: Placement,
 ): Promise<ExactAnswer> {
   const highs = await loadHighs();
   const { program, columns } = encode(problem);
   // Of a model without columns HiGHS says that it is empty, whatever its rows ask for.
-  if (program.columns === 0 && problem.items > 0) return { bound: Infinity, infeasible: true };
+  if (program.columns === 0 && problem.items > 0)
+    return { bound: Infinity, infeasible: true, timedOut: false };
   const finite = (v: number) => (v === Infinity ? highs.infinity : v === -Infinity ? -highs.infinity : v);
   return highs.withModel(
     {
@@ -44,9 +56,10 @@ export async function solveByHighs(
     (model): ExactAnswer => {
       model.options.set({
         output_flag: false,
-        time_limit: limitMillis / 1_000,
+        time_limit: millis / 1_000,
         mip_rel_gap: 0,
         random_seed: 0,
+        ...(nodes === undefined ? {} : { mip_max_nodes: nodes }),
       });
       if (from) model.setSolution(valuesOf(problem, columns, from));
       model.run();
@@ -57,6 +70,7 @@ export async function solveByHighs(
         ...(found ? { placement: decode(problem, columns, model.getSolution().colValue) } : {}),
         bound: Number.isFinite(bound) ? bound : -Infinity,
         infeasible: status === highs.constants.modelStatus.infeasible,
+        timedOut: status === highs.constants.modelStatus.timeLimit,
       };
     },
   );

@@ -1,10 +1,4 @@
-import {
-  NOWHERE,
-  type Placement,
-  type Problem,
-  placeCostOf,
-  type Rule,
-} from '../../domain/placement/optimize/problem';
+import { NOWHERE, type Placement, type Problem, placeCostOf, type Rule } from './problem';
 
 /** A 0/1 program, columns by column: minimise `cost · x` with `low ≤ A x ≤ high`. */
 export interface Program {

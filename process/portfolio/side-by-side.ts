@@ -1,0 +1,133 @@
+import { availableParallelism } from 'node:os';
+import { bestOf, portfolioFor, reaches } from '../../domain/placement/optimize/portfolio';
+import type { Placement, Problem } from '../../domain/placement/optimize/problem';
+import { search } from '../../domain/placement/optimize/search';
+import {
+  type Answer,
+  answerOf,
+  type Quest,
+  type Solve,
+  type Solved,
+} from '../../domain/placement/optimize/solver';
+import { inThread, type Runner } from './in-thread';
+import { Proof } from './task';
+
+/** A safety net: efforts are counted, and mostly end before. */
+const DEADLINE_MILLIS = 12_000;
+/** Who does not look at the clock is ended so much later. */
+const GRACE_MILLIS = 1_500;
+
+const NOT_NEEDED = 'nothing better was to be found any more';
+
+/** One that is asked beside those that are built in. */
+export interface Outsider {
+  readonly name: string;
+  /** Begins. Its answer is counted in `signal`, once it is there. */
+  readonly begin: (problem: Problem, from: Placement | undefined, due: number, signal: Int32Array) => Runner;
+}
+
+/**
+ * Puts a problem to all solvers that are right for its size, each in a thread of its own, and sleeps until the best answer is
+ * known (docs/adr/0021-solvers-side-by-side.md). Not for threads that have anything else to do.
+ */
+export function sideBySide(outsiders: readonly Outsider[] = [], deadlineMillis = DEADLINE_MILLIS): Solve {
+  return (problem, quest) => new Race(problem, quest, Date.now() + deadlineMillis).run(outsiders);
+}
+
+interface Lane {
+  readonly solver: string;
+  readonly begin: () => Runner;
+  runner?: Runner;
+  answer?: Answer;
+}
+
+class Race {
+  private readonly problem: Problem;
+  private readonly quest: Quest;
+  private readonly due: number;
+  private readonly signal = new Int32Array(new SharedArrayBuffer(4));
+  private readonly proof = new Proof();
+  /** In order of precedence: of answers that are as good the first one's counts. */
+  private readonly lanes: Lane[] = [];
+  private looks = 0;
+
+  constructor(problem: Problem, quest: Quest, due: number) {
+    this.problem = problem;
+    this.quest = quest;
+    this.due = due;
+  }
+
+  run(outsiders: readonly Outsider[]): Solved {
+    const { lanes, problem, quest, due, signal, proof } = this;
+    const { opening, entrants } = portfolioFor(problem, quest);
+    let from: Placement | undefined;
+    if (opening) {
+      const { name, seed, steps, looks } = opening;
+      const found = search(problem, seed, { steps, looks, bound: quest.bound });
+      this.looks = found.looks;
+      from = found.placement;
+      const answer = answerOf(name, found);
+      // What is settled at once is worth no thread.
+      if (reaches(found.cost, quest.bound)) return bestOf(problem, quest, [answer], this.looks);
+      lanes.push({ solver: name, begin: () => ({ take: () => answer, end: () => undefined }), answer });
+    }
+    const task = { problem, from, bound: quest.bound, due, signal, proof: proof.buffer };
+    for (const entrant of entrants)
+      lanes.push({ solver: entrant.name, begin: () => inThread({ ...task, entrant }) });
+    for (const { name, begin } of outsiders)
+      lanes.push({ solver: name, begin: () => begin(problem, from, due, signal) });
+    try {
+      while (this.goOn());
+    } finally {
+      for (const { runner } of lanes) runner?.end();
+    }
+    const answers = lanes.flatMap((l) => l.answer ?? []);
+    return bestOf(problem, quest, answers, this.looks);
+  }
+
+  /** Begins what can be begun, takes what has come, or sleeps until something does. @returns whether any is left */
+  private goOn(): boolean {
+    const open = this.lanes.filter((l) => !l.answer);
+    if (open.length === 0) return false;
+    for (const lane of open.slice(0, Math.max(2, availableParallelism()))) lane.runner ??= lane.begin();
+    const seen = Atomics.load(this.signal, 0);
+    for (const lane of open) {
+      const answer = lane.runner?.take();
+      if (!answer) continue;
+      this.close(lane, answer);
+      this.dropBeaten(answer);
+      return true;
+    }
+    const left = this.due + GRACE_MILLIS - Date.now();
+    if (left > 0) Atomics.wait(this.signal, 0, seen, left);
+    else
+      for (const lane of open)
+        this.close(lane, { solver: lane.solver, because: 'its time was over', cut: true });
+    return true;
+  }
+
+  private close(lane: Lane, answer: Answer): void {
+    lane.runner?.end();
+    lane.answer = answer;
+  }
+
+  /** Ends those that can't win any more. */
+  private dropBeaten(answer: Answer): void {
+    const { bound } = answer;
+    const cost = this.costOf(answer);
+    // What it has found is the cheapest of all, as it has proven: the others need find no cheaper one.
+    if (bound !== undefined && reaches(cost, bound)) this.proof.publish(cost);
+    const least = Math.max(this.quest.bound, this.proof.bound);
+    const first =
+      bound === Infinity
+        ? -1
+        : this.lanes.findIndex((l) => l.answer && reaches(this.costOf(l.answer), least));
+    if (first < 0 && bound !== Infinity) return;
+    for (const lane of this.lanes.slice(first + 1))
+      if (!lane.answer) this.close(lane, { solver: lane.solver, because: NOT_NEEDED });
+  }
+
+  private costOf(answer: Answer): number {
+    return bestOf(this.problem, this.quest, [answer]).cost;
+  }
+}
