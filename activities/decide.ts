@@ -9,6 +9,7 @@ import {
   type TenantId,
   type VeeId,
 } from '../domain/ids';
+import { lookedForHarder } from '../domain/placement/harder';
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
@@ -23,6 +24,7 @@ import type { SiteDeps } from './deps';
 /** Other plans may keep taking the capacity; after so many lost races it is said so. */
 const MOST_FRESH_PLANS = 5;
 
+type DecidingDeps = Pick<SiteDeps, 'store' | 'siteId' | 'now' | 'policies' | 'placeHarder'>;
 type Which = readonly (string | number)[];
 
 const blueprintIdOf = (operationId: OperationId, which: Which) =>
@@ -34,7 +36,7 @@ const blueprintIdOf = (operationId: OperationId, which: Which) =>
  * @throws SluiceError `placement-infeasible`, or `host-unreachable` while that depends on hosts that are suspect
  */
 export async function decide(
-  { store, siteId, now, policies }: Pick<SiteDeps, 'store' | 'siteId' | 'now' | 'policies'>,
+  { store, siteId, now, policies, placeHarder }: DecidingDeps,
   operationId: OperationId,
   request: PlacementRequest,
   ...which: Which
@@ -45,8 +47,9 @@ export async function decide(
   const at = now();
   const snapshot = await takeSnapshotFor(store, siteId, at, request);
   const context = { now: at, seed: operationId, blueprintId, operationId };
-  const answer = await policies.decide((policy) => {
-    const made = plan(snapshot, request, policy, context);
+  const answer = await policies.decide(async (policy) => {
+    const quick = plan(snapshot, request, policy, context);
+    const made = await lookedForHarder(quick, { snapshot, request, policy, context }, placeHarder);
     if (made.kind === 'infeasible')
       awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
     return made;
@@ -97,7 +100,7 @@ export async function tenancyOf(
  * @throws ApplicationFailure `placement-race`, not to be tried again by itself
  */
 export async function decideAndReserve(
-  deps: Pick<SiteDeps, 'store' | 'siteId' | 'now' | 'policies'>,
+  deps: DecidingDeps,
   operationId: OperationId,
   request: PlacementRequest,
   which: Which,

@@ -18,6 +18,7 @@ import {
   costOfResizing,
   type PlanCost,
 } from '../domain/operation/plan-cost';
+import { lookedForHarder } from '../domain/placement/harder';
 import { loadChanges } from '../domain/placement/loads';
 import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
@@ -218,8 +219,10 @@ async function decide(
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
   const snapshot = await takeSnapshotFor(deps.store, deps.siteId, now, request);
-  const { result, awaited } = await deps.policies.ask((policy) => {
-    const made = plan(snapshot, request, policy, context);
+  const { result, awaited } = await deps.policies.ask(async (policy) => {
+    const quick = plan(snapshot, request, policy, context);
+    const question = { snapshot, request, policy, context };
+    const made = await lookedForHarder(quick, question, deps.planner.placeHarder);
     if (made.kind === 'blueprint') return { result: made, awaited: [] };
     const trusted = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
     return { result: made, awaited: trusted };

@@ -1,3 +1,4 @@
+import { reaches } from '../domain/placement/optimize/portfolio';
 import { changesOfPlaces, type HostChange } from '../domain/cost/hosting-change';
 import type { PricedMove } from '../domain/cost/moving';
 import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
@@ -15,13 +16,24 @@ const FIGURES: Readonly<Record<Goal, string>> = {
 
 /** What a rebalance would gain, by what its goal counts, and what is known of how good it is. */
 export function rebalanceFigures(plan: BalancePlan): Record<string, unknown> {
-  const { goal = 'even', before, after, optimality, hostsInUse, payback, estimatedMillis, because } = plan;
+  const { goal = 'even', before, after, hostsInUse, payback, estimatedMillis, because } = plan;
   return {
     ...{ goal, [FIGURES[goal]]: { before, after }, estimatedMillis },
-    ...(optimality ? { optimality } : {}),
+    ...howGood(plan),
     ...(hostsInUse ? { hostsInUse } : {}),
     ...(payback ? { payback } : {}),
     ...(because ? { why: because } : {}),
+  };
+}
+
+/** How good it is known to be, who has found it in what time, and what it leaves where it is. */
+function howGood({ optimality, avoided, tookMillis }: BalancePlan) {
+  const { cost = 0, bound = 0 } = optimality ?? {};
+  const gap = reaches(cost, bound) ? 0 : (cost - bound) / cost;
+  return {
+    ...(optimality ? { optimality: { ...optimality, gap } } : {}),
+    ...(avoided ? { avoided } : {}),
+    ...(tookMillis === undefined ? {} : { tookMillis }),
   };
 }
 

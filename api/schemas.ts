@@ -323,11 +323,31 @@ export const planSchema = z
       .optional()
       .describe('Of a rebalance by cost: what its moves cost once, and within how long that has to be saved'),
     optimality: z
-      .object({ cost: z.number(), bound: z.number() })
+      .object({
+        cost: z.number(),
+        bound: z.number().describe('No plan costs less'),
+        gap: z.number().describe('By what share of its cost the best of all plans could be cheaper'),
+        solver: z.string().optional().describe('Whose answer it is; absent where nobody found a better one'),
+        asked: z
+          .array(
+            z.object({ solver: z.string(), cost: z.number().optional(), because: z.string().optional() }),
+          )
+          .optional()
+          .describe('All solvers that were asked: what each found, or why it found nothing'),
+        stoppedBy: z
+          .literal('deadline')
+          .optional()
+          .describe('Set when the clock has ended a solver: another time the answer may be another'),
+      })
       .optional()
       .describe(
-        'Of an answer of a search, in what its goal counts (hosts in use, watts, money an hour), with what moves cost: what it costs, and what none costs less than',
+        'How good an answer of solvers is known to be, in what its goal counts (hosts in use, watts, money an hour), with what moves cost',
       ),
+    tookMillis: z.int().optional().describe('How long was looked for it'),
+    avoided: z
+      .array(z.object({ vees: z.int(), because: z.string() }))
+      .optional()
+      .describe('Of a rebalance: how many VEEs it leaves where they are, by reason'),
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     remedies: z
       .array(z.string())

@@ -141,6 +141,17 @@ interface Plan extends PricedPlan {
   readonly hostsInUse?: BeforeAfter;
   readonly remedies?: readonly string[];
   readonly loads?: readonly LoadChange[];
+  readonly optimality?: Optimality;
+  readonly tookMillis?: number;
+}
+
+interface Optimality {
+  readonly cost: number;
+  readonly bound: number;
+  readonly gap: number;
+  readonly solver?: string;
+  readonly asked?: readonly { readonly solver: string }[];
+  readonly stoppedBy?: 'deadline';
 }
 
 interface BeforeAfter {
@@ -158,19 +169,34 @@ function describeLoad({ hostId, before, after }: LoadChange): string {
 
 /** What a rebalance would gain, in lines of their own. */
 function describeGain(plan: Plan): string[] {
-  const { imbalance, hostsInUse, watts, costPerHour, optimality } = plan;
+  const { imbalance, hostsInUse, watts, costPerHour, optimality, tookMillis } = plan;
   return [
     ...(imbalance ? [describeImbalance(imbalance)] : []),
     ...(hostsInUse ? [`${hostsInUse.before} hosts are in use, and ${hostsInUse.after} afterwards`] : []),
     ...(watts || costPerHour ? describeSaving(plan) : optimality ? [describeOptimality(optimality)] : []),
+    ...(optimality ? [describeSearch(optimality, tookMillis)] : []),
   ];
 }
 
-function describeOptimality({ cost, bound }: { readonly cost: number; readonly bound: number }): string {
+function describeOptimality({ cost, bound, gap }: Optimality): string {
   const moves = Math.floor(Math.max(0, cost - bound) * HOST_WORTH);
-  return moves === 0
-    ? 'no plan would be better'
-    : `no plan would be better by more than ${moves} moves, of which a free host is worth ${HOST_WORTH}`;
+  if (moves === 0) return 'no plan would be better';
+  const worth = `${moves} moves, of which a free host is worth ${HOST_WORTH}`;
+  return `no plan would be better by more than ${worth}: a gap of ${(gap * 100).toFixed(1)} %`;
+}
+
+/** Who has found it, among whom, and in what time. */
+function describeSearch(
+  { solver, asked = [], stoppedBy }: Optimality,
+  tookMillis: number | undefined,
+): string {
+  const others = asked.map((a) => a.solver).filter((name) => name !== solver);
+  return [
+    `found by ${solver ?? 'nobody'}`,
+    ...(others.length > 0 ? [`asked besides: ${others.join(', ')}`] : []),
+    ...(tookMillis === undefined ? [] : [`in ${(tookMillis / 1_000).toFixed(1)} s`]),
+    ...(stoppedBy ? ['ended by the clock: another time it may be another'] : []),
+  ].join('; ');
 }
 
 /** How far loads are from even, in hundredths of a host. */

@@ -4,6 +4,7 @@ import { SluiceError } from '../domain/errors';
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
+import type { Blueprint, Infeasible } from '../domain/placement/model';
 import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
@@ -20,6 +21,8 @@ const MOST_WAITING = 8;
 export interface Planner {
   /** Decides how to even a site out, or which hosts to free. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
+  /** Is there room after all for what a quick plan has found none for? */
+  readonly placeHarder: (question: RemedyQuestion) => Promise<Blueprint | Infeasible>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
   /** What would be enough for a request that found no room? */
@@ -71,6 +74,7 @@ export function plannerInThread(policyFolder: string | undefined): Planner {
   }
   return {
     planRebalance: (question) => ask('planRebalance', question, 'for fewer moves'),
+    placeHarder: (question) => ask('placeHarder', question, 'for less at once'),
     roomForService: (question) => ask('roomForService', question, 'for a smaller service'),
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),

@@ -55,6 +55,7 @@ async function main(log: Logger): Promise<void> {
   await ensureSearchAttributes(client, namespace);
 
   const operations = new Operations(client, settings);
+  const planner = plannerInThread(settings.policyFolder);
   const activities = createSiteActivities({
     siteId,
     store,
@@ -75,7 +76,8 @@ async function main(log: Logger): Promise<void> {
     tellFenced: (id, hostId) => operations.tellFenced(id, hostId),
     recovery: settings.recovery,
     drift: settings.drift,
-    planRebalance: plannerInThread(settings.policyFolder).planRebalance,
+    planRebalance: planner.planRebalance,
+    placeHarder: planner.placeHarder,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const taskQueue = siteTaskQueue(siteId);

@@ -37,6 +37,8 @@ export function sideBySide(outsiders: readonly Outsider[] = [], deadlineMillis =
 interface Lane {
   readonly solver: string;
   readonly begin: () => Runner;
+  /** Works in a process of its own, for which nobody waits in line. */
+  readonly isOutside?: true;
   runner?: Runner;
   answer?: Answer;
 }
@@ -75,7 +77,7 @@ class Race {
     for (const entrant of entrants)
       lanes.push({ solver: entrant.name, begin: () => inThread({ ...task, entrant }) });
     for (const { name, begin } of outsiders)
-      lanes.push({ solver: name, begin: () => begin(problem, from, due, signal) });
+      lanes.push({ solver: name, isOutside: true, begin: () => begin(problem, from, due, signal) });
     try {
       while (this.goOn());
     } finally {
@@ -89,7 +91,9 @@ class Race {
   private goOn(): boolean {
     const open = this.lanes.filter((l) => !l.answer);
     if (open.length === 0) return false;
-    for (const lane of open.slice(0, Math.max(2, availableParallelism()))) lane.runner ??= lane.begin();
+    for (const lane of open.filter((l) => l.isOutside)) lane.runner ??= lane.begin();
+    const ours = open.filter((l) => !l.isOutside).slice(0, Math.max(2, availableParallelism()));
+    for (const lane of ours) lane.runner ??= lane.begin();
     const seen = Atomics.load(this.signal, 0);
     for (const lane of open) {
       const answer = lane.runner?.take();

@@ -50,9 +50,10 @@ function storeOf() {
     decide: async (decision) => decision({ name: 'packing' }),
     ask: async (question) => question({ name: 'packing' }),
   };
+  const neverAsked = () => Promise.reject(new Error('one VEE alone has been tried on every host'));
   const decide = () =>
     decideAndReserve(
-      { store, siteId: 'home' as SiteId, now: () => 1, policies },
+      { store, siteId: 'home' as SiteId, now: () => 1, policies, placeHarder: neverAsked },
       operationId,
       request,
       ['x'],

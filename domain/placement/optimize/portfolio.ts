@@ -77,7 +77,9 @@ export function bestOf(problem: Problem, { bound }: Quest, answers: readonly Ans
     return { solver, cost };
   });
   const cost = best?.cost ?? Infinity;
-  const proofs = answers.map((a) => a.bound ?? -Infinity).filter((b) => !best || b <= cost + ROUNDING);
+  const proofs = answers
+    .map((a) => a.bound ?? -Infinity)
+    .filter((b) => (best ? b <= cost + ROUNDING : !Number.isNaN(b)));
   return {
     ...(best?.answer.placement ? { placement: best.answer.placement, solver: best.answer.solver } : {}),
     cost,
