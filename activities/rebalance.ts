@@ -13,6 +13,7 @@ import { confirmMoves } from '../domain/rebalance/plan';
 import { type Looker, readBalanceQuestion } from '../store/balance-question';
 import { askBySite } from './ask-by-site';
 import type { SiteDeps } from './deps';
+import { switchOutBroken } from './switch-out';
 
 /** What a workflow has to know of a plan: its moves by their index, and which go side by side. */
 export interface RebalanceOutline {
@@ -58,6 +59,7 @@ export function createRebalanceActivities(deps: SiteDeps) {
       const mostMoves = operation?.params.mostMoves ?? USUAL_MOVES;
       const looker = operation?.requestedBy === 'site' ? 'site' : 'people';
       const plan = await deps.planRebalance(await question(mostMoves, looker));
+      await switchOutBroken(deps, plan.broken ?? []);
       const { moves, waves } = await store.rebalances.put({
         ...plan,
         id: operationId,
@@ -125,7 +127,8 @@ export function createRebalanceActivities(deps: SiteDeps) {
     async seekImbalance({ key }: { key: string }): Promise<{ moves: number; operationId?: OperationId }> {
       if ((await store.operations.underWay()).some(goesFirst)) return { moves: 0 };
       if (await wasCalledOff()) return { moves: 0 };
-      const { moves } = await deps.planRebalance(await question(USUAL_MOVES, 'site'));
+      const { moves, broken = [] } = await deps.planRebalance(await question(USUAL_MOVES, 'site'));
+      await switchOutBroken(deps, broken);
       if (moves.length === 0) return { moves: 0 };
       const operationId = await askBySite(deps, 'site.rebalance', key, goesFirst);
       return { moves: moves.length, ...(operationId ? { operationId } : {}) };

@@ -23,6 +23,7 @@ import { hand } from './request-operation';
 import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
+import { algorithmRoutes } from './routes/algorithms';
 import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { explanationRoutes } from './routes/explanations';
@@ -58,6 +59,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     driftRoutes,
     capacityRoutes,
     policyRoutes,
+    algorithmRoutes,
     spareRoutes,
     licenceRoutes,
     leaseRoutes,

@@ -7,6 +7,7 @@ import type { DriftPolicy } from '../domain/reconcile/model';
 import type { FaultPoints } from '../process/fault-points';
 import type { Logger } from '../process/log';
 import type { Planner } from '../process/planner';
+import type { AlgorithmPlugins } from '../process/policies/algorithms';
 import type { PolicyPlugins } from '../process/policies/plugins';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
@@ -21,6 +22,8 @@ export interface ApiDeps {
   readonly initialPolicy: PolicyData;
   /** Policies that were added to those built in. */
   readonly plugins: PolicyPlugins;
+  /** Algorithms that may be asked beside the solvers that are built in. */
+  readonly algorithms: AlgorithmPlugins;
   readonly migrationBudget: MigrationBudget;
   readonly planner: Planner;
   readonly drift: DriftPolicy;

@@ -6,6 +6,7 @@ import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
 import { plannerInThread } from '../process/planner';
+import { AlgorithmPlugins } from '../process/policies/algorithms';
 import { PolicyPlugins } from '../process/policies/plugins';
 import { readEnvironment, siteSettings } from '../process/settings';
 import { connectStore, isStoreAway } from '../store/connect';
@@ -52,8 +53,9 @@ async function main(log: Logger): Promise<void> {
     }),
     initialPolicy: settings.placementPolicy,
     plugins,
+    algorithms: new AlgorithmPlugins(settings.algorithmFolder),
     migrationBudget: settings.migrationBudget,
-    planner: plannerInThread(settings.policyFolder),
+    planner: plannerInThread(settings),
     drift: settings.drift,
     timing: settings.timing,
     canFence: settings.fencing !== undefined,

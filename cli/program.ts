@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { registerAdmitCommand } from './commands/admit';
+import { registerAlgorithmCommands } from './commands/algorithm';
 import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
 import { registerExplainCommand } from './commands/explain';
@@ -58,6 +59,7 @@ export function createProgram(): Command {
   registerExplainCommand(program);
   registerFailoverCommand(program);
   registerPolicyCommands(program);
+  registerAlgorithmCommands(program);
   registerSpareCommands(program);
   registerLicenceCommands(program);
   registerReservationCommands(program);

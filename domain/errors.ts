@@ -125,6 +125,12 @@ export const ERRORS = {
     false,
     'Mend the plug-in and set it again. The policy that was in force stays in force.',
   ),
+  'algorithm-unusable': entry(
+    422,
+    'The algorithm can not be used',
+    false,
+    'Mend the plug-in and enable it again. Whatever was enabled before is asked as before.',
+  ),
   'placement-infeasible': entry(
     422,
     'Nothing fits',

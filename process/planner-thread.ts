@@ -1,6 +1,7 @@
 import { Piscina } from 'piscina';
 import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
+import { type BrokenAlgorithm, solverOf } from '../domain/placement/algorithms';
 import { plan } from '../domain/placement/plan';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
 import {
@@ -11,11 +12,19 @@ import { roomForService as roomOf } from '../domain/placement/room';
 import { type Sizing, type SizingQuestion, sizing as sizingOf } from '../domain/placement/sizing';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import { planRebalance as rebalanceOf } from '../domain/rebalance/plan';
+import { AlgorithmPlugins } from './policies/algorithms';
 import { PolicyPlugins } from './policies/plugins';
 import { sideBySide } from './portfolio/side-by-side';
 
-const { policyFolder } = Piscina.workerData as { policyFolder: string | undefined };
+const { policyFolder, algorithmFolder } = Piscina.workerData as PluginFolders;
 const plugins = new PolicyPlugins(policyFolder);
+const algorithms = new AlgorithmPlugins(algorithmFolder);
+
+/** Where the plug-ins are that were added to what is built in. */
+export interface PluginFolders {
+  readonly policyFolder: string | undefined;
+  readonly algorithmFolder: string | undefined;
+}
 
 /** What is sent back in place of an answer, as errors lose their class on the way. */
 export interface Broken {
@@ -39,8 +48,19 @@ function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q
 
 export function planRebalance(question: BalanceQuestion): BalancePlan {
   const began = performance.now();
-  const plan = rebalanceOf(question, sideBySide());
-  return { ...plan, tookMillis: Math.round(performance.now() - began) };
+  const asked = question.algorithms ?? [];
+  const broken = new Map<string, BrokenAlgorithm>();
+  const solve = sideBySide(asked.map((a) => algorithms.outsider(a)));
+  const plan = rebalanceOf(question, (problem, quest) => {
+    const solved = solve(problem, quest);
+    for (const algorithm of asked) {
+      const told = solved.asked.find((a) => a.solver === solverOf(algorithm));
+      if (told?.broken) broken.set(algorithm.name, { ...algorithm, because: told.because ?? '' });
+    }
+    return solved;
+  });
+  const tookMillis = Math.round(performance.now() - began);
+  return { ...plan, tookMillis, ...(broken.size > 0 ? { broken: [...broken.values()] } : {}) };
 }
 
 export const placeHarder = equipped(({ snapshot, request, policy, context }: PlaceQuestion) =>

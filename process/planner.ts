@@ -10,7 +10,7 @@ import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { Sizing, SizingQuestion } from '../domain/placement/sizing';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
-import type { Broken } from './planner-thread';
+import type { Broken, PluginFolders } from './planner-thread';
 
 /** A site of two thousand hosts takes some seconds. */
 const DEADLINE_MILLIS = 60_000;
@@ -40,14 +40,14 @@ export interface Planner {
  * @throws SluiceError `unavailable` when too many ask at once, `conflict` when the answer takes too long
  * @throws PolicyBroken
  */
-export function plannerInThread(policyFolder: string | undefined): Planner {
+export function plannerInThread(folders: PluginFolders): Planner {
   const pool = new Piscina({
     filename: join(__dirname, 'planner-thread.js'),
     minThreads: 0,
     maxThreads: 1,
     maxQueue: MOST_WAITING,
     idleTimeout: 10_000,
-    workerData: { policyFolder },
+    workerData: folders,
     resourceLimits: { maxOldGenerationSizeMb: 1_024 },
   });
   async function ask<A>(

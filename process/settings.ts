@@ -31,6 +31,7 @@ const siteSchema = z.object({
     .default('sluice'),
   SLUICE_PLACEMENT_POLICY: z.enum(POLICY_NAMES).default('striping'),
   SLUICE_POLICY_DIR: z.string().min(1).optional(),
+  SLUICE_ALGORITHM_DIR: z.string().min(1).optional(),
   SLUICE_LARGE_SITE: z.coerce.number().int().min(0).default(5_000),
   SLUICE_RECOVERY: z.enum(RECOVERY_MODES).default('fenced'),
   SLUICE_FENCE_COMMAND: z.string().min(1).optional(),
@@ -69,6 +70,8 @@ export interface SiteSettings {
   readonly placementPolicy: PolicyData;
   /** Where policies are that were added to those built in. */
   readonly policyFolder: string | undefined;
+  /** The same for algorithms. */
+  readonly algorithmFolder: string | undefined;
   readonly migrationBudget: MigrationBudget;
   readonly liveness: LivenessPolicy;
   /** From so many hosts and VEEs on only what changes is read, see `store/site-contents.ts`. */
@@ -102,6 +105,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
     database: env.SLUICE_DATABASE,
     placementPolicy: { name: env.SLUICE_PLACEMENT_POLICY },
     policyFolder: env.SLUICE_POLICY_DIR,
+    algorithmFolder: env.SLUICE_ALGORITHM_DIR,
     migrationBudget: {
       linkKbps: env.SLUICE_MIGRATION_LINK_KBPS,
       streamKbps: env.SLUICE_MIGRATION_STREAM_KBPS,

@@ -5,6 +5,7 @@ import { DEFAULT_SLA_CLASS, isAtLeast, type SlaClass } from '../domain/manifest/
 import type { Usage } from '../domain/measured';
 import type { OperationRecord } from '../domain/operation/operation';
 import { measuredPartOf } from '../domain/placement/built-in-policies';
+import { algorithmsIn } from '../domain/placement/algorithms';
 import { constraintsOf, preferencesOf } from '../domain/placement/constraints';
 import type { Apartness, SnapshotHost } from '../domain/placement/model';
 import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../domain/rebalance/model';
@@ -35,13 +36,14 @@ export async function readBalanceQuestion(
   const busy = new Map<ServiceId, OperationRecord>();
   for (const o of await store.operations.underWay()) if (o.serviceId) busy.set(o.serviceId, o);
   const since = now - COOL_DOWN_MILLIS;
-  const [offers, vees, services, apart, spare, licences, tried, moved] = await Promise.all([
+  const [offers, vees, services, apart, spare, licences, algorithms, tried, moved] = await Promise.all([
     store.hosts.offers(),
     store.vees.find({ living: true }),
     store.services.living(),
     store.identities.apartness(),
     store.site.spare(siteId),
     store.licences.pools(),
+    store.site.algorithms(siteId),
     looker === 'confirming' ? [] : triedSince(store, since),
     looker === 'site' ? store.vees.movedSince(since) : [],
   ]);
@@ -90,6 +92,7 @@ export async function readBalanceQuestion(
       ? { spare: { lose: spare.lose, counting: countingFor(spare.least, services, manifests) } }
       : {}),
     policy,
+    algorithms: algorithmsIn(algorithms),
     budget,
     mostMoves,
   };

@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb';
 import type { HostId, OperationId, ServiceId, SiteId } from '../domain/ids';
+import type { AlgorithmSetting, AlgorithmSettings, BrokenAlgorithm } from '../domain/placement/algorithms';
 import type { SpareRule } from '../domain/placement/model';
 import type { PolicySetting } from '../domain/placement/policy';
 
@@ -27,6 +28,7 @@ export function siteRepository(db: Db) {
     shutdown?: Shutdown | null;
     placement?: PolicySetting;
     spare?: SpareSetting | null;
+    algorithms?: AlgorithmSettings;
   }>('site');
   return {
     async shutdown(id: SiteId): Promise<Shutdown | undefined> {
@@ -81,6 +83,43 @@ export function siteRepository(db: Db) {
       await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
       await site.updateOne({ _id: id, ...isOther } as never, { $set: { spare: spare ?? null } });
       return this.spare(id);
+    },
+
+    /** By name; names have nothing in them that a path in a document could not have. */
+    async algorithms(id: SiteId): Promise<AlgorithmSettings> {
+      return (await site.findOne({ _id: id }, { projection: { algorithms: 1 } }))?.algorithms ?? {};
+    },
+
+    /** A repeat of the request changes nothing, also when it was switched out since. */
+    async enableAlgorithm(id: SiteId, name: string, setting: AlgorithmSetting): Promise<AlgorithmSettings> {
+      const at = `algorithms.${name}`;
+      await site.updateOne({ _id: id }, { $setOnInsert: { shutdown: null } }, { upsert: true });
+      const fresh = { [`${at}.requestedAs`]: { $ne: setting.requestedAs } };
+      await site.updateOne({ _id: id, ...fresh } as never, { $set: { [at]: setting } });
+      return this.algorithms(id);
+    },
+
+    async disableAlgorithm(id: SiteId, name: string): Promise<AlgorithmSettings> {
+      await site.updateOne({ _id: id }, { $unset: { [`algorithms.${name}`]: '' } } as never);
+      return this.algorithms(id);
+    },
+
+    /** Gives one up that broke, unless it has been enabled anew since. */
+    async switchOutAlgorithm(
+      id: SiteId,
+      { name, because }: BrokenAlgorithm,
+      { requestedAs }: Pick<AlgorithmSetting, 'requestedAs'>,
+      at: number,
+    ): Promise<void> {
+      const path = `algorithms.${name}`;
+      await site.updateOne(
+        {
+          _id: id,
+          [`${path}.requestedAs`]: requestedAs,
+          [`${path}.switchedOut`]: { $exists: false },
+        } as never,
+        { $set: { [`${path}.switchedOut`]: { because, at } } },
+      );
     },
 
     /** Gives up what was set, unless something else has been set since, or it is given up already. */

@@ -113,6 +113,7 @@ export class System {
     const environment: Record<string, string> = {
       SLUICE_SITE: this.options.siteId ?? 'home',
       SLUICE_POLICY_DIR: process.env.SLUICE_POLICY_DIR ?? join(dataDir, 'policies'),
+      SLUICE_ALGORITHM_DIR: process.env.SLUICE_ALGORITHM_DIR ?? join(dataDir, 'algorithms'),
       ...(this.options.database ? { SLUICE_DATABASE: this.options.database } : {}),
       ...this.options.environment,
       ...engines.environment,

@@ -55,7 +55,7 @@ async function main(log: Logger): Promise<void> {
   await ensureSearchAttributes(client, namespace);
 
   const operations = new Operations(client, settings);
-  const planner = plannerInThread(settings.policyFolder);
+  const planner = plannerInThread(settings);
   const activities = createSiteActivities({
     siteId,
     store,

@@ -5,6 +5,7 @@ import { GOALS, MOST_PARAMETERS, type PolicyData, type PolicySetting } from '../
 import { choosePolicy } from '../choose-policy';
 import type { ApiDeps } from '../deps';
 import { type Answer, type Context, dryRunQuery, json, type Route, route } from '../route';
+import { unusableSchema } from './algorithms';
 
 const parametersSchema = z
   .record(z.string().min(1).max(40), z.number().min(-1e9).max(1e9))
@@ -47,6 +48,7 @@ const policiesSchema = z
       .array(z.object({ hostId: z.string(), score: z.number() }))
       .optional()
       .describe('Of a dry run: in which order it would take the hosts now, the lowest score first'),
+    unusable: unusableSchema,
     available: z.array(
       z.object({
         name: z.string(),
@@ -85,7 +87,10 @@ export function policyRoutes(deps: ApiDeps): Route[] {
     ];
     return {
       status: 200,
-      body: { placement, initial: initialPolicy, ...(switchedOut ? { switchedOut } : {}), available },
+      body: {
+        ...{ placement, initial: initialPolicy, ...(switchedOut ? { switchedOut } : {}) },
+        ...{ available, unusable: plugins.unusable() },
+      },
     };
   }
 

@@ -5,6 +5,7 @@ import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { ago, parametersText, printJson, table } from '../output';
 import { collected, pairsOf } from '../pairs';
+import { type Unusable, unusableLines } from './algorithm';
 
 interface Named {
   readonly name: string;
@@ -16,6 +17,7 @@ interface Policies {
   readonly initial: Named;
   readonly switchedOut?: { readonly name: string; readonly because: string; readonly at: number };
   readonly ranked?: readonly { readonly hostId: string; readonly score: number }[];
+  readonly unusable?: readonly Unusable[];
   readonly available: readonly (Named & { readonly kind: string; readonly takes?: string })[];
 }
 
@@ -37,7 +39,11 @@ export function registerPolicyCommands(program: Command): void {
     .command('list')
     .description('the policies that can be set: those built in, and plug-ins')
     .action(async (_options: unknown, command: Command) => {
-      const { available, placement } = await (await clientOf(command)).get<Policies>('/v1/policies');
+      const {
+        available,
+        placement,
+        unusable = [],
+      } = await (await clientOf(command)).get<Policies>('/v1/policies');
       if (globals(command).json) return printJson(available);
       const rows = available.map((p) => [
         `${p.name}${p.name === placement.name ? ' *' : ''}`,
@@ -49,6 +55,7 @@ export function registerPolicyCommands(program: Command): void {
         ],
       ]);
       console.log(table(['policy', 'kind', 'takes', 'parameters'], rows));
+      for (const line of unusableLines(unusable)) console.log(line);
     });
   policy
     .command('set')

@@ -2,6 +2,7 @@ import type { HostId, OperationId, ServiceId, VeeId } from '../ids';
 import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
 import type { MigrationBudget } from '../migration/estimate';
+import type { AlgorithmData, BrokenAlgorithm } from '../placement/algorithms';
 import type {
   Apartness,
   Constraint,
@@ -39,6 +40,8 @@ export interface BalanceQuestion {
   /** The room that the site keeps for losses, and the services that it is kept for; absent where none is kept. */
   readonly spare?: { readonly lose: SpareRule['lose']; readonly counting: readonly ServiceId[] };
   readonly policy: PolicyData;
+  /** Algorithms of others that are asked beside our solvers; absent where there are none. */
+  readonly algorithms?: readonly AlgorithmData[];
   readonly budget: MigrationBudget;
   /** No more VEEs than so many are moved by one plan. */
   readonly mostMoves: number;
@@ -99,6 +102,8 @@ export interface BalancePlan {
   readonly payback?: { readonly moves: number; readonly hours: number };
   /** What is not moved, by reason, the most frequent first; absent in plans of earlier releases. */
   readonly avoided?: readonly Stay[];
+  /** Algorithms that broke while they were asked. */
+  readonly broken?: readonly BrokenAlgorithm[];
   /** How long it was looked for; told by whoever has a clock. */
   readonly tookMillis?: number;
   readonly moves: readonly BalanceMove[];

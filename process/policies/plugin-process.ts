@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 import { MOST_PARAMETERS, PLUGIN_GOALS } from '../../domain/placement/policy';
-import { type Asked, inShort, type KnownHost, type Question, type Reply } from './protocol';
+import { solutionOf } from './algorithm-answer';
+import { type Asked, inShort, type KnownHost, type Question, type Reply, wrongIn } from './protocol';
 
 /** What a plug-in has to export: docs/guides/write-a-policy.md. */
 const pluginSchema = z.strictObject({
@@ -21,6 +22,7 @@ const pluginSchema = z.strictObject({
 const MOST_SCORE = 1e9;
 
 const [, , file = '', sha256 = ''] = process.argv;
+let exported: { readonly found: unknown } | undefined;
 let plugin: z.output<typeof pluginSchema> | undefined;
 let known: KnownHost[] = [];
 
@@ -43,7 +45,9 @@ process.on('message', ({ question, wallMillis }: Asked) => {
 });
 
 function answer(question: Question): Reply {
-  plugin ??= load();
+  exported ??= { found: load() };
+  if (question.ask === 'solve') return solutionOf(exported.found, question);
+  plugin ??= asPolicy(exported.found);
   if (question.ask === 'describe') {
     const { takes, goal, parameters } = plugin;
     return { kind: 'description', description: { takes, goal, parameters } };
@@ -86,21 +90,22 @@ function frozen(host: KnownHost): KnownHost {
   return host;
 }
 
-function load() {
-  let exported: unknown;
+function load(): unknown {
+  let loaded: unknown;
   try {
-    exported = require(file);
+    loaded = require(file);
   } catch (error) {
     throw new Error(`it can't be loaded: ${said(error)}`);
   }
   if (createHash('sha256').update(readFileSync(file)).digest('hex') !== sha256)
     throw new Error('its file has changed while it was loaded');
-  const found = (exported as { default?: unknown } | undefined)?.default ?? exported;
+  return (loaded as { default?: unknown } | undefined)?.default ?? loaded;
+}
+
+function asPolicy(found: unknown): z.output<typeof pluginSchema> {
   const parsed = pluginSchema.safeParse(found);
   if (parsed.success) return parsed.data;
-  throw new Error(
-    parsed.error.issues.map((i) => `${i.path.join('.') || 'what it exports'}: ${i.message}`).join('; '),
-  );
+  throw new Error(wrongIn(parsed.error));
 }
 
 function checked(score: unknown, hostId: string): number {

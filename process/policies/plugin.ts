@@ -45,14 +45,18 @@ export class Decision {
 export class Plugin {
   private readonly between: Worker;
   private readonly port;
-  private readonly answered = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES));
+  private readonly answered: Int32Array<SharedArrayBuffer>;
   private readonly gone: Promise<string>;
   private known: Promise<Description> | undefined;
   private decision: Decision | undefined;
   private ended = false;
 
-  /** @param sha256 of its file: it is not to run if that has become another one meanwhile */
-  constructor(file: string, sha256: string) {
+  /**
+   * @param sha256 of its file: it is not to run if that has become another one meanwhile
+   * @param answered counts its answers: one's own where others are waited for as well
+   */
+  constructor(file: string, sha256: string, answered = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES))) {
+    this.answered = answered;
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     this.between = new Worker(join(__dirname, 'between-thread.js'), {
@@ -102,6 +106,36 @@ export class Plugin {
     return reply;
   }
 
+  /** Asks something, for an answer that is taken later. Loading is part of it. */
+  begin(question: Question, limits: Limits): void {
+    this.port.postMessage({ question, ...limits } satisfies Timed);
+  }
+
+  /** The answer, once, if it is there. */
+  take(): Reply | undefined {
+    return receiveMessageOnPort(this.port)?.message as Reply | undefined;
+  }
+
+  /**
+   * Asks something, for whoever has other things to do meanwhile.
+   * @throws PolicyBroken
+   * @throws PluginGone
+   */
+  async ask(question: Question, limits: Limits): Promise<Reply> {
+    this.port.ref();
+    try {
+      const answer = once(this.port, 'message');
+      const end = this.gone.then((why) => {
+        throw new PluginGone(why, this.ended);
+      });
+      this.begin(question, limits);
+      const [message] = await Promise.race([answer, end]);
+      return said(message as Reply);
+    } finally {
+      this.port.unref();
+    }
+  }
+
   end(): void {
     this.ended = true;
     this.port.close();
@@ -109,7 +143,7 @@ export class Plugin {
 
   private await(question: Question, limits: Limits): Reply {
     let seen = Atomics.load(this.answered, 0);
-    this.send(question, limits);
+    this.begin(question, limits);
     for (;;) {
       const received = receiveMessageOnPort(this.port);
       if (received) return said(received.message as Reply);
@@ -121,24 +155,9 @@ export class Plugin {
   }
 
   private async load(): Promise<Description> {
-    this.port.ref();
-    try {
-      const answer = once(this.port, 'message');
-      const end = this.gone.then((why) => {
-        throw new PluginGone(why, this.ended);
-      });
-      this.send({ ask: 'describe' }, LOAD);
-      const [message] = await Promise.race([answer, end]);
-      const reply = said(message as Reply);
-      if (reply.kind !== 'description') throw new PolicyBroken('it gave no description');
-      return reply.description;
-    } finally {
-      this.port.unref();
-    }
-  }
-
-  private send(question: Question, limits: Limits): void {
-    this.port.postMessage({ question, ...limits } satisfies Timed);
+    const reply = await this.ask({ ask: 'describe' }, LOAD);
+    if (reply.kind !== 'description') throw new PolicyBroken('it gave no description');
+    return reply.description;
   }
 }
 

@@ -1,8 +1,3 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, parse, resolve } from 'node:path';
-import { SluiceError } from '../../domain/errors';
-import { NAME_PATTERN } from '../../domain/ids';
 import { isBuiltIn } from '../../domain/placement/built-in-policies';
 import {
   type Parameters,
@@ -12,11 +7,10 @@ import {
   type PolicyPlugin,
   type Ranking,
 } from '../../domain/placement/policy';
+import { CHANGED, PluginFolder, type Unusable, unavailable } from './folder';
 import { Decision, Plugin, PluginGone } from './plugin';
 import type { Description } from './protocol';
 
-const ENDINGS = ['.js', '.cjs', '.mjs'];
-const MOST_BYTES = 1_048_576;
 /** What a plug-in may work for one decision: so long, and so long for each host that it is asked about. */
 const DECISION_MILLIS = 1_000;
 const SCORE_MILLIS = 0.02;
@@ -26,8 +20,6 @@ const IDLE_MILLIS = 60_000;
 const MOST_ATTEMPTS = 3;
 const MOST_TAKEN = 3;
 
-const CHANGED = 'its file is another one than when it was set';
-
 interface Loaded {
   readonly sha256: string;
   readonly plugin: Plugin;
@@ -36,26 +28,29 @@ interface Loaded {
 
 /** Policies in a folder, one a file, named as the file is. */
 export class PolicyPlugins {
-  readonly folder: string | undefined;
+  private readonly files: PluginFolder;
   private readonly decisionMillis: number;
   private readonly loaded = new Map<string, Loaded>();
   /** How often in a row the process of one was taken away while it was asked. */
   private readonly taken = new Map<string, number>();
 
   constructor(folder: string | undefined, decisionMillis = DECISION_MILLIS) {
-    this.folder = folder && resolve(folder);
+    this.files = new PluginFolder(folder, 'placement policy', isBuiltIn);
     this.decisionMillis = decisionMillis;
+  }
+
+  get folder(): string | undefined {
+    return this.files.path;
   }
 
   /** Names of the files that look like policies; none of the built-in ones can be taken. */
   names(): string[] {
-    try {
-      return [...new Set(this.files().map((f) => parse(f).name))].sort();
-    } catch (error) {
-      if (!isAbsent(error)) throw error;
-      // A folder that is not there has none in it; who sets one is told.
-      return [];
-    }
+    return this.files.names();
+  }
+
+  /** Files of the folder that can't be one, and why. */
+  unusable(): Unusable[] {
+    return this.files.unusable();
   }
 
   /**
@@ -80,12 +75,8 @@ export class PolicyPlugins {
   }
 
   /** Why one that was set could not be asked now, as far as its file tells. */
-  fault(name: string, { sha256 }: Pick<PolicyPlugin, 'sha256'>): string | undefined {
-    try {
-      return this.find(name).sha256 === sha256 ? undefined : CHANGED;
-    } catch (error) {
-      return (error as Error).message;
-    }
+  fault(name: string, plugin: Pick<PolicyPlugin, 'sha256'>): string | undefined {
+    return this.files.fault(name, plugin);
   }
 
   /** Ends all but this one. */
@@ -109,7 +100,7 @@ export class PolicyPlugins {
     this.giveUp(name);
     const times = (this.taken.get(name) ?? 0) + (gone.ours ? 0 : 1);
     this.taken.set(name, times);
-    if (times < MOST_TAKEN) return unavailable(name, gone);
+    if (times < MOST_TAKEN) return unavailable(`placement policy ${name}`, gone);
     this.taken.delete(name);
     return new PolicyBroken(`${gone.message}, ${MOST_TAKEN} times in a row while it was asked`);
   }
@@ -158,7 +149,7 @@ export class PolicyPlugins {
   }
 
   private async load(name: string): Promise<Loaded> {
-    const { path, sha256 } = this.find(name);
+    const { path, sha256 } = this.files.find(name);
     for (let attempt = 1; ; attempt++) {
       const known = this.loaded.get(name);
       if (known?.sha256 !== sha256) this.giveUp(name);
@@ -174,47 +165,8 @@ export class PolicyPlugins {
         if (!(error instanceof PluginGone)) throw error;
         // Somebody else may have begun another one by now.
         if (this.loaded.get(name) === loaded) this.giveUp(name);
-        if (attempt === MOST_ATTEMPTS) throw unavailable(name, error);
+        if (attempt === MOST_ATTEMPTS) throw unavailable(`placement policy ${name}`, error);
       }
     }
   }
-
-  /**
-   * @throws PolicyBroken when there is none
-   * @throws SluiceError `unavailable` when it can't be read now
-   */
-  private find(name: string): { readonly path: string; readonly sha256: string } {
-    try {
-      const [file, other] = this.files().filter((f) => parse(f).name === name);
-      if (!this.folder || !file)
-        throw new PolicyBroken(`there is no file for it in ${this.folder ?? 'any folder'}`);
-      if (other) throw new PolicyBroken(`there are two files for it, ${file} and ${other}`);
-      const path = join(this.folder, file);
-      return { path, sha256: digestOf(path) };
-    } catch (error) {
-      if (error instanceof PolicyBroken) throw error;
-      if (isAbsent(error)) throw new PolicyBroken(`there is no file for it in ${this.folder}`);
-      throw unavailable(name, error as Error);
-    }
-  }
-
-  private files(): string[] {
-    if (this.folder === undefined) return [];
-    return readdirSync(this.folder).filter((f) => {
-      const { name, ext } = parse(f);
-      return ENDINGS.includes(ext) && NAME_PATTERN.test(name) && !isBuiltIn(name);
-    });
-  }
-}
-
-const isAbsent = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
-
-const unavailable = (name: string, cause: Error): SluiceError =>
-  new SluiceError('unavailable', `The placement policy ${name} can't be asked now: ${cause.message}.`, {
-    cause,
-  });
-
-function digestOf(path: string): string {
-  if (statSync(path).size > MOST_BYTES) throw new PolicyBroken('its file is larger than 1 MiB');
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }

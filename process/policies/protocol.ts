@@ -1,4 +1,6 @@
+import type { ZodError } from 'zod';
 import type { HostEconomy } from '../../domain/cost/host-economy';
+import type { Placement, Problem } from '../../domain/placement/optimize/problem';
 import type { Goal, Parameters, Placing, RankedHost } from '../../domain/placement/policy';
 import type { Devices } from '../../domain/units';
 
@@ -26,7 +28,19 @@ export type Question =
       readonly measured: Float64Array;
       /** VEEs of the same service on each of them, in its zone and in the site: three numbers a host. */
       readonly sameService: Int32Array;
-    };
+    }
+  | ({ readonly ask: 'solve' } & Puzzle);
+
+/** What an algorithm is given: a problem, and what is known of it already. */
+export interface Puzzle {
+  readonly problem: Problem;
+  /** The best that was found so far. */
+  readonly from?: Placement | undefined;
+  /** No placement costs less. */
+  readonly bound: number;
+  /** Of a processor: how long it may work. */
+  readonly millis: number;
+}
 
 /** What a plug-in says of itself. */
 export interface Description {
@@ -39,6 +53,8 @@ export interface Description {
 export type Reply =
   | { readonly kind: 'description'; readonly description: Description }
   | { readonly kind: 'scores'; readonly scores: Float64Array; readonly cpuMillis: number }
+  /** What an algorithm has found, if anything. */
+  | { readonly kind: 'solved'; readonly does: string; readonly placement?: Int32Array }
   | { readonly kind: 'broken'; readonly because: string }
   /** Its process is gone, and it is not known that it was its fault. */
   | { readonly kind: 'gone'; readonly because: string };
@@ -71,3 +87,7 @@ export function inShort(text: string): string {
   const [line = ''] = text.split('\n', 1);
   return line.slice(0, MOST_TOLD).replaceAll(/\p{Cc}/gu, ' ');
 }
+
+/** What a module exports that is no plug-in. */
+export const wrongIn = ({ issues }: ZodError): string =>
+  issues.map((i) => `${i.path.join('.') || 'what it exports'}: ${i.message}`).join('; ');

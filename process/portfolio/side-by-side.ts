@@ -23,7 +23,12 @@ const NOT_NEEDED = 'nothing better was to be found any more';
 export interface Outsider {
   readonly name: string;
   /** Begins. Its answer is counted in `signal`, once it is there. */
-  readonly begin: (problem: Problem, from: Placement | undefined, due: number, signal: Int32Array) => Runner;
+  readonly begin: (
+    problem: Problem,
+    from: Placement | undefined,
+    due: number,
+    signal: Int32Array<SharedArrayBuffer>,
+  ) => Runner;
 }
 
 /**

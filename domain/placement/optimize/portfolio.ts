@@ -68,10 +68,11 @@ export const reaches = (cost: number, bound: number): boolean => cost <= bound +
 export function bestOf(problem: Problem, { bound }: Quest, answers: readonly Answer[], looks = 0): Solved {
   let best: { readonly answer: Answer; readonly cost: number } | undefined;
   const asked = answers.map((answer): Asked => {
-    const { solver, placement, because } = answer;
-    if (!placement) return { solver, ...(because ? { because } : {}) };
+    const { solver, placement, because, broken } = answer;
+    if (!placement) return { solver, ...(because ? { because } : {}), ...(broken ? { broken } : {}) };
     const [fault] = faultsOf(problem, placement);
-    if (fault !== undefined) return { solver, because: `what it found is no placement: ${fault}` };
+    if (fault !== undefined)
+      return { solver, because: `what it found is no placement: ${fault}`, broken: true };
     const cost = costOf(problem, placement);
     if (!best || cost < best.cost - ROUNDING) best = { answer, cost };
     return { solver, cost };

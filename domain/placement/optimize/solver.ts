@@ -24,6 +24,8 @@ export interface Answer {
   readonly cut?: true;
   /** Why it gave no answer: a fault of it, or that none was needed any more. */
   readonly because?: string;
+  /** Set when it was a fault of it. */
+  readonly broken?: true;
 }
 
 /** What became of each that was asked. */
@@ -32,6 +34,8 @@ export interface Asked {
   /** Of its placement; absent when it has none that is one. */
   readonly cost?: number;
   readonly because?: string;
+  /** Set when it was a fault of it. */
+  readonly broken?: true;
 }
 
 /** The best of what all solvers have found, verified. */
