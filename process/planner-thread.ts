@@ -50,7 +50,7 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const began = performance.now();
   const asked = question.algorithms ?? [];
   const broken = new Map<string, BrokenAlgorithm>();
-  const solve = sideBySide(asked.map((a) => algorithms.outsider(a)));
+  const solve = sideBySide({ outsiders: asked.map((a) => algorithms.outsider(a)) });
   const plan = rebalanceOf(question, (problem, quest) => {
     const solved = solve(problem, quest);
     for (const algorithm of asked) {
@@ -64,7 +64,7 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
 }
 
 export const placeHarder = equipped(({ snapshot, request, policy, context }: PlaceQuestion) =>
-  plan(snapshot, request, policy, context, sideBySide([], PLACE_MILLIS)),
+  plan(snapshot, request, policy, context, sideBySide({ deadlineMillis: PLACE_MILLIS })),
 );
 
 export const admission = equipped(admissionOf);

@@ -14,6 +14,8 @@ import type { Broken, PluginFolders } from './planner-thread';
 
 /** A site of two thousand hosts takes some seconds. */
 const DEADLINE_MILLIS = 60_000;
+/** Well within what a decision may take (`site` in workflows/lib/activities.ts), also where others are asked before it. */
+const PLACE_MILLIS = 8_000;
 /** More that ask at once than so many are told to come back. */
 const MOST_WAITING = 8;
 
@@ -54,10 +56,11 @@ export function plannerInThread(folders: PluginFolders): Planner {
     name: keyof Planner,
     question: { readonly policy: Policy } | SizingQuestion,
     instead: string,
+    deadlineMillis = DEADLINE_MILLIS,
   ): Promise<A> {
     if (pool.queueSize >= MOST_WAITING)
       throw new SluiceError('unavailable', 'Too many ask for a plan at once.');
-    const deadline = AbortSignal.timeout(DEADLINE_MILLIS);
+    const deadline = AbortSignal.timeout(deadlineMillis);
     try {
       const sent = 'policy' in question ? { ...question, policy: policyData(question.policy) } : question;
       const answer: A | Broken = await pool.run(sent, { name, signal: deadline });
@@ -68,13 +71,13 @@ export function plannerInThread(folders: PluginFolders): Planner {
       // Not to be tried again by itself: it would take as long.
       throw new SluiceError(
         'conflict',
-        `No answer was found in ${DEADLINE_MILLIS / 1_000} s: ask again when less is asked, or ${instead}.`,
+        `No answer was found in ${deadlineMillis / 1_000} s: ask again when less is asked, or ${instead}.`,
       );
     }
   }
   return {
     planRebalance: (question) => ask('planRebalance', question, 'for fewer moves'),
-    placeHarder: (question) => ask('placeHarder', question, 'for less at once'),
+    placeHarder: (question) => ask('placeHarder', question, 'for less at once', PLACE_MILLIS),
     roomForService: (question) => ask('roomForService', question, 'for a smaller service'),
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),

@@ -15,6 +15,7 @@ import { consolidation } from './generator';
 import { onlineRows } from './online';
 import { packingRows } from './packing';
 import { type Curve, qualityOverTime } from './plot';
+import { portfolioRows } from './portfolio';
 import { afterwards, siteOf } from './site';
 import { snapshotRows } from './snapshot';
 import { spareRows } from './spare';
@@ -172,9 +173,28 @@ function curveOf(name: string, found: Found, bound: number, millis: number): Cur
   };
 }
 
-async function main(options: { readonly seeds: string; readonly plot?: string }): Promise<void> {
+const PORTFOLIO = [
+  ...['problem', 'side by side', 'search alone', 'HiGHS alone', 'best bound', 'above it', 'no worse'],
+];
+
+async function sideBySideAlone(seeds: readonly string[], plot: string | undefined): Promise<void> {
+  console.log('\nSolvers side by side, and two of them alone for as long by the clock:\n');
+  const curves: Curve[] = [];
+  console.log(table(PORTFOLIO, await portfolioRows(seeds, curves)));
+  await drawn(plot, curves);
+}
+
+interface BenchOptions {
+  readonly seeds: string;
+  readonly plot?: string;
+  readonly portfolioPlot?: string;
+  readonly portfolio?: true;
+}
+
+async function main(options: BenchOptions): Promise<void> {
   const seeds = options.seeds.split(',');
   const curves: Curve[] = [];
+  if (options.portfolio) return sideBySideAlone(seeds, options.portfolioPlot);
   console.log('Fewest hosts, ten for each, one for each move; ours for 1 s, HiGHS (WebAssembly) for 10 s:\n');
   console.log(
     table(
@@ -220,16 +240,26 @@ async function main(options: { readonly seeds: string; readonly plot?: string })
   console.log(table(['may be lost', 'full with', 'a decision', 'the longest', '≤ 5 ms'], spareRows(seeds)));
   console.log('\nWhat a planner sees of 10,000 hosts and 100,000 VEEs, out of MongoDB:\n');
   console.log(table(['loaded', 'wall time', 'goal', ''], await snapshotRows()));
-  if (options.plot) {
-    await writeFile(options.plot, qualityOverTime(curves));
-    console.log(`\nQuality over time: ${options.plot}`);
-  }
+  await drawn(options.plot, curves);
+  await sideBySideAlone(seeds, options.portfolioPlot);
+}
+
+async function drawn(plot: string | undefined, curves: readonly Curve[]): Promise<void> {
+  if (!plot) return;
+  await writeFile(plot, qualityOverTime(curves));
+  console.log(`\nQuality over time: ${plot}`);
 }
 
 new Command('npm run bench:placement --')
   .description('How good placements are, and how soon, against an exact solver and against what is proven.')
   .option('--seeds <list>', 'of the generated problems', '1,2,3')
+  .option('--portfolio', 'only what solvers find side by side')
   .option('--plot <file>', 'draws quality over time, as SVG', join('docs', 'placement-quality.svg'))
+  .option(
+    '--portfolio-plot <file>',
+    'the same of solvers side by side',
+    join('docs', 'placement-portfolio.svg'),
+  )
   .action(main)
   .parseAsync()
   .catch((error: unknown) => {

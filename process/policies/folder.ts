@@ -67,9 +67,7 @@ export class PluginFolder {
    */
   find(name: string): FoundPlugin {
     try {
-      const files = this.path === undefined ? [] : readdirSync(this.path);
-      const named = files.filter((f) => parse(f).name === name && this.whyNone(f) === undefined);
-      const [file, other] = named;
+      const [file, other] = this.all().filter((f) => parse(f).name === name && !this.whyNone(f));
       if (!this.path || !file)
         throw new PolicyBroken(`there is no file for it in ${this.path ?? 'any folder'}`);
       if (other) throw new PolicyBroken(`there are two files for it, ${file} and ${other}`);
@@ -85,7 +83,9 @@ export class PluginFolder {
   /** A folder that is not there has none in it; who sets one is told. */
   private all(): string[] {
     try {
-      return this.path === undefined ? [] : readdirSync(this.path).sort();
+      if (this.path === undefined) return [];
+      const entries = readdirSync(this.path, { withFileTypes: true });
+      return entries.flatMap((e) => (e.isDirectory() ? [] : e.name)).sort();
     } catch (error) {
       if (!isAbsent(error)) throw error;
       return [];

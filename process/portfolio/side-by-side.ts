@@ -35,8 +35,15 @@ export interface Outsider {
  * Puts a problem to all solvers that are right for its size, each in a thread of its own, and sleeps until the best answer is
  * known (docs/adr/0021-solvers-side-by-side.md). Not for threads that have anything else to do.
  */
-export function sideBySide(outsiders: readonly Outsider[] = [], deadlineMillis = DEADLINE_MILLIS): Solve {
-  return (problem, quest) => new Race(problem, quest, Date.now() + deadlineMillis).run(outsiders);
+export function sideBySide(options: Options = {}): Solve {
+  return (problem, quest) => new Race(problem, quest, options).run();
+}
+
+export interface Options {
+  readonly outsiders?: readonly Outsider[];
+  readonly deadlineMillis?: number;
+  /** Told of each answer when it comes, and between which moments it was looked for, in milliseconds since the question. */
+  readonly watch?: (answer: Answer, from: number, to: number) => void;
 }
 
 interface Lane {
@@ -45,12 +52,16 @@ interface Lane {
   /** Works in a process of its own, for which nobody waits in line. */
   readonly isOutside?: true;
   runner?: Runner;
+  /** When it began, in milliseconds since the question. */
+  began?: number;
   answer?: Answer;
 }
 
 class Race {
   private readonly problem: Problem;
   private readonly quest: Quest;
+  private readonly options: Options;
+  private readonly asked = Date.now();
   private readonly due: number;
   private readonly signal = new Int32Array(new SharedArrayBuffer(4));
   private readonly proof = new Proof();
@@ -58,13 +69,14 @@ class Race {
   private readonly lanes: Lane[] = [];
   private looks = 0;
 
-  constructor(problem: Problem, quest: Quest, due: number) {
+  constructor(problem: Problem, quest: Quest, options: Options) {
     this.problem = problem;
     this.quest = quest;
-    this.due = due;
+    this.options = options;
+    this.due = this.asked + (options.deadlineMillis ?? DEADLINE_MILLIS);
   }
 
-  run(outsiders: readonly Outsider[]): Solved {
+  run(): Solved {
     const { lanes, problem, quest, due, signal, proof } = this;
     const { opening, entrants } = portfolioFor(problem, quest);
     let from: Placement | undefined;
@@ -74,6 +86,7 @@ class Race {
       this.looks = found.looks;
       from = found.placement;
       const answer = answerOf(name, found);
+      this.options.watch?.(answer, 0, Date.now() - this.asked);
       // What is settled at once is worth no thread.
       if (reaches(found.cost, quest.bound)) return bestOf(problem, quest, [answer], this.looks);
       lanes.push({ solver: name, begin: () => ({ take: () => answer, end: () => undefined }), answer });
@@ -81,7 +94,7 @@ class Race {
     const task = { problem, from, bound: quest.bound, due, signal, proof: proof.buffer };
     for (const entrant of entrants)
       lanes.push({ solver: entrant.name, begin: () => inThread({ ...task, entrant }) });
-    for (const { name, begin } of outsiders)
+    for (const { name, begin } of this.options.outsiders ?? [])
       lanes.push({ solver: name, isOutside: true, begin: () => begin(problem, from, due, signal) });
     try {
       while (this.goOn());
@@ -96,13 +109,16 @@ class Race {
   private goOn(): boolean {
     const open = this.lanes.filter((l) => !l.answer);
     if (open.length === 0) return false;
-    for (const lane of open.filter((l) => l.isOutside)) lane.runner ??= lane.begin();
     const ours = open.filter((l) => !l.isOutside).slice(0, Math.max(2, availableParallelism()));
-    for (const lane of ours) lane.runner ??= lane.begin();
+    for (const lane of [...open.filter((l) => l.isOutside), ...ours]) {
+      lane.began ??= Date.now() - this.asked;
+      lane.runner ??= lane.begin();
+    }
     const seen = Atomics.load(this.signal, 0);
     for (const lane of open) {
       const answer = lane.runner?.take();
       if (!answer) continue;
+      this.options.watch?.(answer, lane.began ?? 0, Date.now() - this.asked);
       this.close(lane, answer);
       this.dropBeaten(answer);
       return true;

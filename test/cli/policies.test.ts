@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { manifestOf } from '../support/manifests';
@@ -6,6 +6,8 @@ import { TestSite } from '../support/site';
 import { cliOf } from '../support/sluice-process';
 
 const CAPACITY = { cpuMillis: 16_000, memoryMiB: 16_384, diskMiB: 1_000_000, bandwidthKbps: 1_000_000 };
+
+const ALGORITHM = join('examples', 'algorithms', 'close-lightest.js');
 
 /** Takes the host that comes last, and breaks on whatever is named so. */
 const MOODY = `module.exports = {
@@ -26,6 +28,9 @@ describe('policies that are set while a site runs', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sluice-policies-'));
     await copyFile(join('examples', 'policies', 'greenest.js'), join(folder, 'greenest.js'));
+    await mkdir(join(folder, 'algorithms'));
+    await copyFile(ALGORITHM, join(folder, 'algorithms', 'close-lightest.js'));
+    await writeFile(join(folder, 'algorithms', 'notes.txt'), '');
     await writeFile(join(folder, 'moody.cjs'), MOODY);
     await writeFile(join(folder, 'broken.js'), 'module.exports = {');
     // Two hosts in each of two zones.
@@ -36,7 +41,7 @@ describe('policies that are set while a site runs', () => {
     }));
     site = await TestSite.start({
       agents: [{ id: 'agent', hosts }],
-      environment: { SLUICE_POLICY_DIR: folder },
+      environment: { SLUICE_POLICY_DIR: folder, SLUICE_ALGORITHM_DIR: join(folder, 'algorithms') },
     });
   });
   afterAll(async () => {
@@ -285,5 +290,41 @@ describe('policies that are set while a site runs', () => {
     expect((await run('policy', 'get')).out).toContain(`moody was switched out`);
     const alerts = (await run('events', '--alerts')).out;
     expect(alerts).toContain(`the placement policy moody broke (${fault}): striping decides from now on`);
+  }, 60_000);
+
+  it('asks an algorithm of somebody else when hosts are to be freed, and no more once it breaks', async () => {
+    expect((await run('algorithm', 'list')).out).toMatch(
+      /close-lightest +disabled *\nnotes.txt is no plug-in: its name ends with/,
+    );
+    expect((await run('algorithm', 'enable', 'nobody')).code).toBe(3);
+    expect((await run('algorithm', 'enable', 'close-lightest')).out).toMatch(
+      /close-lightest +enabled for .* closes the lightest hosts first/,
+    );
+    // Three that are too large for two hosts, whatever the sums say: no bound settles it at once.
+    const large = { name: 'app', image: 'busybox', capacity: { cpuMillis: 9_600, memoryMiB: 64 } };
+    const three = { ...large, instances: { initial: 3, max: 3 } };
+    await site.done(await site.apply(manifestOf('large', { components: [three], topology: {} })));
+    await run('policy', 'set', 'packing');
+    const plugin = join(folder, 'algorithms', 'close-lightest.js');
+    await appendFile(plugin, '// Another one by now.');
+    const dry = JSON.parse((await run('--json', 'rebalance', '--dry-run')).out);
+    expect(dry).toMatchObject({ tookMillis: expect.any(Number), avoided: expect.any(Array) });
+    const because = 'its file is another one than when it was set';
+    const broken = { solver: 'algorithm close-lightest', because, broken: true };
+    expect(dry.optimality.asked).toContainEqual(broken);
+    expect(dry.optimality.gap).toBeCloseTo(0, 2);
+    expect((await run('algorithm', 'list')).out).toContain(`will be switched out: ${because}`);
+    // A dry run has switched nothing out.
+    expect((await run('rebalance')).code).toBe(0);
+    expect((await run('algorithm', 'list')).out).toMatch(
+      /close-lightest +switched-out for .*its file is another/,
+    );
+    const alerts = await site.all(`/v1/events?subject=${site.system.options.siteId}`);
+    expect(alerts.filter((e) => e.kind === 'algorithm.switched-out')).toEqual([
+      expect.objectContaining({ alert: true, message: expect.stringContaining(because) }),
+    ]);
+    expect((await run('algorithm', 'enable', 'close-lightest')).out).toContain('enabled for');
+    expect((await run('algorithm', 'disable', 'close-lightest')).out).toMatch(/close-lightest +disabled/);
+    expect((await run('policy', 'reset')).code).toBe(0);
   }, 60_000);
 });

@@ -83,7 +83,7 @@ describe('algorithms of others', () => {
     const set = await Promise.all(names.map(async (name) => ({ name, sha256: await digestOf(name) })));
     await put('changed.js', algorithm('return from; // not the same'));
     const outsiders = set.map((s) => plugins.outsider(s));
-    const solved = built.sideBySide(outsiders, 8_000)(problem, quest);
+    const solved = built.sideBySide({ outsiders, deadlineMillis: 8_000 })(problem, quest);
     const told = new Map(solved.asked.map(({ solver, ...rest }) => [solver, rest]));
     const broken = (because: unknown) => ({ because, broken: true });
     expect(Object.fromEntries(names.map((n) => [n, told.get(`algorithm ${n}`)]))).toEqual({

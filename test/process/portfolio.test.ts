@@ -52,12 +52,15 @@ describe('solvers side by side', () => {
   it('believe nothing that an outsider says before it is verified, and wait for it no longer than for their deadline', () => {
     const problem = consolidation(20, 10, '1');
     const liar = outsider((p) => ({ solver: 'outsider', placement: new Int32Array(p.items) }));
-    const { cost, asked } = built.sideBySide([liar])(problem, questOf(problem));
+    const { cost, asked } = built.sideBySide({ outsiders: [liar] })(problem, questOf(problem));
     expect(cost).toBe(65);
     expect(asked.at(-1)?.because).toMatch(/^what it found is no placement: host 0 has 1000 in dimension 0/);
     const began = Date.now();
     // Long enough for nobody: what the first search has found at once is the answer.
-    const late = built.sideBySide([outsider()], 1)(problem, { ...questOf(problem), bound: -1 });
+    const late = built.sideBySide({ outsiders: [outsider()], deadlineMillis: 1 })(problem, {
+      ...questOf(problem),
+      bound: -1,
+    });
     expect(Date.now() - began).toBeLessThan(5_000);
     expect(late).toMatchObject({ stoppedBy: 'deadline' });
     expect(late.cost).toBeLessThanOrEqual(66);
@@ -68,8 +71,11 @@ describe('solvers side by side', () => {
     const problem = consolidation(20, 10, '1');
     const best = built.sideBySide()(problem, questOf(problem)).placement ?? new Int32Array();
     const same = outsider(() => ({ solver: 'outsider', placement: best }));
-    expect(built.sideBySide([same])(problem, questOf(problem)).solver).toBe('search 2');
+    expect(built.sideBySide({ outsiders: [same] })(problem, questOf(problem)).solver).toBe('search 2');
     // With nobody else in time it is.
-    expect(built.sideBySide([same], 1)(problem, { ...questOf(problem), bound: -1 }).cost).toBe(65);
+    expect(
+      built.sideBySide({ outsiders: [same], deadlineMillis: 1 })(problem, { ...questOf(problem), bound: -1 })
+        .cost,
+    ).toBe(65);
   }, 30_000);
 });

@@ -20,6 +20,8 @@ export interface Answer {
   readonly placement?: Placement;
   /** No placement costs less, as it has proven; `Infinity` when it has proven that there is none. */
   readonly bound?: number;
+  /** Of a search: which better ones were found when. */
+  readonly trail?: Found['trail'];
   /** It was ended by the clock: another time it may come further. */
   readonly cut?: true;
   /** Why it gave no answer: a fault of it, or that none was needed any more. */
@@ -59,6 +61,6 @@ export type Solve = (problem: Problem, quest: Quest) => Solved;
 /** What people know the first search by. */
 export const FIRST_SEARCH = 'search';
 
-export function answerOf(solver: string, { placement, stopped }: Found): Answer {
-  return { solver, ...(placement ? { placement } : {}), ...(stopped ? { cut: true } : {}) };
+export function answerOf(solver: string, { placement, stopped, trail }: Found): Answer {
+  return { solver, trail, ...(placement ? { placement } : {}), ...(stopped ? { cut: true } : {}) };
 }
