@@ -12,7 +12,7 @@ import type { Solve } from './optimize/solver';
 const MOST_LOOKS = 2_000_000;
 const STEPS_A_UNIT = 40;
 /** Of a further search, by those who have asked for one: about a second. */
-const MOST_FURTHER_LOOKS = 50_000_000;
+const MOST_FURTHER_LOOKS = 30_000_000;
 /** So many pairs of a unit and a host are judged one by one before it begins. */
 const MOST_PAIRS = 200_000;
 

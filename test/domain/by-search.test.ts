@@ -3,38 +3,10 @@ import { solveBySearch } from '../../domain/placement/by-search';
 import { breaches } from '../../domain/placement/constraints';
 import { unitsOf } from '../../domain/placement/feasibility';
 import type { Constraint } from '../../domain/placement/model';
-import { randomFrom } from '../../domain/placement/optimize/random';
 import { plan } from '../../domain/placement/plan';
 import { fits, sum } from '../../domain/units';
-import { context, host, packing, serviceId, snapshotOf, vee } from '../support/placement';
-
-/** Hosts that a service fills up to so much: how its VEEs were cut out of them is known, and told to nobody. */
-function planted(seed: string, hosts: number, full: number) {
-  const random = randomFrom(seed);
-  const vees = Array.from({ length: hosts }, (_, h) => {
-    const parts = 2 + Math.floor(random() * 3);
-    const weights = (): number[] => {
-      const raw = Array.from({ length: parts }, () => 0.3 + random());
-      const total = raw.reduce((a, b) => a + b, 0);
-      return raw.map((r) => Math.floor((r / total) * full * 10_000));
-    };
-    const [cpu, memory] = [weights(), weights()];
-    return cpu.map((cpuMillis, i) => ({
-      ...vee('app', 10 * h + i),
-      need: { cpuMillis, memoryMiB: memory[i] ?? 0, diskMiB: 0, bandwidthKbps: 0 },
-    }));
-  }).flat();
-  return {
-    snapshot: snapshotOf(
-      Array.from({ length: hosts }, (_, h) =>
-        host(`h${h}`, 10_000, {
-          capacity: { cpuMillis: 10_000, memoryMiB: 10_000, diskMiB: 0, bandwidthKbps: 0 },
-        }),
-      ),
-    ),
-    request: { vees, constraints: [] },
-  };
-}
+import { context, packing, serviceId, vee } from '../support/placement';
+import { planted } from '../support/planted';
 
 describe('a plan for a site that is nearly full', () => {
   it('finds room by a search where the greedy way leaves something out, and says so', () => {

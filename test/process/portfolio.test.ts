@@ -5,7 +5,11 @@ import { lowerBound } from '../../domain/placement/optimize/bound';
 import { costOf, type Problem } from '../../domain/placement/optimize/problem';
 import type { Answer, Quest, Solved } from '../../domain/placement/optimize/solver';
 import { faultsOf } from '../../domain/placement/optimize/verify';
+import { plan } from '../../domain/placement/plan';
+import { fits, sum } from '../../domain/units';
 import type { Outsider, sideBySide } from '../../process/portfolio/side-by-side';
+import { context, packing } from '../support/placement';
+import { planted } from '../support/planted';
 import { leastByTrying, problems } from '../support/problems';
 
 // What begins threads has to be compiled: `npm test` does that first.
@@ -77,5 +81,19 @@ describe('solvers side by side', () => {
       built.sideBySide({ outsiders: [same], deadlineMillis: 1 })(problem, { ...questOf(problem), bound: -1 })
         .cost,
     ).toBe(65);
+  }, 30_000);
+
+  it('find room where a quick plan finds none, and say so', () => {
+    const { snapshot, request } = planted('6', 12, 0.985);
+    expect(plan(snapshot, request, packing, context)).toMatchObject({ kind: 'infeasible', proven: false });
+    const found = plan(snapshot, request, packing, context, built.sideBySide());
+    if (found.kind === 'infeasible') throw new Error('no room was found');
+    expect(found).toMatchObject({ algorithm: 'portfolio' });
+    expect(found.assignments[0]?.because).toMatch(/^chosen by the best of several solvers, (search 2|HiGHS)/);
+    for (const { id, capacity } of snapshot.hosts) {
+      const there = new Set(found.assignments.filter((a) => a.hostId === id).map((a) => a.veeId));
+      const need = sum(request.vees.filter((v) => there.has(v.id)).map((v) => v.need));
+      expect(fits(capacity, need)).toBe(true);
+    }
   }, 30_000);
 });
