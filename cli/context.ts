@@ -150,7 +150,7 @@ interface Optimality {
   readonly bound: number;
   readonly gap: number;
   readonly solver?: string;
-  readonly asked?: readonly { readonly solver: string }[];
+  readonly asked?: readonly { readonly solver: string; readonly because?: string; readonly broken?: true }[];
   readonly stoppedBy?: 'deadline';
 }
 
@@ -196,6 +196,7 @@ function describeSearch(
     ...(others.length > 0 ? [`asked besides: ${others.join(', ')}`] : []),
     ...(tookMillis === undefined ? [] : [`in ${(tookMillis / 1_000).toFixed(1)} s`]),
     ...(stoppedBy ? ['ended by the clock: another time it may be another'] : []),
+    ...asked.flatMap((a) => (a.broken ? [`${a.solver} broke: ${a.because}`] : [])),
   ].join('; ');
 }
 
