@@ -1,8 +1,8 @@
-import { reaches } from '../domain/placement/optimize/portfolio';
 import { changesOfPlaces, type HostChange } from '../domain/cost/hosting-change';
 import type { PricedMove } from '../domain/cost/moving';
 import { DEFAULT_SLA_CLASS } from '../domain/manifest/sla-class';
 import { usualMode } from '../domain/migration/estimate';
+import { reaches } from '../domain/placement/optimize/portfolio';
 import type { Goal } from '../domain/placement/policy';
 import type { BalanceMove, BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 

@@ -51,7 +51,10 @@ export function consolidate(layout: Layout, question: BalanceQuestion, solve: So
     if (waiting.length === 0)
       return {
         steps: explained(layout, order, part, goalOf(question.policy)),
-        optimality: { ...optimalityOf(layout, question, whole, bound), ...tellingOf(layout, question, part, found) },
+        optimality: {
+          ...optimalityOf(layout, question, whole, bound),
+          ...tellingOf(layout, question, part, found),
+        },
         blocked,
       };
     for (const { unit, from } of [...order].reverse()) layout.move(unit, from);

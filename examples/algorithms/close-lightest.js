@@ -75,7 +75,12 @@ function obeys(rule, placement, item, host) {
 const movesOf = ({ moves, start }, placement) =>
   placement.reduce((n, host, item) => n + (host === start[item] ? 0 : moves[item]), 0);
 
-function costOf({ moveCost, openCost, start }, placement) {
+function costOf({ moveCost, openCost, placeCost, start }, placement) {
+  const there = (item, host) =>
+    placeCost ? placeCost.of[item * placeCost.kinds + placeCost.kindOf[host]] : 0;
   const open = [...new Set(placement)].reduce((cost, host) => cost + openCost[host], 0);
-  return placement.reduce((cost, host, item) => cost + (host === start[item] ? 0 : moveCost[item]), open);
+  return placement.reduce(
+    (cost, host, item) => cost + there(item, host) + (host === start[item] ? 0 : moveCost[item]),
+    open,
+  );
 }
