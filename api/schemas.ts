@@ -5,6 +5,7 @@ import { OPERATION_KINDS, OPERATION_STATES } from '../domain/operation/operation
 import { DRIFT_KINDS } from '../domain/reconcile/model';
 import { PHASES } from '../domain/service/service';
 import { VEE_STATES } from '../domain/vee/state-machine';
+import { optimalityFields } from './optimality-schema';
 
 /** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
 export const millis = z.int().describe('Milliseconds since the epoch, UTC');
@@ -322,32 +323,7 @@ export const planSchema = z
       .object({ moves: z.number(), hours: z.number() })
       .optional()
       .describe('Of a rebalance by cost: what its moves cost once, and within how long that has to be saved'),
-    optimality: z
-      .object({
-        cost: z.number(),
-        bound: z.number().describe('No plan costs less'),
-        gap: z.number().describe('By what share of its cost the best of all plans could be cheaper'),
-        solver: z.string().optional().describe('Whose answer it is; absent where nobody found a better one'),
-        asked: z
-          .array(
-            z.object({ solver: z.string(), cost: z.number().optional(), because: z.string().optional() }),
-          )
-          .optional()
-          .describe('All solvers that were asked: what each found, or why it found nothing'),
-        stoppedBy: z
-          .literal('deadline')
-          .optional()
-          .describe('Set when the clock has ended a solver: another time the answer may be another'),
-      })
-      .optional()
-      .describe(
-        'How good an answer of solvers is known to be, in what its goal counts (hosts in use, watts, money an hour), with what moves cost',
-      ),
-    tookMillis: z.int().optional().describe('How long was looked for it'),
-    avoided: z
-      .array(z.object({ vees: z.int(), because: z.string() }))
-      .optional()
-      .describe('Of a rebalance: how many VEEs it leaves where they are, by reason'),
+    ...optimalityFields,
     why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
     remedies: z
       .array(z.string())
