@@ -43,6 +43,7 @@ function storeOf() {
       }),
     },
     identities: { apartness: async () => new Map() },
+    services: { get: async () => undefined, stays: async () => new Map() },
     licences: { read: async () => undefined },
   } as unknown as Store;
   const policies: PlacementPolicies = {
