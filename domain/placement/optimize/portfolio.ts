@@ -36,8 +36,9 @@ const FEW_PAIRS = 300;
 const MOST_NODES = 500;
 /** Beyond so many one search takes as long as anybody waits, on each of two processors. */
 const MANY_PAIRS = 500_000;
-/** What the further searches do more than the first. */
-const LONGER = 64;
+/** What the further searches do more than the first, and what one does beside HiGHS, which takes its time. */
+const LONGER = 8;
+const LONGER_BESIDE_HIGHS = 64;
 
 /** Who is asked about a problem, by its size alone, so that the same problem is put to the same ones. */
 export function portfolioFor({ items, hosts }: Problem, quest: Quest): Portfolio {
@@ -52,7 +53,7 @@ export function portfolioFor({ items, hosts }: Problem, quest: Quest): Portfolio
   if (pairs > MANY_PAIRS) return { entrants: [first, searchBy(2, LONGER)] };
   if (pairs > MOST_EXACT_PAIRS) return { entrants: [first, searchBy(2, LONGER), searchBy(3, LONGER)] };
   const exact = { kind: 'exact' as const, name: 'HiGHS', nodes: pairs > FEW_PAIRS ? 1 : MOST_NODES };
-  return { opening: first, entrants: [searchBy(2, LONGER), exact] };
+  return { opening: first, entrants: [searchBy(2, LONGER_BESIDE_HIGHS), exact] };
 }
 
 /** So much is no difference between costs, nor between a cost and a bound: what solvers compute is rounded. */
