@@ -12,9 +12,17 @@ export const EXIT = {
   unavailable: 7,
 } as const;
 
-/** What an exit code is called in `--json`, where the API had no code of its own to say. */
-export const exitNameOf = (exitCode: number): string =>
-  Object.entries(EXIT).find(([, code]) => code === exitCode)?.[0] ?? 'operationFailed';
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  [EXIT.usage]: 'request-invalid',
+  [EXIT.notFound]: 'not-found',
+  [EXIT.denied]: 'forbidden',
+  [EXIT.conflict]: 'conflict',
+  [EXIT.infeasible]: 'placement-infeasible',
+  [EXIT.unavailable]: 'unavailable',
+};
+
+/** What the API would have said, where the command line says no by itself. */
+export const codeOf = (exitCode: number): ErrorCode => CODES[exitCode] ?? 'internal';
 
 /** What a command ends with when it can't do its work: one message, one exit code, no stack. */
 export class CliError extends Error {

@@ -22,7 +22,7 @@ import { registerSystemCommands } from './commands/system';
 import { registerTopCommand } from './commands/top';
 import { completionScript, isShell } from './completion';
 import { registerDemo } from './demo/command';
-import { CliError, EXIT, exitNameOf } from './exit-codes';
+import { CliError, codeOf, EXIT } from './exit-codes';
 import { printJson } from './output';
 
 export function createProgram(): Command {
@@ -109,7 +109,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 /** One shape, whoever says no: the problem of the API, or one like it. */
 function printError(message: string, exitCode: number, problem?: Readonly<Record<string, unknown>>): void {
-  printJson({ ...(problem ?? { code: exitNameOf(exitCode), detail: message }), exitCode });
+  printJson({ ...(problem ?? { code: codeOf(exitCode), detail: message }), exitCode });
 }
 
 function everyCommand(command: Command): Command[] {
