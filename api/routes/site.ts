@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { inClassOrder } from '../../domain/maintenance/site-order';
 import { costOfChanging } from '../../domain/operation/plan-cost';
+import { loadsAfter } from '../../domain/placement/loads';
 import { MOST_BALANCE_MOVES, USUAL_MOVES } from '../../domain/rebalance/model';
 import type { ServiceRecord } from '../../domain/service/service';
 import { readBalanceQuestion } from '../../store/balance-question';
@@ -130,6 +131,7 @@ export function siteRoutes(deps: ApiDeps): Route[] {
           const plan = await deps.planner.planRebalance(question);
           const { moves, waves, interrupted } = plan;
           const vees = moves.reduce((n, m) => n + m.veeIds.length, 0);
+          const moved = movedBy(question, moves);
           return planOf(
             'site.rebalance',
             waves.flatMap((wave, n) =>
@@ -140,10 +142,11 @@ export function siteRoutes(deps: ApiDeps): Route[] {
             ),
             await priced(deps, context.identity, costOfChanging(vees, interrupted), {
               hosts: question.hosts,
-              ...movedBy(question, moves),
+              ...moved,
             }),
             {
               ...rebalanceFigures(plan),
+              loads: loadsAfter(question.hosts, moved.changes),
               moves: waves.flatMap((wave, n) =>
                 wave.flatMap((i) => (moves[i] ? [{ wave: n + 1, ...moves[i] }] : [])),
               ),

@@ -1,6 +1,8 @@
+import { changesOfPlaces, type HostChange } from '../cost/hosting-change';
+import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
-import { add, type Capacity, dominantShare, subtract } from '../units';
-import type { Assignment, PlacementRequest, Snapshot } from './model';
+import { add, type Capacity, dominantShare, subtract, sum, ZERO } from '../units';
+import type { Assignment, PlacementRequest, Snapshot, SnapshotHost } from './model';
 
 /** How full a host is in the dimension that runs out first, from 0 to 1: as it is, and once a plan is carried out. */
 export interface LoadChange {
@@ -16,21 +18,27 @@ export function loadChanges(
   assignments: readonly Pick<Assignment, 'veeId' | 'hostId'>[],
 ): LoadChange[] {
   const byId = new Map(vees.map((v) => [v.id, v]));
-  const change = new Map<HostId, (reserved: Capacity) => Capacity>();
-  const then = (hostId: HostId, by: typeof add, need: Capacity) => {
-    const before = change.get(hostId);
-    change.set(hostId, (reserved) => by(before ? before(reserved) : reserved, need));
-  };
-  for (const { veeId, hostId } of assignments) {
+  const places = assignments.flatMap(({ veeId, hostId }) => {
     const vee = byId.get(veeId);
-    if (!vee || vee.moving?.from === hostId) continue;
-    then(hostId, add, vee.need);
-    if (vee.moving) then(vee.moving.from, subtract, vee.need);
-  }
+    return vee ? [{ need: vee.need, from: vee.moving?.from, to: hostId }] : [];
+  });
+  return loadsAfter(hosts, changesOfPlaces(places));
+}
+
+/** The same of what comes and goes. */
+export function loadsAfter(
+  hosts: readonly Pick<SnapshotHost, 'id' | 'capacity' | 'reserved'>[],
+  changes: readonly HostChange[],
+): LoadChange[] {
+  const byHost = groupBy(changes, (c) => c.hostId);
   return hosts.flatMap(({ id, capacity, reserved }) => {
-    const changed = change.get(id);
-    if (!changed) return [];
+    const here = byHost.get(id);
+    if (!here) return [];
+    const after = subtract(
+      add(reserved, sum(here.map((c) => c.comes ?? ZERO))),
+      sum(here.map((c) => c.leaves ?? ZERO)),
+    );
     const share = (of: Capacity) => Math.round(dominantShare(of, capacity) * 1e4) / 1e4;
-    return [{ hostId: id, before: share(reserved), after: share(changed(reserved)) }];
+    return [{ hostId: id, before: share(reserved), after: share(after) }];
   });
 }

@@ -145,6 +145,7 @@ describe('what people ask of placement', () => {
     const dry = await run('rebalance', '--dry-run');
     expect(dry.out).toMatch(/move shop\/\w+\/\d to host-\d: host-\d is free then, and host-\d has room/);
     expect(dry.out).toContain('3 hosts are in use, and 1 afterwards\n  no plan would be better\n');
+    expect(dry.out).toMatch(/host-\d is \d\.\d % full, and 0\.0 % then/);
     expect(await run('rebalance')).toMatchObject({
       code: 0,
       out: expect.stringMatching(/moves were made: 3 of the hosts that are open were in use, and 1 are now/),
