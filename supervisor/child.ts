@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createStream, type RotatingFileStream } from 'rotating-file-stream';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
-import { endProcess, type ProcessIdentity, startTimeOf } from './process-identity';
+import { endProcess, type ProcessIdentity, startTimeOf } from '../drivers/lib/process-identity';
 
 export interface ChildSpec {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJson } from '../drivers/lib/atomic-file';
-import { isAlive, type ProcessIdentity, startTimeOf } from './process-identity';
+import { isAlive, type ProcessIdentity, startTimeOf } from '../drivers/lib/process-identity';
 
 export interface Holder extends ProcessIdentity {
   readonly apiUrl?: string;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { endProcess } from '../../drivers/lib/process-identity';
 import { holderOf } from '../../supervisor/data-lock';
-import { endProcess } from '../../supervisor/process-identity';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson, table } from '../output';

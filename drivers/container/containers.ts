@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, open, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { Counters } from '../../domain/measured';
 import type { DriverState } from '../contract';
+import { rotate, tailOf } from '../lib/console-log';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
 import { ociConfig } from './bundle';
@@ -13,8 +14,6 @@ import { lastMessage, type OciRuntime } from './runtime';
 import { containerUsage } from './usage';
 
 const STOP_POLL_MILLIS = 25;
-const MOST_LOG_BYTES = 10 * 1_048_576;
-const MOST_TAIL_BYTES = 65_536;
 
 /** The containers of one host: made, ended and looked at through the OCI runtime, with their files. */
 export class Containers {
@@ -98,34 +97,10 @@ export class Containers {
     return { state: vee.state === 'DEFINED' ? 'DEFINED' : 'EXITED', pid };
   }
 
-  /** The last lines of the console, and no more of it than an answer may carry. */
-  async logTail(veeId: VeeId, lines: number): Promise<string[]> {
-    const file = await open(this.logPath(veeId), 'r').catch(() => undefined);
-    if (!file) return [];
-    try {
-      const { size } = await file.stat();
-      const start = Math.max(0, size - MOST_TAIL_BYTES);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(MOST_TAIL_BYTES), 0, MOST_TAIL_BYTES, start);
-      const text = buffer.subarray(0, bytesRead).toString();
-      const all = text.split('\n').slice(start > 0 ? 1 : 0);
-      return (all.at(-1) === '' ? all.slice(0, -1) : all).slice(-lines);
-    } finally {
-      await file.close();
-    }
-  }
+  logTail = (veeId: VeeId, lines: number): Promise<string[]> => tailOf(this.logPath(veeId), lines);
 
-  /** The container holds its console open for appending, so a full one is copied and emptied in place. */
-  async rotateLog(veeId: VeeId): Promise<void> {
-    const path = this.logPath(veeId);
-    const size = await stat(path).then(
-      (s) => s.size,
-      () => 0,
-    );
-    if (size < MOST_LOG_BYTES) return;
-    // A disk that is full must not make the host fall silent; emptying the log is what helps then.
-    await copyFile(path, `${path}.1`).catch(() => undefined);
-    await truncate(path).catch(() => undefined);
-  }
+  /** The container holds its console open for appending. */
+  rotateLog = (veeId: VeeId): Promise<void> => rotate(this.logPath(veeId));
 
   usage = (veeId: VeeId): Promise<Counters | undefined> => containerUsage(this.cgroupPath(veeId));
 

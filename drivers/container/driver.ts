@@ -15,13 +15,13 @@ import type {
   VeeSpec,
   VeeStatus,
 } from '../contract';
+import { machineUsage } from '../lib/machine-usage';
 import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
 import { limitsOf } from './bundle';
 import { Containers } from './containers';
 import { busyboxRootFs } from './image';
 import { cgroupLayout, findRuntime } from './runtime';
 import { DiskReceiver, sendDisk } from './transfer';
-import { machineUsage } from './usage';
 
 export interface ContainerDriverConfig extends DriverConfig {
   /** Take this runtime and no other. */

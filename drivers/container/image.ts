@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
-import { findOnPath, run } from './runtime';
-
-export const cacheDir = () => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'sluice');
+import { cacheDir } from '../lib/cache-dir';
+import { findOnPath, run } from '../lib/program';
 
 const FOLDERS = ['bin', 'proc', 'sys', 'dev', 'tmp', 'run', 'data', 'etc'];
 

@@ -1,50 +1,6 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
-
-export interface RunResult {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface RunOptions {
-  /** File descriptor that the command, and so the container it creates, writes its output to. */
-  readonly outputFd?: number;
-  readonly timeoutMillis?: number;
-}
-
-/** Runs a program to its end. Never through a shell: arguments stay arguments. */
-export function run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const [program, ...args] = command;
-  if (program === undefined) throw new TypeError('nothing to run');
-  return new Promise((resolve, reject) => {
-    const out = options.outputFd ?? 'pipe';
-    const child = spawn(program, args, {
-      stdio: ['ignore', out, out],
-      timeout: options.timeoutMillis ?? 30_000,
-      killSignal: 'SIGKILL',
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout?.on('data', (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr?.on('data', (chunk) => {
-      stderr += chunk;
-    });
-    child.on('error', reject);
-    // A detached container keeps pipes open long after the runtime has exited: don't wait for `close` then.
-    const done = (code: number | null) => resolve({ exitCode: code ?? 137, stdout, stderr });
-    child.on(options.outputFd === undefined ? 'close' : 'exit', done);
-  });
-}
-
-export function findOnPath(program: string): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return folders.map((f) => join(f, program)).find((path) => existsSync(path));
-}
+import { findOnPath, type RunOptions, type RunResult, run } from '../lib/program';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'stopped';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive, type ProcessIdentity, startTimeOf } from '../../drivers/lib/process-identity';
 import type { SimulatorFault, SimulatorScript } from '../../drivers/simulator/script';
-import { isAlive, type ProcessIdentity, startTimeOf } from '../../supervisor/process-identity';
 import type { Json } from '../support/json';
 import type { TestSite } from '../support/site';
 

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostId } from '../../domain/ids';
 import { createContainerDriver } from '../../drivers/container/driver';
-import { containerObstacle, findOnPath } from '../../drivers/container/runtime';
+import { containerObstacle } from '../../drivers/container/runtime';
 import type { Driver, VeeSpec } from '../../drivers/contract';
+import { findOnPath } from '../../drivers/lib/program';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
 

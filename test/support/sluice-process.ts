@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startTimeOf } from '../../supervisor/process-identity';
+import { startTimeOf } from '../../drivers/lib/process-identity';
 import type { Json } from './json';
 import type { TestSite } from './site';
 
