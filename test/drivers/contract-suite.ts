@@ -8,13 +8,17 @@ import { specFor } from '../support/specs';
 export interface DriverUnderTest {
   readonly name: string;
   create(hostId: HostId, dataDir: string): Promise<Driver>;
+  /** What its hosts can run, where that is not the usual thing. */
+  readonly template?: Partial<VeeSpec['template']>;
+  /** What the usual one is resized to while it runs, where that is not the usual size. */
+  readonly resizedMemoryMiB?: number;
 }
 
 /**
  * The executable form of `drivers/contract.ts`. Each host is a folder; `reopen` makes a new driver on it, as
  * an agent that was killed and came back would.
  */
-export function contractSuite({ name, create }: DriverUnderTest): void {
+export function contractSuite({ name, create, template, resizedMemoryMiB = 48 }: DriverUnderTest): void {
   describe(`driver contract: ${name}`, () => {
     let folder: string;
     let driver: Driver;
@@ -40,7 +44,10 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
     });
 
     function specOf(): VeeSpec {
-      return specFor(`vee-${name}-${process.pid}-${serial++}`, { environment: { GREETING: 'hello' } });
+      return specFor(`vee-${name}-${process.pid}-${serial++}`, {
+        environment: { GREETING: 'hello' },
+        ...template,
+      });
     }
     async function running(): Promise<VeeSpec> {
       const spec = specOf();
@@ -68,7 +75,7 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       const before = await numbers(two);
       await driver.destroy(one);
       await expect(driver.define(three)).rejects.toEqual(code('driver-failed'));
-      await driver.resize(two, { ...two.template.capacity, memoryMiB: 48 });
+      await driver.resize(two, { ...two.template.capacity, memoryMiB: resizedMemoryMiB });
       expect(await numbers(two)).toEqual(before);
       await driver.destroy(two);
       await driver.define(three);
@@ -83,7 +90,9 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
       const print = await driver.fingerprint();
       expect(print.driver).toBe(driver.name);
       expect(print.capacity.cpuMillis).toBeGreaterThan(0);
-      expect(print.images).toContain('busybox');
+      // A site takes no longer one.
+      expect(print.description.length).toBeLessThanOrEqual(200);
+      expect(print.images).toContain(specOf().template.image);
     });
 
     it('refuses an image it does not have', async () => {
@@ -187,7 +196,7 @@ export function contractSuite({ name, create }: DriverUnderTest): void {
 
     it('resizes a running VEE', async () => {
       const spec = await running();
-      const capacity = { ...spec.template.capacity, cpuMillis: 400, memoryMiB: 48 };
+      const capacity = { ...spec.template.capacity, cpuMillis: 400, memoryMiB: resizedMemoryMiB };
       await driver.resize(spec, capacity);
       await driver.resize(spec, capacity);
       expect((await driver.inspect(spec.veeId))?.capacity).toEqual(capacity);

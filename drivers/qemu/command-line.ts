@@ -1,0 +1,109 @@
+import { BYTES_PER_MIB } from '../lib/machine-usage';
+import type { QemuImage } from './images';
+import { DIMM_SLOTS, type Layout } from './layout';
+
+/** What is in the folder of a machine, which QEMU runs in: no path of it depends on where, or how deep, that is. */
+export const FILES = {
+  console: 'console.log',
+  errors: 'qemu.log',
+  disk: 'disk.qcow2',
+  memory: 'memory.state',
+  pid: 'qemu.pid',
+  qmp: 'qmp.sock',
+  agent: 'qga.sock',
+  /** Where a machine that arrives takes its memory and its disk. */
+  incomingMemory: 'memory.sock',
+  incomingDisk: 'disk.sock',
+} as const;
+
+export const DISK_NODE = 'disk0';
+export const AGENT_CHARDEV = 'qga';
+
+/** With `no_timer_check` and the rest, a kernel also boots where the emulated clock is late. */
+const KERNEL_PARAMETERS =
+  'console=ttyS0 quiet loglevel=3 panic=1 no_timer_check tsc=reliable swiotlb=512 mitigations=off memhp_default_state=online';
+
+export interface Begin {
+  /** `defer`: it waits to be told where its memory comes from. `fd:3`: from the file that it inherits. */
+  readonly incoming?: 'defer' | 'fd:3';
+}
+
+/** QEMU's arguments. Everything that has a name of somebody else's in it is JSON, or a file by a name of ours. */
+export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begin = {}): string[] {
+  const { machine, accelerator, bootMemoryMiB, mostMemoryMiB, bootVcpus, mostVcpus } = layout;
+  const json = (option: string, value: object) => [option, JSON.stringify(value)];
+  const socket = (id: string, path: string) => [
+    '-chardev',
+    `socket,id=${id},path=${path},server=on,wait=off`,
+  ];
+  const context = ['environment', 'command', 'hostname', 'vee.json'].flatMap((name) => [
+    '-fw_cfg',
+    `name=opt/org.sluice/${name},file=context/${name}`,
+  ]);
+  return [
+    '-nodefaults',
+    '-no-user-config',
+    ...['-display', 'none'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-machine', `${machine},accel=${accelerator},usb=off`],
+    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-m', `size=${bootMemoryMiB}M,slots=${DIMM_SLOTS},maxmem=${mostMemoryMiB}M`],
+    ...['-smp', `cpus=${bootVcpus},maxcpus=${mostVcpus},sockets=${mostVcpus},cores=1,threads=1`],
+    ...['-pidfile', FILES.pid],
+    // Paused until it is told to go on: what is recorded of it comes first.
+    ...(incoming ? ['-S', '-incoming', incoming] : []),
+    ...['-chardev', `file,id=console,path=${FILES.console},append=on`, '-serial', 'chardev:console'],
+    ...socket('qmp', FILES.qmp),
+    ...['-mon', 'chardev=qmp,mode=control'],
+    ...['-device', 'virtio-serial-pci,id=serial0'],
+    ...socket(AGENT_CHARDEV, FILES.agent),
+    ...['-device', `virtserialport,chardev=${AGENT_CHARDEV},name=org.qemu.guest_agent.0`],
+    ...['-device', 'virtio-balloon-pci,id=balloon0'],
+    ...(layout.diskMiB > 0 ? disk(image) : []),
+    ...(image.kind === 'kernel'
+      ? ['-kernel', image.kernel, '-initrd', image.initrd, '-append', KERNEL_PARAMETERS]
+      : []),
+    ...context,
+    ...layout.dimmsMiB.flatMap((mib, i) => [
+      ...json('-object', dimmBackend(i, mib)),
+      ...json('-device', dimmDevice(i)),
+    ]),
+    ...layout.pluggedVcpus.flatMap(({ driver, props }, i) =>
+      json('-device', { driver, id: `cpu${i}`, ...props }),
+    ),
+  ];
+}
+
+/** Each layer with its format said: none is ever guessed from what a guest may have written. */
+function disk(image: QemuImage): string[] {
+  const base =
+    image.kind === 'disk'
+      ? {
+          backing: {
+            driver: image.format,
+            'read-only': true,
+            file: { driver: 'file', filename: image.path, 'read-only': true },
+            ...(image.format === 'qcow2' ? { backing: null } : {}),
+          },
+        }
+      : {};
+  const node = {
+    driver: 'qcow2',
+    'node-name': DISK_NODE,
+    discard: 'unmap',
+    file: { driver: 'file', filename: FILES.disk, discard: 'unmap' },
+    ...base,
+  };
+  return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-pci,id=vda,drive=${DISK_NODE}`];
+}
+
+export const dimmBackend = (index: number, mib: number) => ({
+  'qom-type': 'memory-backend-ram',
+  id: `mem${index}`,
+  size: mib * BYTES_PER_MIB,
+});
+export const dimmDevice = (index: number) => ({
+  driver: 'pc-dimm',
+  id: `dimm${index}`,
+  memdev: `mem${index}`,
+});

@@ -1,0 +1,82 @@
+import { statfs } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
+import type { Capacity } from '../../domain/units';
+import type { DriverConfig } from '../contract';
+import { BYTES_PER_MIB } from '../lib/machine-usage';
+import { Images } from './images';
+import { type Layout, type MachineType, machineType, refused } from './layout';
+import { type Accelerator, chooseAccelerator, inWords, qemuObstacle, qemuVersion, releaseOf } from './probe';
+
+export interface QemuDriverConfig extends DriverConfig {
+  /** Where images are, instead of what `SLUICE_QEMU_IMAGES` says. */
+  readonly imagesDir?: string;
+  /** Instead of what `SLUICE_QEMU_MACHINE` says. */
+  readonly machine?: MachineType;
+  /** Not to be found out. */
+  readonly accelerator?: 'kvm' | 'tcg';
+}
+
+const CAPABILITIES: DriverCapabilities = {
+  pause: true,
+  suspend: true,
+  liveResize: true,
+  migration: 'live',
+  exec: true,
+  logs: true,
+  // A machine has whole vCPUs, and each may take a whole core.
+  enforces: { cpu: false, memory: true, disk: true },
+};
+
+/** What this host is as one of machines: found out once, when its agent begins. */
+export class QemuHost {
+  readonly images: Images;
+  private readonly config: QemuDriverConfig;
+  private readonly accelerator: Accelerator;
+  private readonly version: string;
+  private readonly machine: MachineType;
+
+  private constructor(config: QemuDriverConfig, images: Images, accelerator: Accelerator, version: string) {
+    this.config = config;
+    this.images = images;
+    this.accelerator = accelerator;
+    this.version = version;
+    this.machine = machineType(config.machine);
+  }
+
+  /** @throws SluiceError `driver-refused` where machines can't run */
+  static async find(config: QemuDriverConfig): Promise<QemuHost> {
+    const obstacle = qemuObstacle();
+    if (obstacle) throw refused(`Machines need ${obstacle.missing}: ${obstacle.mend}.`);
+    const images = new Images(config.imagesDir);
+    const accelerator = config.accelerator
+      ? { name: config.accelerator, because: 'it was asked for' }
+      : await chooseAccelerator(images, machineType(config.machine));
+    return new QemuHost(config, images, accelerator, await qemuVersion());
+  }
+
+  /** What all its machines have in common. */
+  get made(): Pick<Layout, 'machine' | 'accelerator' | 'qemu'> {
+    return { machine: this.machine, accelerator: this.accelerator.name, qemu: releaseOf(this.version) };
+  }
+
+  async fingerprint(): Promise<HostFingerprint> {
+    const disk = await statfs(this.config.dataDir);
+    const found: Capacity = {
+      cpuMillis: cpus().length * 1_000,
+      memoryMiB: Math.floor(totalmem() / BYTES_PER_MIB),
+      diskMiB: Math.floor((disk.bavail * disk.bsize) / BYTES_PER_MIB),
+      bandwidthKbps: 1_000_000,
+    };
+    const { name, because } = this.accelerator;
+    return {
+      driver: 'qemu',
+      description: `Real machines by QEMU ${this.version} under ${inWords({ name, because })}.`,
+      real: true,
+      capabilities: CAPABILITIES,
+      capacity: this.config.capacity ?? found,
+      images: await this.images.names(),
+      attributes: { qemu: this.version, accelerator: this.accelerator.name, machine: this.machine },
+    };
+  }
+}

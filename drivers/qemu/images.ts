@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { SluiceError } from '../../domain/errors';
+import { BYTES_PER_MIB } from '../lib/machine-usage';
+import { run } from '../lib/program';
+import { builtGuest, guestObstacle, testGuest } from './guest/build';
+import { refused } from './layout';
+
+export type QemuImage = (
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string }
+  | { readonly kind: 'disk'; readonly path: string; readonly format: 'qcow2' | 'raw' }
+) & { readonly digest: string; readonly leastMemoryMiB: number; readonly leastDiskMiB: number };
+
+/** The machine that is built here from Debian's packages. */
+export const TEST_GUEST = 'sluice-guest';
+/** With 80 the kernel has no room to unpack its first file system. */
+const GUEST_MEMORY_MIB = 96;
+const DISK_IMAGE_MEMORY_MIB = 64;
+const NAME = /^([a-z0-9][a-z0-9._-]{0,127})\.(qcow2|raw)$/;
+
+export const imagesDir = (): string =>
+  process.env.SLUICE_QEMU_IMAGES ??
+  join(process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'sluice', 'images');
+
+/** What machines are begun from: the test guest, and each `<name>.qcow2` or `<name>.raw` in a folder. */
+export class Images {
+  private readonly folder: string;
+  private readonly digests = new Map<string, { readonly seen: string; readonly digest: string }>();
+
+  constructor(folder = imagesDir()) {
+    this.folder = folder;
+  }
+
+  async names(): Promise<string[]> {
+    const files = await readdir(this.folder).catch(() => []);
+    const own = (await builtGuest()) || !guestObstacle() ? [TEST_GUEST] : [];
+    return [...own, ...files.flatMap((f) => NAME.exec(f)?.[1] ?? []).sort()];
+  }
+
+  /** @throws SluiceError `image-unknown`, or `driver-refused` for one that can't be used, or must not be */
+  async find(name: string): Promise<QemuImage> {
+    if (name === TEST_GUEST)
+      return { kind: 'kernel', leastMemoryMiB: GUEST_MEMORY_MIB, leastDiskMiB: 0, ...(await testGuest()) };
+    const files = await readdir(this.folder).catch(() => []);
+    const file = files.find((f) => NAME.exec(f)?.[1] === name);
+    if (!file) throw new SluiceError('image-unknown', `This host has no image "${name}".`);
+    const path = join(this.folder, file);
+    const format = file.endsWith('.qcow2') ? 'qcow2' : 'raw';
+    const bytes = format === 'qcow2' ? await checkQcow2(path, name) : (await stat(path)).size;
+    return {
+      kind: 'disk',
+      path,
+      format,
+      digest: await this.digestOf(path),
+      leastMemoryMiB: DISK_IMAGE_MEMORY_MIB,
+      leastDiskMiB: Math.ceil(bytes / BYTES_PER_MIB),
+    };
+  }
+
+  /** Read once for as long as the file stays as it is. */
+  private async digestOf(path: string): Promise<string> {
+    const { size, mtimeMs, ino } = await stat(path);
+    const seen = `${ino} ${size} ${mtimeMs}`;
+    const known = this.digests.get(path);
+    if (known?.seen === seen) return known.digest;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    const digest = hash.digest('hex');
+    this.digests.set(path, { seen, digest });
+    return digest;
+  }
+}
+
+const QCOW2_MAGIC = 0x514649fb;
+const QCOW2_HEADER_BYTES = 104;
+/** Incompatible features of the header's version 3 (QEMU's docs/interop/qcow2.txt). */
+const CORRUPT = 2n;
+const EXTERNAL_DATA = 4n;
+
+/**
+ * An image is somebody else's file: one that names another file of the host, to be read through it, is refused
+ * before QEMU opens it.
+ * @returns the disk's size in bytes
+ */
+async function checkQcow2(path: string, name: string): Promise<number> {
+  const file = await open(path, 'r');
+  const header = Buffer.alloc(QCOW2_HEADER_BYTES);
+  try {
+    await file.read(header, 0, QCOW2_HEADER_BYTES, 0);
+  } finally {
+    await file.close();
+  }
+  if (header.readUInt32BE(0) !== QCOW2_MAGIC)
+    throw refused(`The image "${name}" is corrupt: it is no qcow2.`);
+  const features = header.readUInt32BE(4) >= 3 ? header.readBigUInt64BE(72) : 0n;
+  if (header.readBigUInt64BE(8) !== 0n || features & EXTERNAL_DATA)
+    throw refused(`The image "${name}" refers to another file, which an image must not.`);
+  if (features & CORRUPT) throw refused(`The image "${name}" says of itself that it is corrupt.`);
+  if (header.readUInt32BE(32) !== 0) throw refused(`The image "${name}" is encrypted.`);
+  const seen = await run(['qemu-img', 'check', '-q', '--output=json', '-f', 'qcow2', path]);
+  // 3: it has clusters that nobody uses, which harms nothing.
+  if (seen.exitCode !== 0 && seen.exitCode !== 3)
+    throw new SluiceError('driver-refused', `The image "${name}" is corrupt.`, { cause: seen.stderr });
+  return Number(header.readBigUInt64BE(24));
+}
+
+/** A new disk: what is written goes into it, what never was is read from the image. */
+export async function createDisk(path: string, image: QemuImage, mib: number): Promise<void> {
+  await mkdir(join(path, '..'), { recursive: true });
+  const base = image.kind === 'disk' ? ['-b', image.path, '-F', image.format] : [];
+  await imageTool(['create', '-q', '-f', 'qcow2', ...base, path, `${mib}M`]);
+}
+
+export const growDisk = (path: string, mib: number): Promise<void> =>
+  imageTool(['resize', '-q', '-f', 'qcow2', path, `${mib}M`]);
+
+async function imageTool(args: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await run(['qemu-img', ...args]);
+  if (exitCode !== 0)
+    throw new SluiceError(
+      'driver-failed',
+      `qemu-img ${args[0]} failed: ${stderr.trim().split('\n').at(-1) ?? ''}`,
+    );
+}

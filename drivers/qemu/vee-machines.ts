@@ -1,0 +1,199 @@
+import { existsSync } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { SluiceError } from '../../domain/errors';
+import type { VeeId } from '../../domain/ids';
+import type { Capacity } from '../../domain/units';
+import type { DriverState, VeeSpec } from '../contract';
+import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
+import type { KeptVee, VeeRecords } from '../lib/vee-records';
+import { BootGate } from './boot-gate';
+import { FILES } from './command-line';
+import { writeContext } from './context';
+import { createDisk, growDisk, type Images, type QemuImage } from './images';
+import { type Layout, refused, shrinks, vcpusOf } from './layout';
+import type { Machines } from './machines';
+import { migrationEvent } from './migration-events';
+import type { Place } from './receiving';
+import { resizeLive } from './resize';
+
+/** So many boot at a time on one host; the next begins when one is up, or has had this long. */
+const BOOTS_AT_A_TIME = 2;
+const BOOT_MILLIS = 10_000;
+const RESTORE_MILLIS = 120_000;
+const READY_MILLIS = 10_000;
+/** How far memory may grow without a stop. */
+const MEMORY_GROWTH = 4;
+
+/** What a VEE is as a machine: its files, and how it comes to run. */
+export class VeeMachines {
+  private readonly machines: Machines;
+  private readonly records: VeeRecords;
+  private readonly images: Images;
+  private readonly made: Pick<Layout, 'machine' | 'accelerator' | 'qemu'>;
+  private readonly devices: HostDevices;
+  private readonly gate = new BootGate(BOOTS_AT_A_TIME);
+
+  constructor(
+    machines: Machines,
+    records: VeeRecords,
+    images: Images,
+    made: Pick<Layout, 'machine' | 'accelerator' | 'qemu'>,
+    devices: HostDevices = {},
+  ) {
+    this.devices = devices;
+    this.machines = machines;
+    this.records = records;
+    this.images = images;
+    this.made = made;
+  }
+
+  /** Makes what there is to it before it runs, unless that is there. */
+  async make(spec: VeeSpec, state: DriverState): Promise<Place> {
+    const existing = await this.records.checkFence(spec, true);
+    const { image: name, capacity } = spec.template;
+    const image = await this.images.find(name);
+    const place = { image, layout: this.layoutFor(capacity, image) };
+    if (existing?.spec.epoch === spec.epoch) return place;
+    requireMemory(name, image, capacity);
+    if (existing) {
+      await this.machines.end(spec.veeId, 0);
+      await this.records.remove(spec.veeId);
+    }
+    await this.records.giving(spec, this.devices, async (devices) => {
+      if (devices && state === 'INCOMING')
+        throw refused('A machine that has devices is not moved as it runs: here it has others.');
+      if (nodesOf(this.devices, devices).length > 0)
+        throw refused('Machines are given devices by number only, and no nodes.');
+      const folder = this.records.folder(spec.veeId);
+      // Its memory and its environment are nobody else's.
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await writeContext(folder, spec, deviceVariables(devices));
+      await this.requireDisk(spec.veeId, image, capacity);
+      await this.records.put({ spec, state, ...(devices ? { devices } : {}) });
+    });
+    return place;
+  }
+
+  async requireDisk(veeId: VeeId, image: QemuImage, { diskMiB }: Capacity): Promise<void> {
+    if (diskMiB < image.leastDiskMiB)
+      throw refused(`The image has ${image.leastDiskMiB} MiB, and its disk only ${diskMiB}.`);
+    if (diskMiB > 0) await createDisk(this.machines.path(veeId, FILES.disk), image, diskMiB);
+  }
+
+  /** @throws SluiceError `driver-refused` for what can't be done, or not while it runs */
+  async resize({ spec, state }: KeptVee, to: Capacity): Promise<void> {
+    const { veeId, template } = spec;
+    const image = await this.images.find(template.image);
+    if (state === 'ACTIVE') return resizeLive(this.machines, veeId, to, image.leastMemoryMiB);
+    const from = template.capacity.diskMiB;
+    requireMemory(template.image, image, to);
+    if (to.diskMiB < from) throw shrinks(from, to.diskMiB);
+    if (from === 0) await this.requireDisk(veeId, image, to);
+    else if (to.diskMiB > from) await growDisk(this.machines.path(veeId, FILES.disk), to.diskMiB);
+  }
+
+  /** Starts it from its disk, whatever an interrupted attempt left behind. */
+  async boot(vee: KeptVee): Promise<void> {
+    const { veeId, template } = vee.spec;
+    await this.machines.end(veeId, 0);
+    const image = await this.images.find(template.image);
+    const leave = await this.gate.enter();
+    try {
+      await this.machines.spawn(veeId, this.layoutFor(template.capacity, image), image);
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    void this.machines.awaitAgent(veeId, BOOT_MILLIS).finally(leave);
+  }
+
+  /**
+   * From the file that `suspend` has written. That is removed before the machine goes on: its disk changes from then
+   * on, and the old memory must never meet it.
+   */
+  async restore(vee: KeptVee): Promise<void> {
+    const { veeId, template } = vee.spec;
+    const path = this.machines.path(veeId, FILES.memory);
+    await this.machines.end(veeId, 0);
+    const kept = await this.machines.kept(veeId);
+    if (!kept || !existsSync(path)) throw refused(`${veeId} has no memory to go on with.`);
+    const image = await this.images.find(template.image);
+    if (image.digest !== kept.layout.imageDigest)
+      throw refused(`The image "${template.image}" is another one than ${veeId} was suspended with.`);
+    const state = await open(path, 'r');
+    try {
+      const qmp = await this.machines.spawn(veeId, kept.layout, image, { incoming: 'defer' }, state.fd);
+      await qmp.execute('migrate-set-capabilities', {
+        capabilities: [{ capability: 'events', state: true }],
+      });
+      const loaded = migrationEvent(qmp, ['completed'], RESTORE_MILLIS);
+      loaded.catch(() => undefined);
+      await qmp.execute('migrate-incoming', { uri: 'fd:3' });
+      await loaded;
+      await this.records.put({ ...vee, state: 'ACTIVE' });
+      await rm(path, { force: true });
+      await qmp.execute('cont');
+    } finally {
+      await state.close();
+    }
+  }
+
+  /** All of it has come, and the other copy is still. One whose memory was lost since has its disk to start from. */
+  async goOn(vee: KeptVee): Promise<void> {
+    const { veeId } = vee.spec;
+    if ((await this.machines.kept(veeId))?.received !== true)
+      throw new SluiceError('driver-failed', `${veeId} has not arrived here.`);
+    if (await this.machines.find(veeId)) await (await this.machines.qmp(veeId)).execute('cont');
+    else await this.boot(vee);
+  }
+
+  /**
+   * After a restart of the agent: what it was doing when it died is brought to one side or the other.
+   * @throws SluiceError when the machine does not answer
+   */
+  async adopt(vee: KeptVee): Promise<void> {
+    const { veeId } = vee.spec;
+    const found = await this.machines.run(veeId);
+    if (!found) return;
+    // It was being suspended, or restored, or paused, and that was not recorded.
+    if (vee.state === 'ACTIVE' && ['paused', 'postmigrate', 'prelaunch'].includes(found.status))
+      await (await this.machines.qmp(veeId)).execute('cont');
+    if (vee.state === 'SUSPENDED' && found.status !== 'running') await this.machines.end(veeId, 0);
+  }
+
+  async isReady({ spec }: KeptVee): Promise<boolean> {
+    const { readiness } = spec.template;
+    if (readiness.kind === 'running') return true;
+    const ask = () =>
+      this.machines.withAgent(spec.veeId, READY_MILLIS, (agent) =>
+        agent.exec(readiness.command, READY_MILLIS),
+      );
+    // As long as it boots nobody is there to be asked.
+    if (!(await this.machines.agentListens(spec.veeId))) return false;
+    return ask().then(
+      ({ exitCode }) => exitCode === 0,
+      () => false,
+    );
+  }
+
+  private layoutFor(capacity: Capacity, image: QemuImage): Layout {
+    const vcpus = vcpusOf(capacity);
+    return {
+      ...this.made,
+      imageDigest: image.digest,
+      bootMemoryMiB: capacity.memoryMiB,
+      mostMemoryMiB: capacity.memoryMiB * MEMORY_GROWTH,
+      dimmsMiB: [],
+      bootVcpus: vcpus,
+      mostVcpus: Math.max(vcpus, cpus().length),
+      pluggedVcpus: [],
+      diskMiB: capacity.diskMiB,
+    };
+  }
+}
+
+function requireMemory(name: string, { leastMemoryMiB }: QemuImage, { memoryMiB }: Capacity): void {
+  if (memoryMiB < leastMemoryMiB)
+    throw refused(`The image "${name}" needs ${leastMemoryMiB} MiB of memory, more than ${memoryMiB}.`);
+}
