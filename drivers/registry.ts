@@ -1,12 +1,11 @@
 import { SluiceError } from '../domain/errors';
-import { type ContainerDriverConfig, createContainerDriver } from './container/driver';
 import type { Driver, DriverConfig } from './contract';
-import { createSimulatorDriver } from './simulator/driver';
 
-/** Every driver of this release. To add one: pass the contract suite, then list it here. */
-const DRIVERS: Readonly<Record<string, (config: ContainerDriverConfig) => Promise<Driver>>> = {
-  simulator: createSimulatorDriver,
-  container: createContainerDriver,
+/** Every driver of this release, loaded when it is used. To add one: pass the contract suite, then list it here. */
+const DRIVERS: Readonly<Record<string, (config: DriverConfig) => Promise<Driver>>> = {
+  simulator: async (config) => (await import('./simulator/driver')).createSimulatorDriver(config),
+  container: async (config) => (await import('./container/driver')).createContainerDriver(config),
+  qemu: async (config) => (await import('./qemu/driver')).createQemuDriver(config),
 };
 
 export const DRIVER_NAMES = Object.keys(DRIVERS);

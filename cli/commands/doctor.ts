@@ -1,5 +1,10 @@
 import { probeContainers } from '../../drivers/container/probe';
-import { cgroupLayout, findOnPath, run } from '../../drivers/container/runtime';
+import { cgroupLayout } from '../../drivers/container/runtime';
+import { findOnPath, run } from '../../drivers/lib/program';
+import { builtGuest, guestObstacle } from '../../drivers/qemu/guest/build';
+import { Images, imagesDir } from '../../drivers/qemu/images';
+import { machineType } from '../../drivers/qemu/layout';
+import { chooseAccelerator, inWords, qemuObstacle, qemuVersion } from '../../drivers/qemu/probe';
 import { type EngineKind, engineVersion, findEngine } from '../../engines/engine';
 import { MONGODB } from '../../engines/mongodb';
 import { TEMPORAL } from '../../engines/temporal';
@@ -16,7 +21,14 @@ const LEAST_NODE = 20;
 
 /** Looks at this machine. That containers run is known when one has: the probe's is removed again. */
 export async function diagnose(): Promise<DoctorFinding[]> {
-  return [node(), await engine(TEMPORAL), await engine(MONGODB), await containers(), await busybox()];
+  return [
+    node(),
+    await engine(TEMPORAL),
+    await engine(MONGODB),
+    await containers(),
+    await busybox(),
+    await machines(),
+  ];
 }
 
 function node(): DoctorFinding {
@@ -89,4 +101,40 @@ async function busybox(): Promise<DoctorFinding> {
     found: 'nothing',
     mend: 'put a static busybox on PATH: real containers need it',
   };
+}
+
+/** KVM is tried only where the guest to try it with is there: looking fetches nothing. */
+async function machines(): Promise<DoctorFinding> {
+  const what = 'machines';
+  const obstacle = qemuObstacle();
+  if (obstacle)
+    return {
+      what,
+      state: 'optional',
+      found: `no ${obstacle.missing}: no driver "qemu"`,
+      mend: obstacle.mend,
+    };
+  const version = `QEMU ${await qemuVersion()}`;
+  if (await builtGuest()) {
+    try {
+      const accelerator = await chooseAccelerator(new Images(), machineType());
+      return { what, state: 'ok', found: `${version}, ${inWords(accelerator)}` };
+    } catch (error) {
+      const { message } = error as Error;
+      return { what, state: 'optional', found: message, mend: 'unset SLUICE_QEMU_MACHINE' };
+    }
+  }
+  const missing = guestObstacle();
+  return missing
+    ? {
+        what,
+        state: 'optional',
+        found: `${version}, without the image sluice-guest: no ${missing}`,
+        mend: `put images into ${imagesDir()}`,
+      }
+    : {
+        what,
+        state: 'ok',
+        found: `${version}; sluice-guest is built from Debian’s packages when first used`,
+      };
 }

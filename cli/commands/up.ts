@@ -1,5 +1,7 @@
 import { join, resolve } from 'node:path';
+import { SluiceError } from '../../domain/errors';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
+import { prepareMachines } from '../../drivers/qemu/probe';
 import { DRIVER_NAMES } from '../../drivers/registry';
 import { EngineMissing } from '../../engines/engine';
 import { UnusableSettings } from '../../supervisor/child';
@@ -85,12 +87,21 @@ async function chooseAgents(
       `The hosts of ${dataDir} use the driver "${kept}". Take another --data-dir for "${asked}".`,
       EXIT.usage,
     );
-  const chosen = await localAgents(hosts, asked ?? (kept === 'simulator' ? kept : undefined), zones);
+  // Whether containers still run here is looked at again; nothing takes the place of any other that was chosen.
+  const chosen = await localAgents(hosts, asked ?? (kept === 'container' ? undefined : kept), zones);
   if (kept === 'container' && chosen.obstacle)
     throw new CliError(
       `The hosts of ${dataDir} run containers, which need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`,
       EXIT.unavailable,
     );
+  if (chosen.driver === 'qemu') {
+    const obstacle = await prepareMachines(say).catch((error: unknown) => {
+      if (error instanceof SluiceError) throw new CliError(error.message, EXIT.usage);
+      throw error;
+    });
+    if (obstacle)
+      throw new CliError(`Machines need ${obstacle.missing} (${obstacle.mend}).`, EXIT.unavailable);
+  }
   if (chosen.obstacle)
     say(`Hosts are SIMULATED: real containers need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`);
   else say(`Hosts use the driver "${chosen.driver}".`);

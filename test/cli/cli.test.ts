@@ -320,6 +320,7 @@ describe('the command line', () => {
       'MongoDB',
       'containers',
       'busybox image',
+      'machines',
     ]);
     expect(findings[0].state).toBe('ok');
   });
