@@ -8,6 +8,7 @@ import { listCells, runMatrix, type Selection } from './run';
 interface Flags {
   readonly all?: boolean;
   readonly operation?: string[];
+  readonly every?: number;
   readonly process?: Target[];
   readonly cell?: string[];
   readonly sites: number;
@@ -36,6 +37,7 @@ const program = new Command('npm run test:crash --')
   )
   .option('--all', 'every cell, instead of the split that CI runs')
   .option('--operation <name>', 'only this operation; may be repeated', collect)
+  .option('--every <n>', 'of the operations only every n-th', count)
   .option(
     '--process <name>',
     `only where this is killed; may be repeated: ${TARGET_NAMES.join(', ')}`,
@@ -58,6 +60,7 @@ async function main(flags: Flags): Promise<number> {
   const selection: Selection = {
     all: flags.all ?? false,
     ...(flags.operation ? { operations: flags.operation } : {}),
+    ...(flags.every ? { every: flags.every } : {}),
     ...(flags.process ? { targets: flags.process } : {}),
     ...(flags.cell ? { cells: flags.cell } : {}),
   };

@@ -20,6 +20,8 @@ export interface Selection {
   /** Every cell, instead of the split that CI runs. */
   readonly all?: boolean;
   readonly operations?: readonly string[];
+  /** Of these (or all) operations every n-th, from the first on. */
+  readonly every?: number;
   readonly targets?: readonly Target[];
   /** Just these, together where they can be. */
   readonly cells?: readonly string[];
@@ -168,15 +170,16 @@ async function attempt(
   }
 }
 
-function scenariosOf({ operations, cells }: Selection): readonly Scenario[] {
+function scenariosOf({ operations, cells, every = 1 }: Selection): readonly Scenario[] {
   const named = operations ?? cells?.map((name) => name.split(':')[0] as string);
-  if (!named) return SCENARIOS;
+  const nth = (_: Scenario, i: number) => i % every === 0;
+  if (!named) return SCENARIOS.filter(nth);
   const unknown = named.filter((n) => !SCENARIOS.some((s) => s.name === n));
   if (unknown.length > 0)
     throw new Error(
       `No operation is called ${unknown.join(', ')}: there are ${SCENARIOS.map((s) => s.name).join(', ')}.`,
     );
-  return SCENARIOS.filter((s) => named.includes(s.name));
+  return SCENARIOS.filter((s) => named.includes(s.name)).filter(nth);
 }
 
 async function discoverAll(site: TestSite, scenarios: readonly Scenario[]): Promise<Discovered[]> {
