@@ -27,7 +27,7 @@ export async function termOf(
 /**
  * What is there has its end and its reservation: the same that is asked for again is no other, but another one is not given
  * by the way.
- * @throws SluiceError `conflict`
+ * @throws SluiceError `already-exists`
  */
 export async function requireTerm(
   deps: Pick<ApiDeps, 'store'>,
@@ -37,8 +37,13 @@ export async function requireTerm(
   const lease = asked.reservation && (await leaseNamed(deps, tenantId, asked.reservation));
   const sameEnd = asked.until === undefined || asked.until === until;
   if (sameEnd && (!lease || lease.id === leaseId)) return;
+  if (lease && lease.id !== leaseId)
+    throw new SluiceError(
+      'already-exists',
+      `${name} is there, and does not use the reservation ${lease.name}: only a service that begins can.`,
+    );
   throw new SluiceError(
-    'conflict',
+    'already-exists',
     `${name} is there, and ${until === undefined ? 'has no end' : `ends at ${utcText(until)}`}: sluice extend ${name} gives it another.`,
   );
 }

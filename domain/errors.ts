@@ -135,7 +135,7 @@ export const ERRORS = {
     422,
     'Nothing fits',
     false,
-    '`refusals` gives the reason for each host; add capacity, uncordon a host or relax a constraint.',
+    'Add capacity, uncordon a host, or relax what is asked for.',
   ),
   'placement-race': entry(
     409,

@@ -1,5 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import { LICENCE_BASES } from '../../domain/placement/licences';
+import type { ApiClient } from '../client';
 import { clientOf, globals } from '../context';
 import { printJson, table } from '../output';
 import { inTermsOf } from '../problem';
@@ -38,14 +39,16 @@ export function registerLicenceCommands(program: Command): void {
     .addArgument(new Argument('<name>', 'as manifests call it'))
     .addArgument(new Argument('<count>', 'so many there are'))
     .addOption(
-      new Option('--per <basis>', 'what takes one: a VEE, a host with any such VEE, or each core of a VEE')
-        .choices([...LICENCE_BASES])
-        .default('vee'),
+      new Option(
+        '--per <basis>',
+        'what takes one: a VEE, a host with any such VEE, or each core of a VEE (default: as it was, or vee)',
+      ).choices([...LICENCE_BASES]),
     )
     .description('say how many there are; not fewer than are in use')
-    .action(async (name: string, many: string, options: { readonly per: string }, command: Command) => {
-      const body = { count: count('<count>', many), per: options.per };
+    .action(async (name: string, many: string, options: { readonly per?: string }, command: Command) => {
       const client = await clientOf(command);
+      const per = options.per ?? (await basisOf(client, name));
+      const body = { count: count('<count>', many), per };
       const write = client.write<LicenceAnswer>('PUT', pathOf(name), body);
       const answer = await inTermsOf(FLAGS, write);
       if (globals(command).json) return printJson(answer);
@@ -61,6 +64,12 @@ export function registerLicenceCommands(program: Command): void {
       if (globals(command).json) printJson({ name, removed: true });
       else console.log(`the licence ${name} is gone`);
     });
+}
+
+/** Another count says nothing of what takes one. */
+async function basisOf(client: ApiClient, name: string): Promise<string> {
+  const { items } = await client.get<{ items: LicenceAnswer[] }>('/v1/licences');
+  return items.find((l) => l.name === name)?.per ?? 'vee';
 }
 
 const pathOf = (name: string) => `/v1/licences/${encodeURIComponent(name)}`;
