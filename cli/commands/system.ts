@@ -46,13 +46,14 @@ export function registerSystemCommands(program: Command): void {
     .description('is the site up, and what does it run')
     .action(async (_options: unknown, command: Command) => {
       const client = await clientOf(command);
-      const [ready, hosts, services, stuck, policy, spare] = await Promise.all([
+      const [ready, hosts, services, stuck, policy, spare, leases] = await Promise.all([
         client.get('/readyz'),
         client.list<{ liveness: string }>('/v1/hosts'),
         client.list<{ phase: string }>('/v1/services'),
         client.list<{ id: string }>('/v1/operations', { state: 'stuck' }),
-        client.get<{ placement: { name: string } }>('/v1/policies'),
+        client.get<{ placement: { name: string }; switchedOut?: { name: string } }>('/v1/policies'),
         client.get<{ kept: boolean; lose?: string }>('/v1/policies/spare'),
+        client.list<{ atRisk?: string }>('/v1/leases', { living: 'true' }),
       ]);
       const living = services.filter((s) => s.phase !== 'decommissioned').length;
       const up = hosts.filter((h) => h.liveness === 'up').length;
@@ -63,7 +64,10 @@ export function registerSystemCommands(program: Command): void {
         hosts: hosts.length,
         services: living,
         stuckOperations: stuck.length,
-        placementPolicy: policy.placement.name,
+        placementPolicy: policy.switchedOut
+          ? `${policy.placement.name}, as ${policy.switchedOut.name} was switched out`
+          : policy.placement.name,
+        reservationsAtRisk: leases.filter((l) => l.atRisk !== undefined).length,
         roomKeptForLossOf: spare.kept ? `any ${spare.lose}` : 'nothing',
       };
       if (globals(command).json) printJson(facts);
