@@ -3,12 +3,17 @@ import { economyOf, HOST_ECONOMY_FIELDS, type HostEconomy } from '../domain/cost
 import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
-import type { HostDevices } from '../drivers/lib/device-numbers';
+import { type HostDevices, repeatedNode } from '../drivers/lib/device-numbers';
 import { DRIVER_NAMES } from '../drivers/registry';
 import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
 const amount = z.int().min(0);
-const nodes = z.array(z.string().regex(/^\/dev\/[\w./-]+$/, 'a device node under /dev')).min(1);
+const nodes = z.array(z.string().regex(/^\/dev\/[\w./:-]+$/, 'a device node under /dev')).min(1);
+const devicesOfName = z.union([
+  z.int().min(1).max(1_000),
+  nodes,
+  z.strictObject({ each: z.array(nodes).min(1), shared: nodes.optional() }),
+]);
 const factor = z.number().min(1).max(100);
 const hostsSchema = z
   .array(
@@ -20,9 +25,7 @@ const hostsSchema = z
       capacity: z
         .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
         .optional(),
-      devices: z
-        .record(z.string().regex(NAME_PATTERN), z.union([z.int().min(1).max(1_000), nodes]))
-        .default({}),
+      devices: z.record(z.string().regex(NAME_PATTERN), devicesOfName).default({}),
       overcommit: z
         .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
         .partial()
@@ -73,6 +76,11 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
   const hosts = hostsSchema.safeParse(jsonOf(env.SLUICE_HOSTS));
   if (!hosts.success)
     throw new UnusableEnvironment(`SLUICE_HOSTS is not usable: ${z.prettifyError(hosts.error)}`);
+  const repeated = repeatedNode(hosts.data.map((h) => h.devices));
+  if (repeated)
+    throw new UnusableEnvironment(
+      `SLUICE_HOSTS is not usable: ${repeated} is among its devices more than once.`,
+    );
   return {
     siteId: env.SLUICE_SITE as SiteId,
     agentId: env.SLUICE_AGENT as AgentId,

@@ -113,14 +113,15 @@ export class Containers {
     return result.exitCode === 0;
   }
 
-  async writeBundle({ spec, devices }: Pick<KeptVee, 'spec' | 'devices'>): Promise<void> {
+  async writeBundle(vee: Omit<KeptVee, 'state'>): Promise<void> {
+    const { spec } = vee;
     const disk = this.diskPath(spec.veeId);
     await mkdir(disk, { recursive: true });
     const rootFs = this.images[spec.template.image] ?? '';
     const config = ociConfig(spec, {
       ...{ rootFs, dataDir: disk, cgroupPath: this.cgroupPath(spec.veeId) },
-      environment: deviceVariables(devices),
-      nodes: await Promise.all(nodesOf(this.devices, devices).map(readDeviceNode)),
+      environment: deviceVariables(vee.devices),
+      nodes: await Promise.all(nodesOf(this.devices, vee).map(readDeviceNode)),
     });
     await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));
   }

@@ -19,6 +19,7 @@ import { machineUsage } from '../lib/machine-usage';
 import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
 import { limitsOf } from './bundle';
 import { Containers } from './containers';
+import { checkDeviceNodes } from './device-nodes';
 import { busyboxRootFs } from './image';
 import { cgroupLayout, findRuntime } from './runtime';
 import { DiskReceiver, sendDisk } from './transfer';
@@ -39,8 +40,9 @@ const CAPABILITIES: DriverCapabilities = {
   enforces: { cpu: true, memory: true, disk: false },
 };
 
-/** Real containers through an OCI runtime. They are no children of the agent and outlive it. */
+/** Real containers through an OCI runtime. They are no children of the agent and outlive it. @throws SluiceError `driver-refused` for devices that are none */
 export async function createContainerDriver(config: ContainerDriverConfig): Promise<Driver> {
+  await checkDeviceNodes(config.devices);
   const records = new VeeRecords(config.dataDir);
   await records.open();
   const stateDir = join(config.dataDir, 'runtime');
@@ -270,8 +272,8 @@ class ContainerDriver implements Driver {
       throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
     if (existing?.spec.epoch === spec.epoch) return;
     if (existing) await this.containers.end(spec.veeId, 0);
-    await this.records.giving(spec, this.config.devices ?? {}, async (devices) => {
-      const vee = { spec, state, ...(devices ? { devices } : {}) };
+    await this.records.giving(spec, this.config.devices ?? {}, async (given) => {
+      const vee = { spec, state, ...given };
       await this.containers.writeBundle(vee);
       await this.records.put(vee);
     });

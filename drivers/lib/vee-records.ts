@@ -4,14 +4,12 @@ import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { DriverState, VeeRef, VeeSpec } from '../contract';
 import { readJson, writeJson, writeJsonUnsynced } from './atomic-file';
-import { type DeviceNumbers, type HostDevices, numbersFor } from './device-numbers';
+import { devicesFor, type GivenDevices, type HostDevices } from './device-numbers';
 
-/** What a driver keeps on disk for one VEE: enough to find it again after any crash. */
-export interface KeptVee {
+/** What a driver keeps on disk for one VEE: enough to find it again after any crash. No devices where it needs none. */
+export interface KeptVee extends GivenDevices {
   readonly spec: VeeSpec;
   readonly state: DriverState;
-  /** Which devices it has; absent of one that needs none. */
-  readonly devices?: DeviceNumbers;
 }
 
 interface Fence {
@@ -62,19 +60,13 @@ export class VeeRecords {
   async giving(
     { veeId, template }: VeeSpec,
     host: HostDevices,
-    write: (devices: DeviceNumbers | undefined) => Promise<void>,
+    write: (given: GivenDevices) => Promise<void>,
   ): Promise<void> {
     const wanted = template.capacity.devices;
-    if (!wanted) return write(undefined);
+    if (!wanted) return write({});
     const give = async () => {
       const others = (await this.all()).filter((v) => v.spec.veeId !== veeId);
-      await write(
-        numbersFor(
-          wanted,
-          host,
-          others.flatMap((v) => (v.devices ? [v.devices] : [])),
-        ),
-      );
+      await write(devicesFor(wanted, host, others));
     };
     const mine = this.given.then(give);
     this.given = mine.catch(() => undefined);

@@ -90,9 +90,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     const existing = await records.checkFence(spec, true);
     await requireImage(spec);
     if (existing?.spec.epoch === spec.epoch) return;
-    await records.giving(spec, config.devices ?? {}, (devices) =>
-      records.put({ spec, state, ...(devices ? { devices } : {}) }),
-    );
+    await records.giving(spec, config.devices ?? {}, (given) => records.put({ spec, state, ...given }));
   }
 
   /** Only what `send` has stopped is started again: it may never have come so far. */

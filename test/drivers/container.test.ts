@@ -37,7 +37,7 @@ if (obstacle) {
 
     beforeAll(async () => {
       dataDir = await mkdtemp(join(tmpdir(), 'sluice-container-'));
-      const devices = { radio: [NODE], none: ['/dev/null', '/dev/sluice-none'] };
+      const devices = { radio: { each: [[NODE]], shared: ['/dev/full'] } };
       driver = await createContainerDriver({ hostId: 'h' as HostId, dataDir, devices });
     });
     afterAll(async () => {
@@ -82,11 +82,23 @@ if (obstacle) {
       const [radio, plain] = [await started('radio', needing({ radio: 1 })), await started('plain')];
       const opened = async (spec: VeeSpec) =>
         (
-          await driver.exec(spec, ['/bin/sh', '-c', `: < ${NODE} && echo $SLUICE_DEVICE_RADIO`])
+          await driver.exec(spec, [
+            '/bin/sh',
+            '-c',
+            `: < ${NODE} && : < /dev/full && echo $SLUICE_DEVICE_RADIO`,
+          ])
         ).stdout.trim();
       expect([await opened(radio), await opened(plain)]).toEqual(['0', '']);
-      await expect(started('none', needing({ none: 2 }))).rejects.toMatchObject({
-        ...{ code: 'driver-refused', message: expect.stringContaining('/dev/sluice-none') },
+    });
+
+    it.each([
+      ['/dev/sluice-none', [['/dev/null'], ['/dev/sluice-none']]],
+      // Another path of the same.
+      ['the same device', [[NODE], [`/dev/./${NODE.slice(5)}`]]],
+    ])('does not begin with %s among its devices', async (why, each) => {
+      const config = { hostId: 'i' as HostId, dataDir: join(dataDir, 'other'), devices: { gpu: { each } } };
+      await expect(createContainerDriver(config)).rejects.toMatchObject({
+        ...{ code: 'driver-refused', message: expect.stringContaining(why) },
       });
     });
 

@@ -35,6 +35,14 @@ describe('the settings of an agent', () => {
       environment('[{"id":"h","driver":"simulator","devices":{"gpu":["/dev/a0","/dev/a1"],"tpu-v2":3}}]'),
     ).hosts;
     expect(countsOf(host?.devices ?? {})).toEqual({ gpu: 2, 'tpu-v2': 3 });
+    const several = { each: [['/dev/b0', '/dev/c0'], ['/dev/b1']], shared: ['/dev/ctl'] };
+    const one = {
+      id: 'h',
+      driver: 'simulator',
+      devices: { gpu: several, tpu: { each: [['/dev/t']], shared: ['/dev/ctl'] } },
+    };
+    const devices = agentSettings(environment(JSON.stringify([one]))).hosts[0]?.devices ?? {};
+    expect(countsOf(devices)).toEqual({ gpu: 2, tpu: 1 });
     expect(withDevices(fingerprint, countsOf(host?.devices ?? {})).capacity.devices).toEqual({
       ...{ gpu: 2, 'tpu-v2': 3 },
     });
@@ -63,6 +71,20 @@ describe('the settings of an agent', () => {
     ['[{"id":"h","driver":"simulator","devices":{"GPU":1}}]', /devices/],
     ['[{"id":"h","driver":"simulator","devices":{"gpu":0}}]', /devices/],
     ['[{"id":"h","driver":"simulator","devices":{"gpu":["/etc/passwd"]}}]', /devices/],
+    ['[{"id":"h","driver":"simulator","devices":{"gpu":{"each":["/dev/a"]}}}]', /devices/],
+    [
+      '[{"id":"h","driver":"simulator","devices":{"gpu":["/dev/a","/dev/a"]}}]',
+      /\/dev\/a is .* more than once/,
+    ],
+    ['[{"id":"h","driver":"simulator","devices":{"gpu":["/dev/a"],"tpu":["/dev/a"]}}]', /more than once/],
+    [
+      '[{"id":"h","driver":"simulator","devices":{"gpu":{"each":[["/dev/a"]],"shared":["/dev/a"]}}}]',
+      /more than once/,
+    ],
+    [
+      '[{"id":"h","driver":"simulator","devices":{"gpu":["/dev/a"]}},{"id":"i","driver":"simulator","devices":{"gpu":["/dev/a"]}}]',
+      /more than once/,
+    ],
     ['[{"id":"h"', /SLUICE_HOSTS is not JSON/],
     ['[]', /SLUICE_HOSTS is not usable/],
     ['[{"id":"h","driver":"simulator","overcommit":{"cpuMillis":0.5}}]', /cpuMillis/],
