@@ -60,6 +60,7 @@ export function createReconcileActivities(deps: SiteDeps) {
     narrowed: Narrowing,
     by?: OperationId,
   ): Promise<{ state: DriftState; findings: readonly DriftFinding[]; skipped: number }> {
+    await store.hosts.recountDevices();
     const state = await readDriftState(store, deps.now());
     const { findings, skipped, gone } = findDrift(state, deps.drift, narrowed);
     const spokeAt = new Map(state.hosts.map((h) => [h.id, h.reportedAt]));

@@ -28,7 +28,7 @@ import { type Additions, additionRequest, migrationRequest } from '../domain/pla
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import { planScaling, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
-import { type Capacity, shortages } from '../domain/units';
+import { type Capacity, shortages, termOf } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import { toSnapshotHost } from '../store/hosts';
 import type { Identity } from '../store/identities';
@@ -162,7 +162,7 @@ export async function planResize(
     const hosts = [toSnapshotHost(host)];
     return planOf('vee.resize', [step], await priced(deps, identity, cost, { hosts, changes }));
   }
-  const left = short.map((s) => `${s.free} ${s.dimension} left, and needs ${s.need} more`);
+  const left = short.map((s) => `${s.free} ${termOf(s.dimension)} left, and needs ${s.need} more`);
   const why =
     identity.role === 'operator' ? `${host.id} has ${left.join(', ')}.` : 'Its host has no room for that.';
   return { status: 200, body: { dryRun: true, operation: 'vee.resize', feasible: false, steps: [], why } };

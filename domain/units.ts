@@ -44,6 +44,10 @@ export function dimensionsOfAll(all: Iterable<Capacity>): readonly Dimension[] {
     : DIMENSIONS;
 }
 
+/** The names of all devices of which any of these has some, in order. */
+export const devicesOfAll = (all: Iterable<Capacity>): string[] =>
+  dimensionsOfAll(all).flatMap((d) => (isDevice(d) ? [deviceOf(d)] : []));
+
 export const amountOf = (of: Capacity, d: Dimension): number =>
   isBasic(d) ? of[d] : devicesIn(of, deviceOf(d));
 
@@ -61,6 +65,9 @@ const NAMES: Readonly<Record<BasicDimension, string>> = {
   diskMiB: 'disk',
   bandwidthKbps: 'bandwidth',
 };
+
+/** As manifests and answers of the API call it. */
+export const termOf = (d: Dimension): string => (isBasic(d) ? d : deviceOf(d));
 
 /** As people call it. */
 export const nameOf = (d: Dimension): string => (isBasic(d) ? NAMES[d] : deviceOf(d));
@@ -89,6 +96,8 @@ export const subtract = (a: Capacity, b: Capacity) => combine(a, b, (x, y) => x 
 export const larger = (a: Capacity, b: Capacity) => combine(a, b, Math.max);
 /** Nothing where there is less than nothing: a host that has come back with less than it had holds more than it has. */
 export const atLeastNothing = (of: Capacity) => combine(of, ZERO, Math.max);
+/** As far as it is load: to even out devices helps nobody, and leaves no host with many of them. */
+export const loadIn = (of: Capacity, d: Dimension): number => (isBasic(d) ? of[d] : 0);
 export const hasDevices = ({ devices }: Capacity) =>
   devices !== undefined && Object.values(devices).some((many) => many > 0);
 export const withoutDevices = (of: Capacity): Capacity =>

@@ -203,7 +203,7 @@ const DEVICES_LEFT: Document = {
         $map: {
           input: { $objectToArray: '$reserved.devices' },
           as: 'device',
-          in: { k: '$$device.k', v: { $subtract: ['$$device.v', { $sum: releasedOf('$$device.k') }] } },
+          in: { k: '$$device.k', v: { $subtract: ['$$device.v', devicesHeld('$$device.k', '$releasing')] } },
         },
       },
     },
@@ -211,13 +211,14 @@ const DEVICES_LEFT: Document = {
   ],
 };
 
-/** How many of one device each entry that is being released holds. */
-function releasedOf(device: string): Document {
+/** How many of one device these entries hold together. */
+export function devicesHeld(device: string, entries: Document | string): Document {
   const held = { $objectToArray: { $ifNull: ['$$entry.v.amount.devices', {}] } };
   const same = { $filter: { input: held, as: 'held', cond: { $eq: ['$$held.k', device] } } };
-  return {
-    $map: { input: '$releasing', as: 'entry', in: { $sum: { $map: { input: same, in: '$$this.v' } } } },
+  const each = {
+    $map: { input: entries, as: 'entry', in: { $sum: { $map: { input: same, in: '$$this.v' } } } },
   };
+  return { $sum: each };
 }
 
 /** A condition on a host: it has so much left. Documents of hosts without devices have none to read. */

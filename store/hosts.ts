@@ -18,6 +18,7 @@ import type { HostPromises } from '../domain/placement/promised';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 import { hostPromises } from './host-promises';
+import { hostRecount } from './host-recount';
 import { hostReservations } from './host-reservations';
 import type { LicenceRepository } from './licences';
 
@@ -304,6 +305,7 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
     },
 
     ...hostReservations(hosts, licences),
+    ...hostRecount(hosts),
     ...hostPromises(hosts),
   };
 }

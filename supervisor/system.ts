@@ -16,7 +16,14 @@ export interface HostPlan {
   readonly zone?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly capacity?: Readonly<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>;
-  readonly devices?: Readonly<Record<string, number | readonly string[]>>;
+  readonly devices?: Readonly<
+    Record<
+      string,
+      | number
+      | readonly string[]
+      | { readonly each: readonly (readonly string[])[]; readonly shared?: readonly string[] }
+    >
+  >;
   readonly overcommit?: Readonly<
     Partial<Record<'cpuMillis' | 'memoryMiB' | 'diskMiB' | 'bandwidthKbps', number>>
   >;

@@ -2,7 +2,7 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import type { SnapshotHost } from '../placement/model';
 import { type HostPromises, overPromised, type Promised } from '../placement/promised';
-import { fits, subtract, sum } from '../units';
+import { fits, subtract, sum, termOf } from '../units';
 import { utcText } from '../utc';
 import { type Lease, type LeasePlace, type LeasePlan, promiseOn, times } from './model';
 import { type LeaseSite, placeLease } from './place';
@@ -27,7 +27,7 @@ export function doubtsOf({ places, id }: Lease, site: LeaseSite): Doubt[] {
     const over = overPromised(host, site.at);
     return over
       ? doubt(
-          `${host.id} has too little ${over.dimension} for all that is promised from ${utcText(over.at)} on`,
+          `${host.id} has too little ${termOf(over.dimension)} for all that is promised from ${utcText(over.at)} on`,
         )
       : [];
   });

@@ -1,6 +1,16 @@
 import { PROFIT_PARAMETERS } from '../cost/tariff';
 import { blended } from '../measured';
-import { add, dominantShare, hasDevices, subtract, withoutDevices } from '../units';
+import {
+  add,
+  amountOf,
+  type Capacity,
+  dimensionsOf,
+  dominantShare,
+  hasDevices,
+  isDevice,
+  subtract,
+  withoutDevices,
+} from '../units';
 import { lossText, POWER_PARAMETERS, profitScore, wattsScore } from './cost-policies';
 import {
   type Goal,
@@ -17,22 +27,34 @@ type Term = (placing: Placing, host: RankedHost, parameters: Parameters) => numb
 
 /**
  * How full the host would be, in the dimension that runs out first: as far as `measured` says by what is measured. Devices
- * count for what needs some.
+ * don't count: to stripe them would leave no host with many.
  */
 const fullness: Term = ({ need }, { capacity, reserved, measured }, { measured: part = 0 }) => {
   const then = add(blended(reserved, measured, part), need);
-  return dominantShare(need.devices ? then : withoutDevices(then), capacity);
+  return dominantShare(withoutDevices(then), capacity);
 };
 
-/** What needs no device rather leaves a host alone that has some left, unless others are fuller by more than this. */
+/**
+ * What needs no device rather leaves a host alone that has some left, and what needs some goes where the fewest remain, unless
+ * others are fuller by more than this.
+ */
 const DEVICES_LEFT = 0.1;
 
-const keepsFromDevices: Term = ({ need }, { capacity, reserved }) =>
-  capacity.devices === undefined || need.devices || !hasDevices(subtract(capacity, reserved))
-    ? 0
-    : DEVICES_LEFT;
+const keepsFromDevices: Term = ({ need }, { capacity, reserved }) => {
+  if (capacity.devices === undefined) return 0;
+  const left = subtract(capacity, reserved);
+  if (hasDevices(need)) return DEVICES_LEFT * partLeft(left, need);
+  return hasDevices(left) ? DEVICES_LEFT : 0;
+};
 
-/** From 0 to 1 each, so that weights compare; a tenth more where devices would be left beside it. */
+/** From 0, where none remains of what is needed, towards 1: the fewer there are, the more one of them matters. */
+function partLeft(left: Capacity, need: Capacity): number {
+  const devices = dimensionsOf(need).filter((d) => isDevice(d) && amountOf(need, d) > 0);
+  const remaining = devices.reduce((most, d) => Math.max(most, amountOf(left, d) - amountOf(need, d)), 0);
+  return remaining / (remaining + 1);
+}
+
+/** From 0 to 1 each, so that weights compare; up to a tenth more where devices would be left beside it. */
 const TERMS = {
   striping: (placing, host, set) => fullness(placing, host, set) + keepsFromDevices(placing, host, set),
   packing: (placing, host, set) => 1 - fullness(placing, host, set) + keepsFromDevices(placing, host, set),

@@ -3,7 +3,16 @@ import { describeZone } from '../host';
 import type { HostId, VeeId } from '../ids';
 import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
-import { amountOf, type Capacity, shortages, subtract, sum } from '../units';
+import {
+  amountOf,
+  type Capacity,
+  deviceOf,
+  devicesOfAll,
+  isDevice,
+  shortages,
+  subtract,
+  sum,
+} from '../units';
 import {
   bound,
   concerns,
@@ -74,6 +83,8 @@ export class Board {
   /** As they were, and with what is placed so far; absent where nothing of the request takes any. */
   private readonly licences: { readonly before: LicenceBook; readonly now: LicenceBook } | undefined;
   private readonly snapshot: Snapshot;
+  /** The names of all that the site has; read when something lacks one. */
+  private devices: readonly string[] | undefined;
   private closedHosts: ReadonlySet<HostId> | undefined;
   private readonly zoneOf: ReadonlyMap<HostId, string>;
   private readonly zones = new Map<Unit, ReadonlySet<string>>();
@@ -173,6 +184,11 @@ export class Board {
   }
 
   private lacking(host: SnapshotHost, { dimension, need, free }: Shortage): Refusal {
+    if (isDevice(dimension)) {
+      this.devices ??= devicesOfAll(this.hosts.map((h) => h.capacity));
+      const device = deviceOf(dimension);
+      if (!this.devices.includes(device)) return { reason: 'no-device', device, there: this.devices };
+    }
     const unheld = this.unheldOn(host);
     const put = amountOf(subtract(subtract(host.capacity, host.reserved), unheld), dimension);
     const span = spanOf(this.snapshot.at, this.stay);

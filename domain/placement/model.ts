@@ -212,6 +212,8 @@ export type Refusal =
   | { readonly reason: 'no-spare'; readonly lost?: string; readonly stranded?: string }
   | { readonly reason: 'image-missing'; readonly image: string }
   | LicenceRefusal
+  /** No host of the site has any by that name; those that there are, by theirs. */
+  | { readonly reason: 'no-device'; readonly device: string; readonly there: readonly string[] }
   | {
       readonly reason: 'capacity';
       readonly dimension: Dimension;

@@ -1,5 +1,5 @@
 import { groupBy } from '../group-by';
-import { nameOf } from '../units';
+import { nameOf, termOf } from '../units';
 import { utcText } from '../utc';
 import { describeLicenceRefusal } from './licences';
 import type { HostVerdict, Infeasible, Refusal } from './model';
@@ -29,10 +29,12 @@ export function describeRefusal(r: Refusal): string {
       return `the host lacks the image ${r.image}`;
     case 'licence':
       return describeLicenceRefusal(r);
+    case 'no-device':
+      return describeNoDevice(r);
     case 'capacity':
-      return `${r.dimension} ${r.need} needed, ${r.free} free`;
+      return `${termOf(r.dimension)} ${r.need} needed, ${r.free} free`;
     case 'promised':
-      return `${r.dimension} ${r.need} needed, ${r.free} free beside what is promised to reservation ${r.to} from ${utcText(r.from)} on`;
+      return `${termOf(r.dimension)} ${r.need} needed, ${r.free} free beside what is promised to reservation ${r.to} from ${utcText(r.from)} on`;
     case 'constraint':
       return `${r.constraint}: ${r.because}`;
   }
@@ -47,8 +49,16 @@ export function refusalSummary({ unplaced, proven }: Infeasible): string {
   return `${certainty} for ${first.component}/${first.index}${more}. ${reasonsOf(first.hosts)}.`;
 }
 
+function describeNoDevice({ device, there }: Extract<Refusal, { reason: 'no-device' }>): string {
+  const names = there.length > 0 ? `there are: ${there.join(', ')}` : 'there are none of any name';
+  return `no host of the site has a device ${device}; ${names}`;
+}
+
 function reasonsOf(hosts: readonly HostVerdict[]): string {
   if (hosts.length === 0) return 'the site has no hosts';
+  // Alike on all hosts, whatever else each of them lacks.
+  const none = hosts[0]?.refusals.find((r) => r.reason === 'no-device');
+  if (none) return describeRefusal(none);
   if (hosts.length <= MOST_NAMED)
     return hosts.map((h) => `${h.hostId}: ${h.refusals.map(describeRefusal).join(', ') || TAKEN}`).join('; ');
   const nearest = nearestOf(hosts);

@@ -16,14 +16,14 @@ import {
 } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
 import { keptFrom } from '../placement/promised';
-import { amountOf, type Dimension, dimensionsOfAll, nameOf, subtract } from '../units';
+import { amountOf, type Dimension, dimensionsOfAll, isDevice, loadIn, nameOf, subtract } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
 import { type BalanceUnit, unitsThatMove } from './unit';
 
 interface Place {
   readonly host: SnapshotHost;
   readonly used: number[];
-  /** What hosts are evened out in: what is used, or as measured, by the policy. */
+  /** What hosts are evened out in: what is used, or as measured, by the policy. Of devices nothing. */
   readonly load: number[];
   readonly capacity: readonly number[];
   /** What may be in use of it: the rest is promised to reservations, now or later. */
@@ -95,9 +95,11 @@ export class Layout {
     return this.where.get(unit) ?? ('' as HostId);
   }
 
-  /** How many loads there are: a host has none in what it has nothing of. */
+  /** How many loads there are: a host has none in what it has nothing of, or in devices. */
   loads(): number {
-    return [...this.places.values()].reduce((n, p) => n + p.capacity.filter((of) => of > 0).length, 0);
+    const isLoad = this.dimensions.map((d) => !isDevice(d));
+    const loadsOf = ({ capacity }: Place) => capacity.filter((of, d) => of > 0 && isLoad[d]).length;
+    return [...this.places.values()].reduce((n, p) => n + loadsOf(p), 0);
   }
 
   /** The sum of the squares by which loads differ from the site's mean, over hosts and dimensions. */
@@ -302,7 +304,7 @@ function placeOf(host: SnapshotHost, dimensions: readonly Dimension[], part: num
   const limit = kept ? subtract(host.capacity, kept) : host.capacity;
   return {
     host,
-    load: dimensions.map((d) => amountOf(load, d)),
+    load: dimensions.map((d) => loadIn(load, d)),
     used: dimensions.map((d) => amountOf(host.reserved, d)),
     capacity: dimensions.map((d) => amountOf(host.capacity, d)),
     limit: dimensions.map((d) => amountOf(limit, d)),

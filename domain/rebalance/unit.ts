@@ -2,7 +2,7 @@ import type { VeeId } from '../ids';
 import { blended } from '../measured';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint } from '../placement/model';
-import { amountOf, type Dimension, sum } from '../units';
+import { amountOf, type Dimension, loadIn, sum } from '../units';
 import type { BalancedVee } from './model';
 
 /** What moves as one: a VEE, or those that affinity ties together. */
@@ -10,7 +10,7 @@ export interface BalanceUnit {
   readonly vees: readonly BalancedVee[];
   /** What it needs, by dimension, in the order of the layout’s. */
   readonly needs: readonly number[];
-  /** What it is to the load of its host: what it needs, or uses, by the policy. */
+  /** What it is to the load of its host: what it needs, or uses, by the policy. Of devices nothing. */
   readonly loads: readonly number[];
   /** Why it stays; absent when it may move. */
   readonly fixed?: string;
@@ -33,7 +33,7 @@ export function unitsThatMove(
     return {
       vees: members,
       needs: dimensions.map((d) => amountOf(need, d)),
-      loads: dimensions.map((d) => amountOf(load, d)),
+      loads: dimensions.map((d) => loadIn(load, d)),
       ...(fixed ? { fixed } : {}),
     };
   });

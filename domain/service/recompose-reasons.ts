@@ -1,4 +1,4 @@
-import { amountOf, type Capacity, type Dimension, differences } from '../units';
+import { amountOf, type Capacity, type Dimension, differences, termOf } from '../units';
 import type { VeeTemplate } from '../vee/vee';
 
 /** Why a VEE is not left as it is. A value, so that callers can count, group and translate it. */
@@ -93,7 +93,7 @@ export function describeReason(r: ChangeReason): string {
     case 'stop-grace':
       return `stopGraceMillis ${r.fromMillis} → ${r.toMillis}`;
     case 'capacity':
-      return `${r.dimension} ${r.from} → ${r.to}`;
+      return `${termOf(r.dimension)} ${r.from} → ${r.to}`;
     case 'constraint':
       return `breaches ${r.constraint}: ${r.because}`;
     case 'component-removed':
@@ -107,7 +107,7 @@ export function describeReason(r: ChangeReason): string {
     case 'no-live-resize':
       return `driver ${r.driver} can’t resize what runs`;
     case 'no-room':
-      return `no room to grow where it is (${r.dimension}${r.need === undefined ? '' : `: ${r.need} more needed, ${r.free} free`})`;
+      return `no room to grow where it is (${termOf(r.dimension)}${r.need === undefined ? '' : `: ${r.need} more needed, ${r.free} free`})`;
     case 'no-migration':
       return `driver ${r.driver} can’t migrate`;
     case 'cold-migration':

@@ -47,6 +47,22 @@ describe('a rebalance of hosts with devices', () => {
     expect(moves).toBeGreaterThan(100);
   });
 
+  it('evens no devices out: who needs many finds them on one host', () => {
+    const capacity = { ...CAPACITY, devices: { gpu: 4 } };
+    const small = { cpuMillis: 1, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 };
+    const vees = [0, 1, 2, 3].map((n) => ({
+      ...vee(n, n < 2 ? 'a' : 'b'),
+      need: { ...small, ...(n < 2 ? { devices: { gpu: 2 } } : {}) },
+    }));
+    const plan = planRebalance(site(['a', 'b'], vees, {}, () => ({ capacity })));
+    expect(plan).toMatchObject({ moves: [], before: 0, after: 0 });
+    // Nor do they count for how uneven hosts are told to be.
+    const plain = { ...vee(4, 'a'), need: { ...small, cpuMillis: 800 } };
+    const uneven = planRebalance(site(['a', 'b'], [...vees, plain], {}, () => ({ capacity })));
+    const without = planRebalance(site(['a', 'b'], [plain], {}));
+    expect(uneven.before).toBeCloseTo(without.before, 3);
+  });
+
   it('takes no host for uneven that has none of a device', () => {
     const gpu = { capacity: { ...CAPACITY, devices: { gpu: 2 } } };
     const vees = HOSTS.map((id, n) => vee(n, id));

@@ -5,6 +5,7 @@ import { solveExactly } from '../../domain/placement/exact';
 import { unitsOf } from '../../domain/placement/feasibility';
 import type { SnapshotHost } from '../../domain/placement/model';
 import { OnlineSite } from '../../domain/placement/online/online-site';
+import { Rooms } from '../../domain/placement/online/rooms';
 import { plan } from '../../domain/placement/plan';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { remediesFor } from '../../domain/placement/remedies';
@@ -80,9 +81,43 @@ describe('VEEs that need devices', () => {
     });
     const tooMany = { vees: [gpuVee('a', 0, { gpu: 2 }), gpuVee('a', 1, { gpu: 1 })], constraints: [] };
     const answer = plan(snapshot, tooMany, packing, context);
-    expect(answer.kind === 'infeasible' && refusalSummary(answer)).toContain('device:gpu 1 needed, 0 free');
+    expect(answer.kind === 'infeasible' && refusalSummary(answer)).toContain('rich: gpu 1 needed, 0 free');
     const question = { snapshot, request: tooMany, policy: packing, context };
     expect(remediesFor(question).map((r) => r.if)).toContain('with only 1 of the 2 new VEEs of a');
+  });
+
+  it('are told once of a device that no host has', () => {
+    const vees = [gpuVee('a', 0, { gpuu: 1 })];
+    const told = (hosts: SnapshotHost[]) => {
+      const answer = plan(snapshotOf(hosts), { vees, constraints: [] }, packing, context);
+      return answer.kind === 'infeasible' && refusalSummary(answer);
+    };
+    const some = [host('plain', 4_000), gpuHost('rich', { tpu: 1, gpu: 2 })];
+    expect(told(some)).toMatch(/a\/0\. no host of the site has a device gpuu; there are: gpu, tpu\.$/);
+    expect(told([host('plain', 4_000)])).toContain('gpuu; there are none of any name');
+  });
+
+  it.each(['packing', 'striping', 'weighted', 'latency'])(
+    'go by %s where the fewest remain, so that those that need many find them, as long as hosts are about as full',
+    (name) => {
+      const one = { reserved: { ...ZERO, devices: { gpu: 1 } } };
+      const busy = { reserved: { ...ZERO, cpuMillis: 2_000 } };
+      const to = (...hosts: SnapshotHost[]) =>
+        placed(snapshotOf(hosts), { vees: [gpuVee('a', 0, { gpu: 1 })], constraints: [] }, { name })['a/0'];
+      expect(to(gpuHost('b', { gpu: 4 }), gpuHost('a', { gpu: 4 }, one))).toBe('a');
+      expect(to(gpuHost('a', { gpu: 4 }, one), gpuHost('b', { gpu: 4 }))).toBe('a');
+      expect(to(gpuHost('a', { gpu: 8 }, one), gpuHost('b', { gpu: 2 }))).toBe('b');
+      expect(to(gpuHost('b', { gpu: 2 }), gpuHost('a', { gpu: 8 }, one))).toBe('b');
+      if (name === 'striping') expect(to(gpuHost('a', { gpu: 1 }, busy), gpuHost('b', { gpu: 8 }))).toBe('b');
+    },
+  );
+
+  it('do not make a host full that has none of what they need', () => {
+    const half = { reserved: { ...ZERO, cpuMillis: 2_000 } };
+    const rooms = new Rooms([host('plain', 4_000), gpuHost('rich', { gpu: 2 }, half)]);
+    expect([rooms.loadOf(0), rooms.loadOf(1)]).toEqual([0, 0.5]);
+    const shape = rooms.shapeOf(with_(1_000, {}));
+    expect([rooms.loadWith(shape, 0), rooms.loadWith(shape, 1)]).toEqual([0.25, 0.75]);
   });
 
   it.each(['packing', 'striping'])(

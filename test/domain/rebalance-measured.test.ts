@@ -1,4 +1,8 @@
 import fc from 'fast-check';
+import { siteOf } from '../../bench/placement/site';
+import { evenOut } from '../../domain/rebalance/even-out';
+import { greedily } from '../../domain/rebalance/greedy';
+import { Layout } from '../../domain/rebalance/layout';
 import type { BalanceQuestion } from '../../domain/rebalance/model';
 import { planRebalance } from '../../domain/rebalance/plan';
 import { carriedOut, faults, site, sites, unevenness, vee } from '../support/balance';
@@ -41,6 +45,14 @@ describe('a rebalance by what is measured', () => {
   it('moves nothing where much is reserved and little is used', () => {
     const vees = [0, 1, 2, 3, 4, 5].map((n) => vee(n, 'a', { used: { cpuMillis: 1, memoryMiB: 1 } }));
     expect(planRebalance(withHostsMeasured(site(['a', 'b'], vees, byMeasure))).moves).toEqual([]);
+  });
+
+  it.each(['2', '8'])('betters as a whole what is measured, not what is reserved (seed %s)', (seed) => {
+    const usual = { ...siteOf(12, 72, seed), mostMoves: 72 };
+    const question = { ...measured(usual, [0.1, 0.9, 0.4, 0.05, 0.7]), policy: byMeasure.policy };
+    const [ours, theirs] = [new Layout(question), new Layout(question)];
+    expect(evenOut(ours, question).length).toBeLessThanOrEqual(greedily(theirs, question).length);
+    expect(ours.unevenness()).toBeLessThan(0.95 * theirs.unevenness());
   });
 
   it('obeys all that is reserved, betters what is measured, and then moves nothing more', () => {

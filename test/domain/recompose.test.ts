@@ -86,7 +86,7 @@ describe('a re-composition', () => {
     ['a readiness', { readiness: { kind: 'exec', command: ['/bin/true'] } }, 'its readiness changed'],
     ['a drain hook', { drain: { command: ['/bin/true'] } }, 'its drain hook changed'],
     ['licences', { licences: ['db'] }, 'it takes other licences'],
-    ['devices', { capacity: { cpuMillis: 100, memoryMiB: 100, devices: { gpu: 1 } } }, 'device:gpu 0 → 1'],
+    ['devices', { capacity: { cpuMillis: 100, memoryMiB: 100, devices: { gpu: 1 } } }, 'gpu 0 → 1'],
     ['a grace time', { stopGraceMillis: 1 }, 'stopGraceMillis 2000 → 1'],
     [
       'what no driver can resize',

@@ -165,6 +165,27 @@ describe('what hosts have reserved', () => {
     assert.notEqual(took, removed.kind === 'done');
   });
 
+  it('is counted anew where a release that knew of no devices has given some back', async () => {
+    assert.equal(await take(0, 0, needOf(10, 1)), true);
+    assert.equal(await take(0, 1, needOf(10, 2)), true);
+    assert.equal(await take(1, 2, needOf(10, 1)), true);
+    assert.equal(await store.hosts.recountDevices(), 0);
+    const hosts = connection.db.collection<{ _id: string }>('hosts');
+    const amount = needOf(10, 0);
+    await hosts.updateOne(
+      { _id: hostId(0) },
+      {
+        $unset: { [`reservations.${veeId(1)}`]: '' },
+        $inc: { 'reserved.cpuMillis': -amount.cpuMillis, 'reserved.memoryMiB': -amount.memoryMiB },
+      },
+    );
+    assert.equal(await take(0, 3, needOf(10, 2)), false);
+    assert.equal(await store.hosts.recountDevices(), 1);
+    await assertSound();
+    assert.equal(await take(0, 3, needOf(10, 2)), true);
+    await assertSound();
+  });
+
   it('has room on hosts whose documents know of no devices yet', async () => {
     await join(0, has[2] as Capacity);
     assert.equal(await take(0, 0, needOf(10, 1)), false);
