@@ -60,17 +60,17 @@ export class VeeMachines {
       await this.machines.end(spec.veeId, 0);
       await this.records.remove(spec.veeId);
     }
-    await this.records.giving(spec, this.devices, async (devices) => {
-      if (devices && state === 'INCOMING')
+    await this.records.giving(spec, this.devices, async (given) => {
+      if (given.devices && state === 'INCOMING')
         throw refused('A machine that has devices is not moved as it runs: here it has others.');
-      if (nodesOf(this.devices, devices).length > 0)
+      if (nodesOf(this.devices, given).length > 0)
         throw refused('Machines are given devices by number only, and no nodes.');
       const folder = this.records.folder(spec.veeId);
       // Its memory and its environment are nobody else's.
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeContext(folder, spec, deviceVariables(devices));
+      await writeContext(folder, spec, deviceVariables(given.devices));
       await this.requireDisk(spec.veeId, image, capacity);
-      await this.records.put({ spec, state, ...(devices ? { devices } : {}) });
+      await this.records.put({ spec, state, ...given });
     });
     return place;
   }
