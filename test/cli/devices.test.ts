@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
 import { cliOf } from '../support/sluice-process';
@@ -31,12 +33,27 @@ describe('devices and licences', () => {
     site = await TestSite.start({ agents });
     folder = await mkdtemp(join(tmpdir(), 'sluice-devices-'));
     await writeFile(file('shop'), JSON.stringify(serviceOf('shop', ['solver'])));
+    const wrong = { ...component, licences: [], capacity: { ...component.capacity, devices: { gpuu: 1 } } };
+    const misspelt = manifestOf('misspelt', { components: [wrong], topology: {} });
+    await writeFile(file('misspelt'), JSON.stringify(misspelt));
     await writeFile(file('other'), JSON.stringify(serviceOf('other', ['solver'])));
   });
   afterAll(async () => {
     await site?.stop();
     await rm(folder, { recursive: true, force: true });
   });
+
+  /** In a process of its own, as in second-operator.ts. */
+  async function leaveReserved(host: string): Promise<void> {
+    const connect = JSON.stringify(join(process.cwd(), 'dist', 'store', 'connect.js'));
+    const script = `
+      const { connectStore } = require(${connect});
+      connectStore(process.env.MONGODB_URI, ${JSON.stringify(site.system.options.database)}).then(async (store) => {
+        await store.db.collection('hosts').updateOne({ _id: '${host}' }, { $inc: { 'reserved.devices.gpu': 1 } });
+        await store.close();
+      });`;
+    await promisify(execFile)(process.execPath, ['-e', script]);
+  }
 
   const file = (name: string) => join(folder, `${name}.yaml`);
   const run = cliOf(
@@ -67,6 +84,15 @@ describe('devices and licences', () => {
       free: { devices: { gpu: 1 } },
     });
     expect((await run('licence', 'list')).out).toMatch(/solver\s+1\s+vee\s+1\s+1/);
+
+    const misspelt = await run('plan', '-f', file('misspelt'), '--tenant', 'acme');
+    expect(misspelt).toMatchObject({
+      ...{ code: 6, out: expect.stringContaining('no host of the site has a device gpuu; there are: gpu') },
+    });
+    // As a release leaves it that knows of no devices.
+    await leaveReserved('host-2');
+    await site.done(await site.post('/v1/reconcile', {}));
+    expect((await site.get('/v1/hosts/host-2')).body).toMatchObject({ reserved: { devices: { gpu: 1 } } });
 
     const second = await run('plan', '-f', file('other'), '--tenant', 'acme');
     expect(second).toMatchObject({ code: 6, out: expect.stringContaining('all 1 of solver are in use') });
