@@ -137,13 +137,9 @@ export function createMoveActivities(deps: SiteDeps) {
       const { needs, licences, of } = await needsOf(blueprintId);
       if (needs.size === 0) return true;
       const tenancy = { ...(await tenancyOf(store, of)), licences };
-      for (const [hostId, need] of needs) {
-        if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
-        for (const [taken, of] of needs)
-          for (const veeId of of.keys()) await store.hosts.release(taken, veeId, operationId);
-        return false;
-      }
-      return true;
+      if (await store.hosts.reserveAll(operationId, needs, deps.now(), tenancy)) return true;
+      for (const [hostId, of] of needs) await store.hosts.releaseAll([...of.keys()], { hostId, operationId });
+      return false;
     },
 
     /**

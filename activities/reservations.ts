@@ -26,8 +26,7 @@ export function createReservationActivities(deps: SiteDeps) {
       const service = await reader.service(operationId);
       const of = { tenantId: service.tenantId, serviceId: service.id };
       const tenancy = { ...(await tenancyOf(store, of)), licences };
-      for (const [hostId, need] of needs) {
-        if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) continue;
+      if (!(await store.hosts.reserveAll(operationId, needs, deps.now(), tenancy))) {
         await release(blueprint, operationId);
         return false;
       }

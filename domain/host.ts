@@ -126,8 +126,8 @@ export interface HostRecord extends HostEconomy {
   readonly lastHeartbeatAt: number;
   readonly reservations: Readonly<Record<string, Reservation>>;
   readonly reserved: Capacity;
-  /** Something there has taken a licence, be it long ago. */
-  readonly licenced?: true;
+  /** Names of the licences that something there takes; absent where nothing does. */
+  readonly licensed?: readonly string[];
   /** What is promised for a time, by lease; absent in records of earlier releases. */
   readonly promises?: Readonly<Record<string, Promised>>;
   readonly reported: readonly ReportedVee[];

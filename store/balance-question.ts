@@ -58,7 +58,7 @@ export async function readBalanceQuestion(
     moved: new Set(moved),
     limited: new Set(services.filter((s) => stayOfService(s)).map((s) => s.id)),
     apart,
-    rented: new Set(licences.filter((l) => l.per === 'host').map((l) => l.name)),
+    perHostLicences: new Set(licences.filter((l) => l.per === 'host').map((l) => l.name)),
     closed: new Set(
       services
         .filter((s) => {
@@ -132,7 +132,7 @@ interface Seen {
   readonly ranked: ReadonlySet<string>;
   readonly apart: Apartness;
   /** Licences that hosts take. */
-  readonly rented: ReadonlySet<string>;
+  readonly perHostLicences: ReadonlySet<string>;
   /** Services that may not be moved at this time. */
   readonly closed: ReadonlySet<ServiceId>;
 }
@@ -154,7 +154,7 @@ function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): Balanc
 
 function whyFixed(
   vee: VeeRecord,
-  { hosts, services, busy, tried, moved, limited, ranked, apart, rented, closed }: Seen,
+  { hosts, services, busy, tried, moved, limited, ranked, apart, perHostLicences, closed }: Seen,
 ): string | undefined {
   const service = services.get(vee.serviceId);
   const holder = busy.get(vee.serviceId)?.id ?? vee.transition?.operationId;
@@ -166,7 +166,8 @@ function whyFixed(
   // Those that it is kept apart from stay as well: so none of them is ever moved to another.
   if (apart.has(vee.tenantId)) return 'its tenant is kept apart from others';
   // While it moved, two hosts would take one: that may be one too many.
-  if (vee.template.licences?.some((name) => rented.has(name))) return 'its host takes a licence for it';
+  if (vee.template.licences?.some((name) => perHostLicences.has(name)))
+    return 'its host takes a licence for it';
   if (closed.has(vee.serviceId)) return 'it is outside the maintenance windows of its service';
   if (ranked.has(`${vee.serviceId}/${vee.component}`)) return 'its component ranks hosts itself';
   if (limited.has(vee.serviceId)) return 'its service has an end, or uses a reservation';

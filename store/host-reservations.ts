@@ -1,7 +1,7 @@
 import type { ClientSession, Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, OperationId, TenantId, VeeId } from '../domain/ids';
-import type { LicencedPlace } from '../domain/placement/licences';
+import type { LicensedPlace } from '../domain/placement/licences';
 import type { Stay } from '../domain/placement/promised';
 import {
   amountOf,
@@ -15,7 +15,7 @@ import {
 } from '../domain/units';
 import type { Stored } from './documents';
 import { HELD, holds, nothingOf, PROMISED, pathOf } from './host-promises';
-import type { LicenceRepository } from './licences';
+import type { Claim, LicenceRepository } from './licences';
 
 /** Whose VEEs something is reserved for. */
 export interface Tenancy {
@@ -28,83 +28,86 @@ export interface Tenancy {
   readonly stay?: Stay | undefined;
 }
 
+/** What VEEs need, by the host that they are to go to. */
+export type Places = ReadonlyMap<HostId, ReadonlyMap<string, Capacity>>;
+
+/**
+ * So many hosts are written to in one transaction at most. Each beats every second, and a beat that comes between makes the
+ * transaction begin anew: with many more it would never end.
+ */
+const HOSTS_AT_ONCE = 40;
+
 /** What VEEs hold on hosts, and the sums of it: always changed together, in one write to one document. */
 export function hostReservations(
   hosts: Collection<Stored<HostRecord>>,
   ledger: Pick<LicenceRepository, 'claim'>,
 ) {
-  /** One write, and in a transaction where it takes licences: what others have taken of them is on other hosts. */
-  async function write(
-    places: readonly LicencedPlace[],
-    update: (session?: ClientSession) => Promise<{ readonly matchedCount: number }>,
-  ): Promise<boolean> {
-    const taking = places.filter((p) => p.licences.length > 0);
-    const made = async (session?: ClientSession) => (await update(session)).matchedCount === 1;
-    return taking.length === 0 ? made() : ledger.claim(taking, made);
+  /** Those hosts on which the operation does not hold all of it yet. */
+  async function unheld(
+    places: Places,
+    operationId: OperationId,
+  ): Promise<Map<HostId, ReadonlyMap<string, Capacity>>> {
+    const keys = [...places.values()].flatMap((needs) => [...needs.keys()]);
+    const projection = Object.fromEntries(keys.map((k) => [`reservations.${k}.operationId`, 1]));
+    const known = await hosts.find({ _id: { $in: [...places.keys()] } }, { projection }).toArray();
+    const held = new Map(known.map((h) => [h._id as string, h.reservations]));
+    const isHeld = (id: HostId, key: string) => held.get(id)?.[key]?.operationId === operationId;
+    return new Map([...places].filter(([id, needs]) => ![...needs.keys()].every((k) => isHeld(id, k))));
   }
 
   return {
-    /**
-     * Holds capacity for several VEEs on one host: one conditional update of one document, so either all
-     * are held or none. Repeating it under the same operation is a success that changes nothing.
-     */
-    async reserve(
+    /** The same as `reserveAll` on one host. */
+    reserve(
       id: HostId,
       operationId: OperationId,
       needs: ReadonlyMap<string, Capacity>,
       now: number,
-      { tenantId, others = [], licences = new Map(), stay = {} }: Tenancy,
+      tenancy: Tenancy,
     ): Promise<boolean> {
-      const total = sum([...needs.values()]);
-      const keys = [...needs.keys()];
-      const room = dimensionsOf(total).map((d) => roomFor(d, amountOf(total, d)));
-      const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
-      const entries = [...needs].map(([k, amount]) => [
-        `reservations.${k}`,
-        {
-          ...{ operationId, amount, since: now, tenantId, ...stay },
-          ...(licences.has(k) ? { licences: licences.get(k) } : {}),
-        },
-      ]);
-      // Never taken off again: it only says where to look (`store/licences.ts`).
-      const marked = licences.size > 0 ? { licenced: true } : {};
-      const places = [...needs].map(([k, { cpuMillis }]) => ({
-        ...{ veeId: k as VeeId, hostId: id, cpuMillis, licences: licences.get(k) ?? [] },
-      }));
-      const coming = [...needs].map(([k, amount]) => ({ k, v: { amount, ...stay } }));
-      const held = { $concatArrays: [HELD, { $literal: coming }] };
-      const dimensions = dimensionsOf(total);
-      const fits = holds({ held, promised: PROMISED, now, until: stay.freeAt, dimensions });
-      const reserved = await write(places, (session) =>
-        hosts.updateOne(
-          {
-            ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
-            $expr: { $and: [...room, fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
-          } as Document,
-          { $set: { ...Object.fromEntries(entries), ...marked }, $inc: incrementsOf(total, 1) },
-          session ? { session } : {},
-        ),
-      );
-      if (reserved) return true;
-      const known = (await hosts.findOne({ _id: id }))?.reservations ?? {};
-      return keys.every((k) => known[k]?.operationId === operationId);
+      return this.reserveAll(operationId, new Map([[id, needs]]), now, tenancy);
+    },
+
+    /**
+     * Holds capacity for several VEEs, on each host with one conditional update of one document: either all that go there are
+     * held or none. Where they take licences the hosts are written to in a transaction, since what others have taken of them
+     * is on other hosts. Repeating it under the same operation is a success that changes nothing.
+     * @returns false when something is not held; what was taken elsewhere is for the caller to give back
+     */
+    async reserveAll(
+      operationId: OperationId,
+      places: Places,
+      now: number,
+      tenancy: Tenancy,
+    ): Promise<boolean> {
+      const { licences = new Map<string, readonly string[]>() } = tenancy;
+      if (licences.size === 0) {
+        for (const [id, needs] of places) {
+          const { filter, update } = taking(id, operationId, needs, now, tenancy);
+          if ((await hosts.updateOne(filter, update)).matchedCount === 1) continue;
+          if ((await unheld(new Map([[id, needs]]), operationId)).size > 0) return false;
+        }
+        return true;
+      }
+      const left = [...(await unheld(places, operationId))];
+      const parts = Array.from({ length: Math.ceil(left.length / HOSTS_AT_ONCE) }, (_, n): Claim => {
+        const part = left.slice(n * HOSTS_AT_ONCE, (n + 1) * HOSTS_AT_ONCE);
+        const writes = part.map(([id, needs]) => ({
+          updateOne: taking(id, operationId, needs, now, tenancy),
+        }));
+        return {
+          places: part.flatMap(([hostId, needs]) => licensedPlaces(hostId, needs, licences)),
+          take: async (session) => (await hosts.bulkWrite(writes, { session })).matchedCount === part.length,
+        };
+      });
+      return (await ledger.claim(parts)) || (await unheld(places, operationId)).size === 0;
     },
 
     /**
      * Gives back what one VEE holds on a host. With `operationId` only if that operation took it: an undo
-     * must not free what somebody else holds. The condition on the entry makes it happen once.
+     * must not free what somebody else holds.
      */
-    async release(id: HostId, veeId: string, operationId?: string): Promise<void> {
-      const held = (await hosts.findOne({ _id: id }))?.reservations[veeId];
-      if (!held || (operationId !== undefined && held.operationId !== operationId)) return;
-      await hosts.updateOne(
-        {
-          _id: id,
-          [`reservations.${veeId}.operationId`]: held.operationId,
-          [`reservations.${veeId}.since`]: held.since,
-        } as Document,
-        { $unset: { [`reservations.${veeId}`]: '' }, $inc: incrementsOf(held.amount, -1) } as Document,
-      );
+    release(hostId: HostId, veeId: string, operationId?: OperationId): Promise<void> {
+      return this.releaseAll([veeId], { hostId, ...(operationId ? { operationId } : {}) });
     },
 
     /**
@@ -141,20 +144,66 @@ export function hostReservations(
       const room = growing.map((d) => roomFor(d, amountOf(more, d)));
       const grown = changed(veeId, { amount: { $literal: to } });
       const fits = holds({ held: grown, promised: PROMISED, now, until: held.freeAt, dimensions: growing });
-      const { cpuMillis } = to;
-      const place = { veeId: veeId as VeeId, hostId: id, cpuMillis, licences: held.licences ?? [] };
-      return write([place], (session) =>
-        hosts.updateOne(
-          {
-            _id: id,
-            [`reservations.${veeId}.amount`]: held.amount,
-            $expr: { $and: [...room, fits] },
-          } as Document,
-          { $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more, 1) } as Document,
-          session ? { session } : {},
-        ),
-      );
+      const filter = {
+        ...{ _id: id, [`reservations.${veeId}.amount`]: held.amount },
+        $expr: { $and: [...room, fits] },
+      } as Document;
+      const update = {
+        ...{ $set: { [`reservations.${veeId}.amount`]: to }, $inc: incrementsOf(more) },
+      } as Document;
+      const take = async (session?: ClientSession) =>
+        (await hosts.updateOne(filter, update, session ? { session } : {})).matchedCount === 1;
+      const grows = to.cpuMillis > held.amount.cpuMillis && held.licences !== undefined;
+      if (!grows) return take();
+      const licences = new Map([[veeId, held.licences ?? []]]);
+      return ledger.claim([{ places: licensedPlaces(id, new Map([[veeId, to]]), licences), take }]);
     },
+  };
+}
+
+const licensedPlaces = (
+  hostId: HostId,
+  needs: ReadonlyMap<string, Capacity>,
+  licences: ReadonlyMap<string, readonly string[]>,
+): LicensedPlace[] =>
+  [...needs].flatMap(([k, { cpuMillis }]) => {
+    const taken = licences.get(k) ?? [];
+    return taken.length === 0 ? [] : [{ veeId: k as VeeId, hostId, cpuMillis, licences: taken }];
+  });
+
+/** The write that takes all of it on one host, or nothing. */
+function taking(
+  id: HostId,
+  operationId: OperationId,
+  needs: ReadonlyMap<string, Capacity>,
+  now: number,
+  { tenantId, others = [], licences = new Map(), stay = {} }: Tenancy,
+) {
+  const total = sum([...needs.values()]);
+  const keys = [...needs.keys()];
+  const room = dimensionsOf(total).map((d) => roomFor(d, amountOf(total, d)));
+  const absent = keys.map((k) => ({ [`reservations.${k}`]: { $exists: false } }));
+  const entries = [...needs].map(([k, amount]) => [
+    `reservations.${k}`,
+    {
+      ...{ operationId, amount, since: now, tenantId, ...stay },
+      ...(licences.has(k) ? { licences: licences.get(k) } : {}),
+    },
+  ]);
+  const licensed = [...new Set(keys.flatMap((k) => licences.get(k) ?? []))];
+  const coming = [...needs].map(([k, amount]) => ({ k, v: { amount, ...stay } }));
+  const held = { $concatArrays: [HELD, { $literal: coming }] };
+  const dimensions = dimensionsOf(total);
+  const fits = holds({ held, promised: PROMISED, now, until: stay.freeAt, dimensions });
+  return {
+    filter: {
+      ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },
+      $expr: { $and: [...room, fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+    } as Document,
+    update: {
+      ...{ $set: Object.fromEntries(entries), $inc: incrementsOf(total) },
+      ...(licensed.length > 0 ? { $addToSet: { licensed: { $each: licensed } } } : {}),
+    } as Document,
   };
 }
 
@@ -190,9 +239,26 @@ function releasing(veeIds: readonly string[], operationId: OperationId | undefin
   return [
     { $set: { releasing: entries(given) } },
     { $set: { ...reserved, reservations: { $arrayToObject: entries({ $not: [given] }) } } },
+    { $set: { licensed: LICENSED } },
     { $unset: 'releasing' },
   ];
 }
+
+/** Which licences are still taken there; a host without any says nothing of it. */
+const LICENSED: Document = {
+  $let: {
+    vars: {
+      names: {
+        $reduce: {
+          input: { $objectToArray: '$reservations' },
+          initialValue: [],
+          in: { $setUnion: ['$$value', { $ifNull: ['$$this.v.licences', []] }] },
+        },
+      },
+    },
+    in: { $cond: [{ $eq: ['$$names', []] }, '$$REMOVE', '$$names'] },
+  },
+};
 
 /** Of what is reserved of each device what is being released is taken off; a host without any keeps none. */
 const DEVICES_LEFT: Document = {
@@ -227,8 +293,6 @@ function roomFor(d: Dimension, more: number): Document {
   return { $lte: [{ $add: [of('reserved'), more] }, of('fingerprint.capacity')] };
 }
 
-function incrementsOf(amount: Capacity, sign: 1 | -1): Record<string, number> {
-  return Object.fromEntries(
-    dimensionsOf(amount).map((d) => [`reserved.${pathOf(d)}`, sign * amountOf(amount, d)]),
-  );
+function incrementsOf(amount: Capacity): Record<string, number> {
+  return Object.fromEntries(dimensionsOf(amount).map((d) => [`reserved.${pathOf(d)}`, amountOf(amount, d)]));
 }

@@ -39,7 +39,7 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['events', { serviceId: 1, at: -1 }],
   ['hosts', { joinedAt: -1, _id: -1 }],
   // Those that licences are counted on.
-  ['hosts', { licenced: 1 }, { partialFilterExpression: { licenced: true } }],
+  ['hosts', { licensed: 1 }, { sparse: true }],
   ['rebalances', { createdAt: 1 }],
   ['blueprints', { operationId: 1, createdAt: 1 }],
   ['blueprints', { 'assignments.veeId': 1, createdAt: -1 }],

@@ -1,21 +1,36 @@
+import { randomUUID } from 'node:crypto';
 import type { ClientSession, Db, Document, MongoClient } from 'mongodb';
 import type { HostLiveness, HostRecord } from '../domain/host';
-import { bookOf, type LicencedPlace, type LicencePool, type Licences } from '../domain/placement/licences';
+import {
+  bookOf,
+  describeLicenceRefusal,
+  type LicencePool,
+  type Licences,
+  type LicensedPlace,
+} from '../domain/placement/licences';
 import type { Stored } from './documents';
 
 interface StoredPool extends Omit<LicencePool, 'name'> {
   readonly _id: string;
-  /** Counts what was claimed and changed: of two that do so at once the database lets one pass, and has the other look again. */
-  readonly revision: number;
+  /** Another after each claim and change: of two that do so at once the database lets one pass, and the other looks again. */
+  readonly revision: string;
+}
+
+/** Places that are taken together, or none of them. */
+export interface Claim {
+  /** Those that take licences. */
+  readonly places: readonly LicensedPlace[];
+  /** What takes them in the session's transaction; false when it can't. */
+  readonly take: (session: ClientSession) => Promise<boolean>;
 }
 
 /** A place as it is reserved. */
-type HeldPlace = LicencedPlace & { readonly liveness: HostLiveness };
+export type HeldPlace = LicensedPlace & { readonly liveness: HostLiveness };
 
 /** What came of setting or removing a pool: where it has too few, nothing is changed. */
 export type PoolChange =
   | { readonly kind: 'done' }
-  | { readonly kind: 'in-use'; readonly used: number; readonly places: readonly LicencedPlace[] };
+  | { readonly kind: 'in-use'; readonly used: number; readonly places: readonly LicensedPlace[] };
 
 /**
  * The licences of a site. How many are in use is written down nowhere but in the reservations of hosts: what gives a place back
@@ -25,46 +40,75 @@ export function licenceRepository(client: MongoClient, db: Db) {
   const pools = db.collection<StoredPool>('licences');
   const hosts = db.collection<Stored<HostRecord>>('hosts');
 
-  const allPools = async (session?: ClientSession): Promise<LicencePool[]> =>
-    (
-      await pools
-        .find({}, session ? { session } : {})
-        .sort({ _id: 1 })
-        .toArray()
-    ).map(({ _id: name, count, per }) => ({ name, count, per }));
+  const stored = (names?: readonly string[], session?: ClientSession): Promise<StoredPool[]> =>
+    pools
+      .find(names ? { _id: { $in: [...names] } } : {}, session ? { session } : {})
+      .sort({ _id: 1 })
+      .toArray();
 
-  const places = (session?: ClientSession): Promise<HeldPlace[]> =>
-    hosts.aggregate<HeldPlace>(HELD, session ? { session } : {}).toArray();
+  const places = (names?: readonly string[], session?: ClientSession): Promise<HeldPlace[]> =>
+    hosts.aggregate<HeldPlace>(placesHeld(names), session ? { session } : {}).toArray();
 
   const atOnce = <T>(act: (session: ClientSession) => Promise<T>): Promise<T> =>
     client.withSession((session) => session.withTransaction(() => act(session)));
 
   const withChange = (name: string, changed: LicencePool | undefined) =>
     atOnce(async (session): Promise<PoolChange> => {
-      const held = await places(session);
-      const before = (await allPools(session)).filter((p) => p.name !== name);
+      const held = await places([name], session);
       const pool = changed ?? { name, count: 0, per: 'vee' };
-      const used = bookOf(siteOf([...before, pool], held)).used(name);
-      if (used > pool.count)
-        return { kind: 'in-use', used, places: held.filter((p) => p.licences.includes(name)) };
+      const used = bookOf(siteOf([pool], held)).used(name);
+      if (used > pool.count) return { kind: 'in-use', used, places: held };
       if (changed) {
         const { count, per } = changed;
         await pools.updateOne(
           { _id: name },
-          { $set: { count, per }, $inc: { revision: 1 } },
+          { $set: { count, per, revision: randomUUID() } },
           { upsert: true, session },
         );
       } else await pools.deleteOne({ _id: name }, { session });
       return { kind: 'done' };
     });
 
-  return {
-    pools: () => allPools(),
+  /** @param revisions of each licence as it was read: those that are claimed here are new afterwards */
+  async function takeNow({ places, take }: Claim, revisions: Map<string, string>) {
+    const renewed = namesIn(places).map((name) => [name, randomUUID()] as const);
+    const outcome = await atOnce(async (session) => {
+      for (const [_id, revision] of renewed) {
+        const known = { _id, revision: revisions.get(_id) ?? '' };
+        const { matchedCount } = await pools.updateOne(known, { $set: { revision } }, { session });
+        if (matchedCount === 1) continue;
+        await session.abortTransaction();
+        return 'stale';
+      }
+      if (await take(session)) return 'taken';
+      await session.abortTransaction();
+      return 'no-room';
+    });
+    if (outcome === 'taken') for (const [name, revision] of renewed) revisions.set(name, revision);
+    return outcome;
+  }
 
-    /** @returns undefined where the site has none: nothing is to be read then */
-    async read(): Promise<Licences | undefined> {
-      const known = await allPools();
-      return known.length === 0 ? undefined : { pools: known, places: await places() };
+  return {
+    pools: async () => (await stored()).map(toPool),
+
+    /**
+     * @param names only those
+     * @returns undefined where the site has none of them: nothing is to be read then
+     */
+    async read(
+      names?: readonly string[],
+    ): Promise<(Licences & { readonly places: readonly HeldPlace[] }) | undefined> {
+      const known = names?.length === 0 ? [] : await stored(names);
+      if (known.length === 0) return undefined;
+      return { pools: known.map(toPool), places: await places(known.map((p) => p._id)) };
+    },
+
+    /** Which licence is short for these as things are, and how; nothing where there are enough. */
+    async refusal(wanted: readonly LicensedPlace[]): Promise<string | undefined> {
+      const names = namesIn(wanted);
+      if (names.length === 0) return undefined;
+      const refusal = bookOf(siteOf((await stored(names)).map(toPool), await places(names))).refusal(wanted);
+      return refusal && describeLicenceRefusal(refusal);
     },
 
     /** More or fewer, or counted by something else; not fewer than are in use. */
@@ -73,46 +117,68 @@ export function licenceRepository(client: MongoClient, db: Db) {
     remove: (name: string): Promise<PoolChange> => withChange(name, undefined),
 
     /**
-     * Takes places if there are licences for them. Of two that take some of one kind at once the second looks again, at what
-     * the first has taken.
-     * @param take what takes them in the session's transaction; false when it can't
-     * @returns false when licences are short, or `take` says so
+     * Takes places if there are licences for all of them, each part in a transaction of its own. What is in use is read once,
+     * and again only when somebody else has claimed meanwhile: a transaction is short then, and hardly ever collides with the
+     * heartbeats of its hosts.
+     * @returns false when licences are short, or a part can't be taken; what was taken before stays
      */
-    claim: (
-      wanted: readonly LicencedPlace[],
-      take: (session: ClientSession) => Promise<boolean>,
-    ): Promise<boolean> =>
-      atOnce(async (session) => {
-        const names = [...new Set(wanted.flatMap((p) => p.licences))].sort();
-        for (const _id of names) await pools.updateOne({ _id }, { $inc: { revision: 1 } }, { session });
-        const site = siteOf(await allPools(session), await places(session));
-        return bookOf(site).refusal(wanted) === undefined && (await take(session));
-      }),
+    async claim(parts: readonly Claim[]): Promise<boolean> {
+      let left = parts;
+      for (;;) {
+        const names = namesIn(left.flatMap((p) => p.places));
+        const known = await stored(names);
+        const revisions = new Map(known.map((p) => [p._id, p.revision]));
+        const book = bookOf(siteOf(known.map(toPool), await places(names)));
+        for (let outcome = 'taken'; outcome === 'taken'; ) {
+          const [part, ...others] = left;
+          if (!part) return true;
+          if (book.refusal(left.flatMap((p) => p.places))) return false;
+          outcome = await takeNow(part, revisions);
+          if (outcome === 'no-room') return false;
+          if (outcome === 'stale') break;
+          book.add(part.places);
+          left = others;
+        }
+      }
+    },
   };
 }
 
 export type LicenceRepository = ReturnType<typeof licenceRepository>;
 
+const toPool = ({ _id: name, count, per }: StoredPool): LicencePool => ({ name, count, per });
+
+const namesIn = (places: readonly LicensedPlace[]): string[] =>
+  [...new Set(places.flatMap((p) => p.licences))].sort();
+
 const siteOf = (pools: readonly LicencePool[], places: readonly HeldPlace[]) => ({
   licences: { pools, places },
-  hosts: places.map(({ hostId, liveness }) => ({ id: hostId, liveness })),
+  hosts: hostsOf(places),
 });
 
-const isLicenced: Document = { $gt: [{ $size: { $ifNull: ['$$held.v.licences', []] } }, 0] };
-/** All reservations that take licences, with the host's liveness: looked for on hosts that have ever had one. */
-const HELD: Document[] = [
-  { $match: { licenced: true } },
-  {
-    $project: {
-      liveness: 1,
-      held: { $filter: { input: { $objectToArray: '$reservations' }, as: 'held', cond: isLicenced } },
+/** As far as licences go: a host that holds none does not matter. */
+export const hostsOf = (places: readonly HeldPlace[]) =>
+  places.map(({ hostId, liveness }) => ({ id: hostId, liveness }));
+
+/** All reservations that take licences, or some of these, with the host's liveness. */
+function placesHeld(names?: readonly string[]): Document[] {
+  const taken = { $ifNull: ['$$held.v.licences', []] };
+  const wanted = names ? { $setIntersection: [taken, [...names]] } : taken;
+  const cond = { $gt: [{ $size: wanted }, 0] };
+  return [
+    { $match: { licensed: names ? { $in: [...names] } : { $exists: true } } },
+    {
+      $project: {
+        liveness: 1,
+        held: { $filter: { input: { $objectToArray: '$reservations' }, as: 'held', cond } },
+      },
     },
-  },
-  { $unwind: '$held' },
-  {
-    $project: {
-      ...{ _id: 0, veeId: '$held.k', hostId: '$_id', liveness: 1, tenantId: '$held.v.tenantId' },
-      ...{ cpuMillis: '$held.v.amount.cpuMillis', licences: '$held.v.licences' },
+    { $unwind: '$held' },
+    {
+      $project: {
+        ...{ _id: 0, veeId: '$held.k', hostId: '$_id', liveness: 1, tenantId: '$held.v.tenantId' },
+        ...{ cpuMillis: '$held.v.amount.cpuMillis', licences: '$held.v.licences' },
+      },
     },
-  },
-];
+  ];
+}

@@ -5,12 +5,15 @@ import type { Snapshot } from '../domain/placement/model';
 import { toLeaseHost } from './hosts';
 import type { Store } from './store';
 
-/** What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine. */
-export async function takeSnapshot(store: Store, now: number): Promise<Snapshot> {
+/**
+ * What a planner sees now. The reservation decides later: a snapshot may be out of date, and that is fine.
+ * @param names of the licences that matter; of many hosts it takes a while to read what takes them
+ */
+export async function takeSnapshot(store: Store, now: number, names?: readonly string[]): Promise<Snapshot> {
   const [{ hosts, vees }, apart, licences, stays] = await Promise.all([
     store.contents.read(),
     store.identities.apartness(),
-    store.licences.read(),
+    store.licences.read(names),
     store.services.stays(),
   ]);
   return {

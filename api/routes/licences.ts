@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { NAME_PATTERN } from '../../domain/ids';
-import { bookOf, LICENCE_BASES, type LicencedPlace } from '../../domain/placement/licences';
-import type { PoolChange } from '../../store/licences';
+import { bookOf, LICENCE_BASES, type LicensedPlace } from '../../domain/placement/licences';
+import { hostsOf, type PoolChange } from '../../store/licences';
 import type { ApiDeps } from '../deps';
 import { type Context, json, type Route, route } from '../route';
 
@@ -30,7 +30,7 @@ export function licenceRoutes({ store, siteId }: ApiDeps): Route[] {
   async function all() {
     const licences = await store.licences.read();
     if (!licences) return [];
-    const book = bookOf({ licences, hosts: await store.hosts.offers() });
+    const book = bookOf({ licences, hosts: hostsOf(licences.places) });
     return licences.pools.map((pool) => ({
       ...pool,
       used: book.used(pool.name),
@@ -41,7 +41,7 @@ export function licenceRoutes({ store, siteId }: ApiDeps): Route[] {
   }
 
   /** Such as `shop/db/0 on host-1`. */
-  async function holders(places: readonly LicencedPlace[]): Promise<string> {
+  async function holders(places: readonly LicensedPlace[]): Promise<string> {
     const named = await Promise.all(
       places.slice(0, MOST_NAMED).map(async ({ veeId, hostId }) => {
         const vee = await store.vees.get(veeId);

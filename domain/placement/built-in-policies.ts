@@ -54,10 +54,19 @@ function partLeft(left: Capacity, need: Capacity): number {
   return remaining / (remaining + 1);
 }
 
-/** From 0 to 1 each, so that weights compare; up to a tenth more where devices would be left beside it. */
+/** A host that holds a licence already is preferred to one that would take another, unless it is fuller by more than this. */
+const LICENCE_TAKEN = 0.1;
+
+const sparing: Term = (placing, host, set) =>
+  keepsFromDevices(placing, host, set) + (host.takesLicence ? LICENCE_TAKEN : 0);
+
+/**
+ * From 0 to 1 each, so that weights compare; up to a tenth more where devices would be left beside it,
+ * and one where a licence is taken.
+ */
 const TERMS = {
-  striping: (placing, host, set) => fullness(placing, host, set) + keepsFromDevices(placing, host, set),
-  packing: (placing, host, set) => 1 - fullness(placing, host, set) + keepsFromDevices(placing, host, set),
+  striping: (placing, host, set) => fullness(placing, host, set) + sparing(placing, host, set),
+  packing: (placing, host, set) => 1 - fullness(placing, host, set) + sparing(placing, host, set),
   latency: (_, host) => distance(host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 

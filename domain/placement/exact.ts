@@ -33,8 +33,8 @@ export function solveExactly(
   );
   const placeable = new Set(pairs.map((p) => p.u));
   if (placeable.size < units.length) return { kind: 'none' };
-  const rented = licencesByHost(snapshot, units, pairs);
-  if (pairs.length + rented.reduce((n, r) => n + r.hosts.size, 0) > MAX_BINARIES) return { kind: 'unknown' };
+  const perHost = licencesByHost(snapshot, units, pairs);
+  if (pairs.length + perHost.reduce((n, r) => n + r.hosts.size, 0) > MAX_BINARIES) return { kind: 'unknown' };
 
   // Rows that can't bind are left out: with them the solver has called feasible problems infeasible.
   const binding = new Map(
@@ -84,7 +84,7 @@ export function solveExactly(
     model.ints[`x:${u}:${host.id}`] = 1;
   }
 
-  for (const { licence, free, hosts } of rented) {
+  for (const { licence, free, hosts } of perHost) {
     model.constraints[`licence:${licence}`] = { max: free };
     for (const [hostId, takers] of hosts) {
       const holds = `holds:${licence}:${hostId}`;
@@ -108,7 +108,7 @@ export function solveExactly(
   return hostOfUnit.every((h) => h !== undefined) ? { kind: 'placed', hostOfUnit } : { kind: 'unknown' };
 }
 
-interface Rented {
+interface PerHostLicence {
   readonly licence: string;
   readonly free: number;
   /** Those that have none yet, with the units that would take one there. */
@@ -120,7 +120,7 @@ function licencesByHost(
   snapshot: Snapshot,
   units: readonly Unit[],
   pairs: readonly { readonly u: number; readonly host: { readonly id: HostId } }[],
-): Rented[] {
+): PerHostLicence[] {
   const book = bookOf(snapshot);
   return (snapshot.licences?.pools ?? []).flatMap(({ name, count, per }) => {
     const takes = (u: number) => units[u]?.vees.find((v) => v.licences?.includes(name));

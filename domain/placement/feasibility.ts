@@ -24,7 +24,7 @@ import {
   isOfHost,
   mostTogether,
 } from './constraints';
-import { bookOf, type LicenceBook, type LicenceRefusal, placeOf } from './licences';
+import { LicenceDesk } from './licence-desk';
 import type {
   Constraint,
   PlacedVee,
@@ -80,8 +80,8 @@ export class Board {
   /** What is placed so far, by the constraint that it may matter to. */
   private readonly neighbours: ReadonlyMap<Constraint, Neighbours>;
   private readonly spread: ServiceSpread;
-  /** As they were, and with what is placed so far; absent where nothing of the request takes any. */
-  private readonly licences: { readonly before: LicenceBook; readonly now: LicenceBook } | undefined;
+  /** Absent where nothing of the request takes any. */
+  readonly licences: LicenceDesk | undefined;
   private readonly snapshot: Snapshot;
   /** The names of all that the site has; read when something lacks one. */
   private devices: readonly string[] | undefined;
@@ -109,7 +109,7 @@ export class Board {
     const strict = request.handover !== undefined;
     this.spread = new ServiceSpread(snapshot, new Set(request.vees.map((v) => v.id)));
     this.arriving = new Set(request.vees.filter((v) => !v.moving).map((v) => v.id));
-    this.licences = licencesFor(snapshot, request);
+    this.licences = LicenceDesk.of(snapshot, request);
     const all = [...request.constraints, ...(request.preferences ?? []).map((p) => p.constraint)];
     this.neighbours = new Map(all.map((c) => [c, new Neighbours(c, moving, hosts, strict)]));
     for (const vee of snapshot.vees)
@@ -130,7 +130,7 @@ export class Board {
     const free = this.free.get(hostId);
     if (free) this.free.set(hostId, subtract(free, unit.need));
     this.spread.add(unit.vees, hostId);
-    this.licences?.now.add(unit.vees.map((v) => placeOf(v, hostId)));
+    this.licences?.put(unit.vees, hostId);
     for (const { id, tenantId, serviceId, component } of unit.vees)
       for (const near of this.neighbours.values()) near.put({ id, tenantId, serviceId, component, hostId });
   }
@@ -146,8 +146,9 @@ export class Board {
   }
 
   /** Hosts as a policy sees them. */
-  ranked({ vees: [first] }: Unit, hosts: readonly SnapshotHost[]): RankedHost[] {
-    const { spread } = this;
+  ranked({ vees }: Unit, hosts: readonly SnapshotHost[]): RankedHost[] {
+    const { spread, licences } = this;
+    const [first] = vees;
     return hosts.map((host) => {
       const { id, zone, labels, driver, capacity } = host;
       const reserved = subtract(capacity, this.unheldOn(host));
@@ -155,6 +156,7 @@ export class Board {
         ...{ id, zone, labels, driver, capacity, reserved },
         ...(host.measured ? { measured: usedBy(host.measured, subtract(reserved, host.reserved)) } : {}),
         ...economyOf(host),
+        ...(licences?.takesMore(vees, id) ? { takesLicence: true as const } : {}),
         // Most policies don't ask.
         get sameService() {
           return first ? spread.of(first.serviceId, host) : { onHost: 0, inZone: 0, inSite: 0 };
@@ -173,7 +175,7 @@ export class Board {
     const found: Refusal[] = [...this.standing(unit, host)];
     const licence = found.some((r) => r.reason === 'licence')
       ? undefined
-      : this.licenceRefusal(unit, host, 'now');
+      : this.licences?.refusal(unit.vees, host.id, 'now');
     if (licence) found.push(licence);
     for (const s of shortages(this.freeOn(host), unit.need)) found.push(this.lacking(host, s));
     for (const c of this.request.constraints) {
@@ -222,22 +224,13 @@ export class Board {
     if (this.closed(unit).has(host.id)) found.push({ reason: 'tenant-apart' });
     const missing = unit.vees.find((v) => !host.images.includes(v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
-    const licence = this.licenceRefusal(unit, host, 'before');
+    const licence = this.licences?.refusal(unit.vees, host.id, 'before');
     if (licence) found.push(licence);
     for (const c of this.request.constraints) {
       const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
       if (refusal) found.push(refusal);
     }
     return found;
-  }
-
-  /** By what is placed now, or was before anything of the request was. */
-  private licenceRefusal(
-    { vees }: Unit,
-    { id }: SnapshotHost,
-    when: 'before' | 'now',
-  ): LicenceRefusal | undefined {
-    return this.licences?.[when].refusal(vees.map((v) => placeOf(v, id)));
   }
 
   /** What is not there yet has an id that nobody has seen. */
@@ -319,11 +312,6 @@ const usedBy = ({ cpuMillis, memoryMiB }: Usage, more: Capacity): Usage => ({
   cpuMillis: cpuMillis + more.cpuMillis,
   memoryMiB: memoryMiB + more.memoryMiB,
 });
-
-function licencesFor({ licences, hosts }: Snapshot, { vees }: PlacementRequest) {
-  if (!vees.some((v) => v.licences && v.licences.length > 0)) return undefined;
-  return { before: bookOf({ licences, hosts }), now: bookOf({ licences, hosts }) };
-}
 
 const NONE: ReadonlySet<HostId> = new Set();
 

@@ -71,8 +71,6 @@ export class Judge {
   private likenessOf({ vees, need }: Unit): string | undefined {
     const [vee] = vees;
     if (!vee || vees.length > 1 || vee.moving || this.policy.ranking) return undefined;
-    // What another takes of a licence, wherever it goes, every host hears of.
-    if (vee.licences && vee.licences.length > 0) return undefined;
     if (!LOCAL_POLICIES.includes(this.policy.name)) return undefined;
     const { component, image } = vee;
     const { constraints, preferences = [], ranks = [] } = this.request;
@@ -80,7 +78,9 @@ export class Judge {
     if (ranks.some((r) => r.component === component)) return undefined;
     if (all.some((c) => concerns(c, component) && !isLocal(c))) return undefined;
     const amounts = dimensionsOf(need).map((d) => [d, amountOf(need, d)]);
-    return JSON.stringify([vee.tenantId, vee.serviceId, component, image, amounts]);
+    // Once the last of a licence goes every host hears of it.
+    const licences = this.board.licences?.standingOf(vees);
+    return JSON.stringify([vee.tenantId, vee.serviceId, component, image, amounts, licences]);
   }
 }
 

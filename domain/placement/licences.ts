@@ -13,7 +13,7 @@ export interface LicencePool {
 }
 
 /** A place that a VEE holds and that takes licences. One that moves holds two. */
-export interface LicencedPlace {
+export interface LicensedPlace {
   readonly veeId: VeeId;
   readonly hostId: HostId;
   readonly cpuMillis: number;
@@ -24,7 +24,7 @@ export interface LicencedPlace {
 /** What a planner sees of licences: those of the site, and what takes them now. */
 export interface Licences {
   readonly pools: readonly LicencePool[];
-  readonly places: readonly LicencedPlace[];
+  readonly places: readonly LicensedPlace[];
 }
 
 export interface LicenceRefusal {
@@ -49,15 +49,22 @@ class Account {
     this.pool = pool;
   }
 
+  copy(): Account {
+    const copy = new Account(this.pool);
+    for (const [key, taken] of this.taken) copy.taken.set(key, taken);
+    copy.used = this.used;
+    return copy;
+  }
+
   /** How many more a place takes: nothing where what it would be counted for is counted already. */
-  more({ veeId, hostId, cpuMillis }: LicencedPlace): number {
+  more({ veeId, hostId, cpuMillis }: LicensedPlace): number {
     const { per } = this.pool;
     const key = per === 'host' ? hostId : veeId;
     const taken = this.taken.get(key) ?? 0;
     return Math.max(0, (per === 'core' ? coresOf(cpuMillis) : 1) - taken);
   }
 
-  add(place: LicencedPlace): void {
+  add(place: LicensedPlace): void {
     const more = this.more(place);
     const key = this.pool.per === 'host' ? place.hostId : place.veeId;
     this.taken.set(key, (this.taken.get(key) ?? 0) + more);
@@ -69,12 +76,22 @@ class Account {
 export class LicenceBook {
   private readonly accounts: ReadonlyMap<string, Account>;
 
+  private constructor(accounts: readonly Account[]) {
+    this.accounts = new Map(accounts.map((account) => [account.pool.name, account]));
+  }
+
   /** @param isLost what was on a host that is lost does not run there, as far as is known: that host needs no licence */
-  constructor({ pools, places }: Licences, isLost: (hostId: HostId) => boolean) {
-    this.accounts = new Map(pools.map((pool) => [pool.name, new Account(pool)]));
+  static of({ pools, places }: Licences, isLost: (hostId: HostId) => boolean): LicenceBook {
+    const book = new LicenceBook(pools.map((pool) => new Account(pool)));
     for (const place of places)
-      for (const account of this.of(place))
+      for (const account of book.of(place))
         if (account.pool.per !== 'host' || !isLost(place.hostId)) account.add(place);
+    return book;
+  }
+
+  /** Another that goes on from here by itself. */
+  copy(): LicenceBook {
+    return new LicenceBook([...this.accounts.values()].map((account) => account.copy()));
   }
 
   used(name: string): number {
@@ -82,17 +99,30 @@ export class LicenceBook {
   }
 
   /** How many more of one a place would take. */
-  needed(name: string, place: LicencedPlace): number {
+  needed(name: string, place: LicensedPlace): number {
     return this.accounts.get(name)?.more(place) ?? 0;
   }
 
-  add(places: readonly LicencedPlace[]): void {
+  add(places: readonly LicensedPlace[]): void {
     for (const place of places) for (const account of this.of(place)) account.add(place);
   }
 
+  /** Is there any that nothing takes yet? */
+  isLeft(name: string): boolean {
+    const account = this.accounts.get(name);
+    return account !== undefined && account.used < account.pool.count;
+  }
+
+  /** Does it matter for it on which host a VEE is? */
+  isPerHost(name: string): boolean {
+    return this.accounts.get(name)?.pool.per === 'host';
+  }
+
   /** Why places can't be taken together, by whatever licence is short; what takes no more of one is never refused for it. */
-  refusal(places: readonly LicencedPlace[]): LicenceRefusal | undefined {
-    const names = new Set(places.flatMap((p) => p.licences));
+  refusal(
+    places: readonly LicensedPlace[],
+    names: Iterable<string> = licenceNames(places),
+  ): LicenceRefusal | undefined {
     for (const licence of names) {
       const account = this.accounts.get(licence);
       const taking = places.filter((p) => p.licences.includes(licence));
@@ -105,13 +135,13 @@ export class LicenceBook {
     return undefined;
   }
 
-  private of({ licences }: LicencedPlace): Account[] {
+  private of({ licences }: LicensedPlace): Account[] {
     return licences.flatMap((name) => this.accounts.get(name) ?? []);
   }
 }
 
 /** Those that go to one host take one licence of it together. */
-function neededBy(account: Account, places: readonly LicencedPlace[]): number {
+function neededBy(account: Account, places: readonly LicensedPlace[]): number {
   if (account.pool.per !== 'host') return places.reduce((n, p) => n + account.more(p), 0);
   const hosts = new Map(places.map((p) => [p.hostId, p]));
   return [...hosts.values()].reduce((n, p) => n + account.more(p), 0);
@@ -134,11 +164,11 @@ interface Site extends WithLicences {
 /** A site without any has none of whatever is asked for. */
 export function bookOf({ licences, hosts }: Site): LicenceBook {
   const lost = new Set(hosts.filter((h) => h.liveness === 'lost').map((h) => h.id));
-  return new LicenceBook(licences ?? { pools: [], places: [] }, (id) => lost.has(id));
+  return LicenceBook.of(licences ?? { pools: [], places: [] }, (id) => lost.has(id));
 }
 
 /** May all of these be taken at once? */
-export const licencesSuffice = (site: Site, places: readonly LicencedPlace[]): boolean =>
+export const licencesSuffice = (site: Site, places: readonly LicensedPlace[]): boolean =>
   places.every((p) => p.licences.length === 0) || bookOf(site).refusal(places) === undefined;
 
 /** Pools of which more is taken than there is, in words. */
@@ -150,7 +180,7 @@ export function licencesExceeded(site: Site): string[] {
 }
 
 /** What hosts have reserved, as far as it takes any. */
-export const placesOn = (hosts: readonly Pick<HostRecord, 'id' | 'reservations'>[]): LicencedPlace[] =>
+export const placesOn = (hosts: readonly Pick<HostRecord, 'id' | 'reservations'>[]): LicensedPlace[] =>
   hosts.flatMap(({ id: hostId, reservations }) =>
     Object.entries(reservations).flatMap(([veeId, { amount, licences = [] }]) =>
       licences.length === 0 ? [] : [{ veeId: veeId as VeeId, hostId, cpuMillis: amount.cpuMillis, licences }],
@@ -158,7 +188,7 @@ export const placesOn = (hosts: readonly Pick<HostRecord, 'id' | 'reservations'>
   );
 
 /** The same site once these places are taken, in thought. */
-export function withPlaces<S extends WithLicences>(site: S, places: readonly LicencedPlace[]): S {
+export function withPlaces<S extends WithLicences>(site: S, places: readonly LicensedPlace[]): S {
   const taking = places.filter((p) => p.licences.length > 0);
   if (taking.length === 0 || !site.licences) return site;
   return { ...site, licences: { ...site.licences, places: [...site.licences.places, ...taking] } };
@@ -173,6 +203,11 @@ export function withoutPlaces<S extends WithLicences>(site: S, veeId: VeeId, hos
   return { ...site, licences: { ...site.licences, places } };
 }
 
+/** All that any of these takes. */
+export const licenceNames = (
+  takers: readonly { readonly licences?: readonly string[] | undefined }[],
+): string[] => [...new Set(takers.flatMap((t) => t.licences ?? []))].sort();
+
 /** The place of a VEE on a host, as far as licences go. */
 export const placeOf = (
   vee: {
@@ -181,7 +216,7 @@ export const placeOf = (
     readonly licences?: readonly string[] | undefined;
   },
   hostId: HostId,
-): LicencedPlace => ({
+): LicensedPlace => ({
   veeId: vee.id,
   hostId,
   cpuMillis: vee.need.cpuMillis,

@@ -78,6 +78,8 @@ export interface RankedHost extends HostEconomy {
   readonly reserved: Capacity;
   /** What is in use as measured, and what this plan has put there, as if it used all it asks for; absent where it is not measured. */
   readonly measured?: Usage;
+  /** It would take a licence by host that it has not taken yet. */
+  readonly takesLicence?: true;
   /** How many other VEEs of the service are on it, in its zone (itself included), and in the site. */
   readonly sameService: { readonly onHost: number; readonly inZone: number; readonly inSite: number };
 }

@@ -5,8 +5,8 @@ import { unitsOf } from '../../domain/placement/feasibility';
 import {
   bookOf,
   LICENCE_BASES,
-  type LicencedPlace,
   type LicencePool,
+  type LicensedPlace,
   licencesExceeded,
   placeOf,
   withoutPlaces,
@@ -18,7 +18,7 @@ import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { remediesFor } from '../../domain/placement/remedies';
 import { context, host, packing, placed, snapshotOf, vee } from '../support/placement';
 
-const licenced = (component: string, index: number, cpuMillis = 100, licences = ['db']): RequestedVee => ({
+const licensed = (component: string, index: number, cpuMillis = 100, licences = ['db']): RequestedVee => ({
   ...vee(component, index, cpuMillis),
   licences,
 });
@@ -26,7 +26,7 @@ const at = (v: RequestedVee, hostId: string) => placeOf(v, hostId as HostId);
 const site = (
   hosts: Snapshot['hosts'],
   pools: readonly LicencePool[],
-  places: readonly LicencedPlace[] = [],
+  places: readonly LicensedPlace[] = [],
 ): Snapshot => ({ ...snapshotOf([...hosts]), licences: { pools, places } });
 const request = (...vees: RequestedVee[]): PlacementRequest => ({ vees, constraints: [] });
 const refused = (snapshot: Snapshot, asked: PlacementRequest): string => {
@@ -38,7 +38,7 @@ const refused = (snapshot: Snapshot, asked: PlacementRequest): string => {
 const hosts = [host('h1', 4_000), host('h2', 4_000)];
 
 /** Counted anew from nothing, another way than the planner does. */
-function naively({ name, per }: LicencePool, places: readonly LicencedPlace[]): number {
+function naively({ name, per }: LicencePool, places: readonly LicensedPlace[]): number {
   const taking = places.filter((p) => p.licences.includes(name));
   if (per === 'host') return new Set(taking.map((p) => p.hostId)).size;
   const ids = [...new Set(taking.map((p) => p.veeId))];
@@ -51,9 +51,9 @@ function naively({ name, per }: LicencePool, places: readonly LicencedPlace[]): 
 describe('licences', () => {
   it('are counted by VEE, by host, and by core rounded up; what moves counts once but where hosts count', () => {
     const places = [
-      at(licenced('a', 0, 1_100), 'h1'),
-      at(licenced('a', 0, 1_100), 'h2'),
-      at(licenced('a', 1), 'h1'),
+      at(licensed('a', 0, 1_100), 'h1'),
+      at(licensed('a', 0, 1_100), 'h2'),
+      at(licensed('a', 1), 'h1'),
     ];
     const used = LICENCE_BASES.map((per) => {
       const pools = [{ name: 'db', count: 1, per }];
@@ -66,12 +66,12 @@ describe('licences', () => {
 
   it('refuse what would take more than there are, and say what would do', () => {
     const pools: LicencePool[] = [{ name: 'db', count: 2, per: 'vee' }];
-    const snapshot = site(hosts, pools, [at(licenced('x', 0), 'h1'), at(licenced('x', 1), 'h1')]);
-    expect(refused(snapshot, request(licenced('a', 0)))).toContain('all 2 of db are in use');
-    expect(refused(site(hosts, []), request(licenced('a', 0)))).toContain('the site has no licence db');
-    expect(refused(snapshotOf(hosts), request(licenced('a', 0)))).toContain('the site has no licence db');
-    const cores = site(hosts, [{ name: 'db', count: 2, per: 'core' }], [at(licenced('x', 0), 'h1')]);
-    const large = request(licenced('a', 0, 1_500));
+    const snapshot = site(hosts, pools, [at(licensed('x', 0), 'h1'), at(licensed('x', 1), 'h1')]);
+    expect(refused(snapshot, request(licensed('a', 0)))).toContain('all 2 of db are in use');
+    expect(refused(site(hosts, []), request(licensed('a', 0)))).toContain('the site has no licence db');
+    expect(refused(snapshotOf(hosts), request(licensed('a', 0)))).toContain('the site has no licence db');
+    const cores = site(hosts, [{ name: 'db', count: 2, per: 'core' }], [at(licensed('x', 0), 'h1')]);
+    const large = request(licensed('a', 0, 1_500));
     expect(refused(cores, large)).toContain('2 of db needed, 1 of 2 free');
     const question = { snapshot: cores, request: large, policy: packing, context };
     expect(remediesFor(question)).toContainEqual({ by: 'operator', if: 'with 1 more licence of db' });
@@ -81,21 +81,21 @@ describe('licences', () => {
 
   it('are shared by those on one host where hosts take them', () => {
     const pools: LicencePool[] = [{ name: 'db', count: 1, per: 'host' }];
-    const both = placed(site(hosts, pools), request(licenced('a', 0), licenced('a', 1)), {
+    const both = placed(site(hosts, pools), request(licensed('a', 0), licensed('a', 1)), {
       name: 'striping',
     });
     expect(new Set(Object.values(both)).size).toBe(1);
-    const busy = site(hosts, pools, [at(licenced('x', 0), 'h2')]);
-    expect(placed(busy, request(licenced('a', 0)))).toEqual({ 'a/0': 'h2' });
+    const busy = site(hosts, pools, [at(licensed('x', 0), 'h2')]);
+    expect(placed(busy, request(licensed('a', 0)))).toEqual({ 'a/0': 'h2' });
     // The first is best off where the second has no room: the exact search sees that.
     const tight = [host('tight', 100), host('wide', 300)];
-    const answer = plan(site(tight, pools), request(licenced('a', 0), licenced('b', 0)), packing, context);
+    const answer = plan(site(tight, pools), request(licensed('a', 0), licensed('b', 0)), packing, context);
     expect(answer).toMatchObject({ kind: 'blueprint', algorithm: 'exact' });
   });
 
   it('are not taken by hosts that are lost, so that what was there can be recovered', () => {
     const pools: LicencePool[] = [{ name: 'db', count: 1, per: 'host' }];
-    const moving = { ...licenced('a', 0), moving: { from: 'h1' as HostId, away: true } };
+    const moving = { ...licensed('a', 0), moving: { from: 'h1' as HostId, away: true } };
     const places = [at(moving, 'h1')];
     expect(refused(site(hosts, pools, places), request(moving))).toContain('all 1 of db are in use');
     const lost = [host('h1', 4_000, { liveness: 'lost' }), host('h2', 4_000)];
@@ -108,7 +108,7 @@ describe('licences', () => {
 
   it('follow what is planned one after the other', () => {
     const snapshot = site(hosts, [{ name: 'db', count: 1, per: 'vee' }]);
-    const [a, b] = [licenced('a', 0), licenced('b', 0)];
+    const [a, b] = [licensed('a', 0), licensed('b', 0)];
     const then = withPlaces(snapshot, [at(a, 'h1')]);
     expect(refused(then, request(b))).toContain('all 1 of db are in use');
     expect(placed(withoutPlaces(then, a.id), request(b))).toEqual({ 'b/0': expect.any(String) });
@@ -137,7 +137,7 @@ describe('licences', () => {
         (pools, requests, name) => {
           let snapshot = site([host('h1', 4_000), host('h2', 3_000), host('h3', 2_000)], pools);
           for (const [r, vees] of requests.entries()) {
-            const asked = request(...vees.map((v, i) => licenced(`c${r}`, i, v.cpu, v.licences)));
+            const asked = request(...vees.map((v, i) => licensed(`c${r}`, i, v.cpu, v.licences)));
             const answer = plan(snapshot, asked, { name }, context);
             const taken = asked.vees.flatMap((v) => {
               const a = answer.kind === 'blueprint' && answer.assignments.find((x) => x.veeId === v.id);
@@ -161,7 +161,7 @@ describe('licences', () => {
     fc.assert(
       fc.property(sizes, sizes, fc.integer({ min: 0, max: 3 }), (rooms, needs, count) => {
         const all = rooms.map((room, h) => host(`h${h}`, 100 * room));
-        const asked = request(...needs.map((n, i) => licenced('a', i, 100 * n)));
+        const asked = request(...needs.map((n, i) => licensed('a', i, 100 * n)));
         const snapshot = site(all, [{ name: 'db', count, per: 'host' }]);
         const answer = solveExactly(snapshot, asked, unitsOf(asked));
         const possible = anyWay(rooms, needs, count);

@@ -4,7 +4,7 @@ import { CAPACITY, hostRecord, NOW, reported, SERVICE, veeRecord } from '../supp
 import type { Json } from '../support/json';
 import { LONG_AGO, ledger, operation, running, sound, toAndFro } from '../support/sound-site';
 
-const licenced = (host: SystemState['hosts'][number] | undefined, veeId: string): Json => ({
+const licensed = (host: SystemState['hosts'][number] | undefined, veeId: string): Json => ({
   ...host,
   reservations: { [veeId]: { ...host?.reservations[veeId], licences: ['db'] } },
 });
@@ -57,7 +57,7 @@ const BREACHES: [number, string, (s: SystemState) => Json, RegExp][] = [
     'more licences in use than there are',
     ({ hosts: [h1, h2] }) => ({
       licencePools: [{ name: 'db', count: 1, per: 'host' }],
-      hosts: [licenced(h1, 'a'), licenced(h2, 'b')],
+      hosts: [licensed(h1, 'a'), licensed(h2, 'b')],
     }),
     /^2 of db are in use, and there are 1$/,
   ],
