@@ -16,7 +16,7 @@ import { refusalSummary } from '../domain/placement/refusal-summary';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
 import { stayOfService } from '../domain/service/service';
 import type { Capacity } from '../domain/units';
-import type { Tenancy } from '../store/host-reservations';
+import { licensedPlaces, type Places, type Tenancy } from '../store/host-reservations';
 import { takeSnapshotFor } from '../store/spare';
 import type { Store } from '../store/store';
 import type { SiteDeps } from './deps';
@@ -110,6 +110,7 @@ export async function decideAndReserve(
   const needs = new Map([[veeId as string, amount]]);
   const licences = licencesOf(request.vees.filter((v) => v.id === veeId));
   const tenancy = { ...(await tenancyOf(store, request.vees[0])), licences };
+  let lost: Places = new Map();
   for (let attempt = 1, fresh = 0; fresh < MOST_FRESH_PLANS; attempt++) {
     const numbered = [...which, attempt];
     const kept = await store.blueprints.get(blueprintIdOf(operationId, numbered));
@@ -120,10 +121,38 @@ export async function decideAndReserve(
     const hostId = blueprint.assignments[0]?.hostId;
     if (!hostId || (only !== undefined && hostId !== only)) continue;
     if (await store.hosts.reserve(hostId, operationId, needs, now(), tenancy)) return { blueprint, hostId };
+    lost = new Map([[hostId, needs]]);
   }
+  throw await lostRaces(store, lost, licences, MOST_FRESH_PLANS, ` for ${veeId}`);
+}
+
+/**
+ * What is said when others were quicker so often: which licence is short, or else that it was the capacity.
+ * @param places those that were tried last
+ */
+export async function lostRaces(
+  store: Pick<Store, 'licences'>,
+  places: Places,
+  licences: ReadonlyMap<string, readonly string[]>,
+  times: number,
+  forWhom = '',
+): Promise<ApplicationFailure> {
+  const short = await shortLicence(store, places, licences);
   const code: ErrorCode = 'placement-race';
-  throw ApplicationFailure.nonRetryable(
-    `Other plans took the capacity for ${veeId} ${MOST_FRESH_PLANS} times in a row.`,
+  return ApplicationFailure.nonRetryable(
+    short === undefined
+      ? `Other plans took the capacity${forWhom} ${times} times in a row.`
+      : `Other plans took the licences${forWhom} ${times} times in a row: ${short}.`,
     code,
   );
+}
+
+/** Which licence is short for what is needed, and how; nothing where there are enough. */
+export async function shortLicence(
+  store: Pick<Store, 'licences'>,
+  places: Places,
+  licences: ReadonlyMap<string, readonly string[]>,
+): Promise<string | undefined> {
+  if (licences.size === 0) return undefined;
+  return store.licences.refusal([...places].flatMap(([id, needs]) => licensedPlaces(id, needs, licences)));
 }

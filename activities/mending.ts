@@ -7,7 +7,7 @@ import type { Capacity } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { VeeStatus } from '../drivers/contract';
 import { hostOf } from '../store/snapshot';
-import { licencesOf, tenancyOf } from './decide';
+import { licencesOf, shortLicence, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 
 interface OnVee {
@@ -110,11 +110,14 @@ export function createMendingActivities(deps: SiteDeps) {
       const licences = licencesOf([{ id: veeId, licences: vee.template.licences }]);
       // It is there already, beside whom it is.
       const tenancy = { ...(await tenancyOf(store, vee)), others: [], licences };
-      if (!(await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)))
-        throw new SluiceError(
-          'placement-infeasible',
-          `${hostId} runs ${veeId}, but has no room for it on record or is cordoned: make room, or uncordon it.`,
-        );
+      if (await store.hosts.reserve(hostId, operationId, need, deps.now(), tenancy)) return;
+      const short = await shortLicence(store, new Map([[hostId, need]]), licences);
+      throw new SluiceError(
+        'placement-infeasible',
+        short === undefined
+          ? `${hostId} runs ${veeId}, but has no room for it on record or is cordoned: make room, or uncordon it.`
+          : `${hostId} runs ${veeId}, but its licences are short: ${short}.`,
+      );
     },
   };
 

@@ -18,6 +18,7 @@ import {
   targetsOf,
 } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
+import { licenceNames } from '../domain/placement/licences';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
@@ -100,14 +101,15 @@ export function createMoveActivities(deps: SiteDeps) {
       if (kept?.kind === 'infeasible') throw new SluiceError('placement-infeasible', refusalSummary(kept));
       const now = deps.now();
       const service = await serviceOf(store, serviceId);
+      const vees = await store.vees.find({ serviceId, living: true });
       const question: Omit<MoveQuestion, 'policy'> = {
         verb,
         serviceId,
         params,
         manifest: await store.services.manifest(service.manifestDigest),
-        vees: await store.vees.find({ serviceId, living: true }),
+        vees,
         hosts: await store.hosts.all(),
-        snapshot: await takeSnapshot(store, now),
+        snapshot: await takeSnapshot(store, now, licenceNames(vees.map((v) => v.template))),
         budget: deps.migrationBudget,
         context: { now, seed: operationId, blueprintId, operationId },
       };

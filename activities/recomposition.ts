@@ -11,7 +11,7 @@ import {
   creationRequest,
   decideRecomposition,
   type Handing,
-  moveRequest,
+  memberMoveRequest,
   playedOn,
 } from '../domain/service/rehearsal';
 import type { VeeRecord } from '../domain/vee/vee';
@@ -199,7 +199,7 @@ export function createRecompositionActivities(deps: SiteDeps) {
       const vee = await veeOf(veeId);
       const handing = await handingOf({ operationId, serviceId });
       const { fingerprint } = await hostOf(store, vee.hostId);
-      const request = moveRequest(handing, wave, vee, { id: vee.hostId, driver: fingerprint.driver });
+      const request = memberMoveRequest(handing, wave, vee, { id: vee.hostId, driver: fingerprint.driver });
       const place = { veeId, amount: vee.template.capacity };
       const hostId =
         (await store.hosts.heldBy(operationId, veeId)) ??

@@ -4,7 +4,7 @@ import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
 import type { Blueprint } from '../domain/placement/model';
 import type { Capacity } from '../domain/units';
 import { BlueprintReader } from './blueprint-reader';
-import { licencesOf, tenancyOf } from './decide';
+import { licencesOf, lostRaces, shortLicence, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { enterPhase } from './service-records';
 
@@ -19,8 +19,16 @@ export function createReservationActivities(deps: SiteDeps) {
   const reader = new BlueprintReader(store);
 
   return {
-    /** @returns false when a host had no room any more; what was taken elsewhere is given back then */
-    async reserveBlueprint({ operationId, blueprintId }: OnBlueprint): Promise<boolean> {
+    /**
+     * @param lost how often others were quicker before, where it is not tried again
+     * @returns false when a host had no room any more; what was taken elsewhere is given back then
+     * @throws ApplicationFailure `placement-race` in place of that where it is not tried again
+     */
+    async reserveBlueprint({
+      operationId,
+      blueprintId,
+      lost,
+    }: OnBlueprint & { lost?: number }): Promise<boolean> {
       const blueprint = await reader.blueprint(blueprintId);
       const { needs, licences } = await needsByHost(blueprint);
       const service = await reader.service(operationId);
@@ -28,6 +36,7 @@ export function createReservationActivities(deps: SiteDeps) {
       const tenancy = { ...(await tenancyOf(store, of)), licences };
       if (!(await store.hosts.reserveAll(operationId, needs, deps.now(), tenancy))) {
         await release(blueprint, operationId);
+        if (lost !== undefined) throw await lostRaces(store, needs, licences, lost + 1);
         return false;
       }
       if (service.phase === 'negotiated')
@@ -61,11 +70,13 @@ export function createReservationActivities(deps: SiteDeps) {
       capacity: Capacity;
     }): Promise<void> {
       if (await store.hosts.adjust(hostId, veeId, capacity, deps.now())) return;
-      const held = (await store.hosts.get(hostId))?.reservations[veeId];
-      const licences = held?.licences ? `, or there are too few licences of ${held.licences.join(', ')}` : '';
+      const { licences } = (await store.hosts.get(hostId))?.reservations[veeId] ?? {};
+      const need = new Map([[hostId, new Map([[veeId as string, capacity]])]]);
+      const short = await shortLicence(store, need, licencesOf([{ id: veeId, licences }]));
+      const size = `${veeId} at ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB`;
       throw new SluiceError(
         'placement-infeasible',
-        `${hostId} has no room for ${veeId} at ${capacity.cpuMillis} cpuMillis and ${capacity.memoryMiB} memoryMiB${licences}.`,
+        short === undefined ? `${hostId} has no room for ${size}.` : `No licences for ${size}: ${short}.`,
       );
     },
   };

@@ -19,6 +19,7 @@ import {
   type PlanCost,
 } from '../domain/operation/plan-cost';
 import { lookedForHarder } from '../domain/placement/harder';
+import { placeOf } from '../domain/placement/licences';
 import { loadChanges } from '../domain/placement/loads';
 import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
@@ -155,17 +156,35 @@ export async function planResize(
   const step = `${verb} ${label(vee)} on ${host.id} from ${sizeOf(from)} to ${sizeOf(to)}`;
   // What shrinks always fits, also on a host that has come back with less than it had.
   const span = spanOf(Date.now(), host.reservations[vee.id]);
+  const { licences } = vee.template;
+  const licence =
+    to.cpuMillis > from.cpuMillis
+      ? await deps.store.licences.refusal([placeOf({ id: vee.id, need: to, licences }, host.id)])
+      : undefined;
   const short = shortages(freeThroughout(toSnapshotHost(host), span), cost.capacity).filter(
     (s) => s.need > 0,
   );
-  if (short.length === 0) {
+  if (short.length === 0 && licence === undefined) {
     const hosts = [toSnapshotHost(host)];
     return planOf('vee.resize', [step], await priced(deps, identity, cost, { hosts, changes }));
   }
-  const left = short.map((s) => `${s.free} ${termOf(s.dimension)} left, and needs ${s.need} more`);
-  const why =
-    identity.role === 'operator' ? `${host.id} has ${left.join(', ')}.` : 'Its host has no room for that.';
+  const why = shortText(identity, host, short, licence);
   return { status: 200, body: { dryRun: true, operation: 'vee.resize', feasible: false, steps: [], why } };
+}
+
+/** How much hosts have left, and the site of licences, is not for tenants. */
+function shortText(
+  { role }: Identity,
+  { id }: HostRecord,
+  short: ReturnType<typeof shortages>,
+  licence: string | undefined,
+): string {
+  const left = short.map((s) => `${s.free} ${termOf(s.dimension)} left, and needs ${s.need} more`).join(', ');
+  const isOperator = role === 'operator';
+  return [
+    ...(short.length > 0 ? [isOperator ? `${id} has ${left}.` : 'Its host has no room for that.'] : []),
+    ...(licence ? [isOperator ? `Of its licences ${licence}.` : 'Too few of its licences are free.'] : []),
+  ].join(' ');
 }
 
 const sizeOf = ({ cpuMillis, memoryMiB }: Capacity) => `${cpuMillis} cpuMillis, ${memoryMiB} memoryMiB`;

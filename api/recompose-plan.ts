@@ -15,6 +15,7 @@ import type { SnapshotHost } from '../domain/placement/model';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import type { Recomposition } from '../domain/service/recompose';
 import { recompositionRefusal } from '../domain/service/recompose-refusal';
+import { recompositionRemedies } from '../domain/service/recompose-remedies';
 import { describeRecomposition, forTenants } from '../domain/service/recompose-text';
 import { decideRecomposition, type Rehearsed } from '../domain/service/rehearsal';
 import type { ServiceRecord } from '../domain/service/service';
@@ -48,9 +49,9 @@ export async function dryRunRecomposition(
     store.vees.find({ serviceId: service.id, living: true }),
     takeSnapshotWithSpare(store, siteId, now),
   ]);
-  const planned = await policies.ask((policy) =>
-    decideRecomposition({ service, current, wanted, members, snapshot, policy }, { now, operationId }),
-  );
+  const question = { service, current, wanted, members, snapshot };
+  const context = { now, operationId };
+  const planned = await policies.ask((policy) => decideRecomposition({ ...question, policy }, context));
   if (planned.kind !== 'planned') throw recompositionRefusal(planned);
   const { plan, played } = planned;
   const operator = identity.role === 'operator';
@@ -58,6 +59,7 @@ export async function dryRunRecomposition(
   const { members: actions, creations, waves } = told;
   if (played.kind === 'infeasible') {
     const where = `wave ${played.wave + 1} of ${waves.length}`;
+    const remedies = await policies.ask((policy) => recompositionRemedies({ ...question, policy }, context));
     const why = operator ? refusalSummary(played.why) : refusalCounts(played.why);
     return {
       status: 200,
@@ -70,6 +72,7 @@ export async function dryRunRecomposition(
         creations,
         why: `${where}: ${why}`,
         ...(operator ? { refusals: played.why.unplaced } : {}),
+        ...(remedies.length > 0 ? { remedies } : {}),
       },
     };
   }

@@ -161,7 +161,8 @@ export function hostReservations(
   };
 }
 
-const licensedPlaces = (
+/** Those of what is needed on a host that take licences. */
+export const licensedPlaces = (
   hostId: HostId,
   needs: ReadonlyMap<string, Capacity>,
   licences: ReadonlyMap<string, readonly string[]>,

@@ -52,6 +52,15 @@ export function additionRequest(
   };
 }
 
+/** One that lives, and is to have a new place. */
+export function movingVee(vee: VeeRecord, moving: RequestedVee['moving'] & object): RequestedVee {
+  const { id, tenantId, serviceId, component, index, template } = vee;
+  return {
+    ...{ id, tenantId, serviceId, component, index, moving },
+    ...{ need: template.capacity, image: template.image, licences: template.licences },
+  };
+}
+
 /** New places for VEEs that live. A driver is named where only one of its kind can take the VEE over. */
 export function moveRequest(
   manifest: Manifest,
@@ -59,28 +68,10 @@ export function moveRequest(
   vees: readonly { readonly vee: VeeRecord; readonly away: boolean; readonly driver?: string }[],
   toHostId?: string,
 ): PlacementRequest {
+  // No constraint: it is not the manifest's, so what it refuses may not be blamed on one.
+  const to = toHostId ? { to: toHostId } : {};
   return {
-    vees: vees.map(({ vee, away, driver }) => {
-      const { id, tenantId, component, index, template } = vee;
-      // No constraint: it is not the manifest's, so what it refuses may not be blamed on one.
-      const moving = {
-        from: vee.hostId,
-        away,
-        ...(driver ? { driver } : {}),
-        ...(toHostId ? { to: toHostId } : {}),
-      };
-      return {
-        id,
-        tenantId,
-        serviceId,
-        component,
-        index,
-        need: template.capacity,
-        image: template.image,
-        licences: template.licences,
-        moving,
-      };
-    }),
+    vees: vees.map(({ vee, ...moving }) => movingVee(vee, { from: vee.hostId, ...moving, ...to })),
     ...rulesOf(manifest, serviceId),
     ...(vees[0] ? { seed: seedOf(manifest, vees[0].vee.tenantId) } : {}),
   };

@@ -1,17 +1,7 @@
 import { derivedEntropy } from '../derived-entropy';
-import {
-  type HostId,
-  makeBlueprintId,
-  type OperationId,
-  type ServiceId,
-  type TenantId,
-  type VeeId,
-} from '../ids';
-import { templateOf } from '../manifest/components';
+import { type HostId, makeBlueprintId, type OperationId, type ServiceId, type TenantId } from '../ids';
 import type { Manifest } from '../manifest/schema';
-import { DEFAULT_SLA_CLASS } from '../manifest/sla-class';
-import { constraintsOf, handoverConstraints } from '../placement/constraints';
-import { placeOf, withoutPlaces, withPlaces } from '../placement/licences';
+import { handoverConstraints } from '../placement/constraints';
 import type {
   Assignment,
   Blueprint,
@@ -19,21 +9,18 @@ import type {
   PlacementRequest,
   PlanContext,
   Snapshot,
-  SnapshotHost,
   Spare,
-  SpareVee,
 } from '../placement/model';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
-import { withoutStay } from '../placement/promised';
-import { additionRequest, seedOf, wishesOf } from '../placement/request';
+import { additionRequest, movingVee, seedOf, wishesOf } from '../placement/request';
 import { strandedBy } from '../placement/spare-losses';
-import { add, type Capacity, subtract, ZERO } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type Recomposition, recompose } from './recompose';
 import { type BlockedRecomposition, type ExcessiveRecomposition, excessOf } from './recompose-refusal';
 import type { Wave } from './recompose-waves';
 import type { ServiceRecord } from './service';
+import { Stage } from './stage';
 
 /** What places a wave's VEEs: the same for the rehearsal and for the wave itself. */
 export interface Handing {
@@ -55,23 +42,14 @@ export function creationRequest(handing: Handing, wave: number, operationId: Ope
 }
 
 /** A new place for a member that the new manifest drives away from its own. */
-export function moveRequest(
+export function memberMoveRequest(
   handing: Handing,
   wave: number,
   vee: VeeRecord,
   source: { readonly id: HostId; readonly driver: string },
 ): PlacementRequest {
-  const { id, tenantId, serviceId, component, index, template } = vee;
-  const moving = { from: source.id, away: true, driver: source.driver };
-  return {
-    vees: [
-      {
-        ...{ id, tenantId, serviceId, component, index, moving },
-        ...{ need: template.capacity, image: template.image, licences: template.licences },
-      },
-    ],
-    ...handover(handing, wave),
-  };
+  const vees = [movingVee(vee, { from: source.id, away: true, driver: source.driver })];
+  return { vees, ...handover(handing, wave) };
 }
 
 function handover(
@@ -116,7 +94,10 @@ export function rehearse(
   const stage = new Stage(snapshot, handing.wanted, members);
   const played: { move?: Assignment; creates: readonly Assignment[] }[] = [];
   for (const [i, wave] of waves.entries()) {
-    for (const id of wave.resizes) stage.resize(id);
+    for (const id of wave.resizes) {
+      const short = stage.resize(id);
+      if (short) return { kind: 'infeasible', wave: i, why: short };
+    }
     const move = moveOf(wave, i);
     if (move?.kind === 'infeasible') return { kind: 'infeasible', wave: i, why: move };
     if (move && wave.move) stage.move(wave.move, move);
@@ -134,7 +115,9 @@ export function rehearse(
   function moveOf({ move }: Wave, wave: number): Blueprint | Infeasible | undefined {
     const vee = move && stage.member(move);
     const source = stage.snapshot.hosts.find((h) => h.id === vee?.hostId);
-    return vee && source && plan(stage.snapshot, moveRequest(handing, wave, vee, source), policy, context);
+    return (
+      vee && source && plan(stage.snapshot, memberMoveRequest(handing, wave, vee, source), policy, context)
+    );
   }
 }
 
@@ -205,113 +188,4 @@ export function playedOn(decided: ReturnType<typeof decideRecomposition>): HostI
   if (decided.kind !== 'planned' || decided.played.kind !== 'feasible') return [];
   const { waves } = decided.played;
   return [...new Set(waves.flatMap((w) => [...(w.move ? [w.move] : []), ...w.creates]).map((a) => a.hostId))];
-}
-
-/** A snapshot as it changes in the course of the play. Mutable, private to one rehearsal. */
-class Stage {
-  snapshot: Snapshot;
-  private readonly members: Map<VeeId, VeeRecord>;
-  private readonly templates: ReadonlyMap<string, VeeRecord['template']>;
-  /** Places that are given back at the end. */
-  private readonly left: VeeRecord[] = [];
-
-  constructor(snapshot: Snapshot, wanted: Manifest, members: readonly VeeRecord[]) {
-    this.snapshot = snapshot;
-    this.members = new Map(members.map((v) => [v.id, v]));
-    this.templates = new Map(wanted.components.map((c) => [c.name, templateOf(wanted, c)]));
-  }
-
-  member(id: VeeId): VeeRecord | undefined {
-    return this.members.get(id);
-  }
-
-  resize(id: VeeId): void {
-    const vee = this.members.get(id);
-    const template = vee && this.templates.get(vee.component);
-    if (!vee || !template) return;
-    this.hold(vee.hostId, subtract(template.capacity, vee.template.capacity));
-    this.members.set(id, { ...vee, template });
-    this.take(id, template, vee.hostId);
-  }
-
-  move(id: VeeId, { assignments }: Blueprint): void {
-    const vee = this.members.get(id);
-    const hostId = assignments[0]?.hostId;
-    if (!vee || !hostId) return;
-    // Its old place stays reserved for it until the end: the whole may go back.
-    this.hold(hostId, vee.template.capacity);
-    this.left.push(vee);
-    this.take(id, vee.template, hostId);
-    this.members.set(id, { ...vee, hostId });
-    this.snapshot = {
-      ...this.snapshot,
-      vees: this.snapshot.vees.map((v) => (v.id === id ? { ...v, hostId } : v)),
-    };
-  }
-
-  create({ assignments }: Blueprint, { service }: Handing): void {
-    for (const { veeId, component, hostId } of assignments) {
-      const template = this.templates.get(component);
-      this.hold(hostId, template?.capacity ?? ZERO);
-      if (template) this.take(veeId, template, hostId);
-      const vee = { id: veeId, tenantId: service.tenantId, serviceId: service.id, component, hostId };
-      this.snapshot = { ...this.snapshot, vees: [...this.snapshot.vees, vee] };
-    }
-  }
-
-  destroy(id: VeeId): void {
-    const vee = this.members.get(id);
-    if (!vee) return;
-    this.release(vee);
-    const { vees } = this.snapshot;
-    this.snapshot = withoutPlaces({ ...this.snapshot, vees: vees.filter((v) => v.id !== id) }, id);
-  }
-
-  /** As it is once all is done. */
-  afterwards(): Snapshot {
-    for (const vee of this.left.splice(0)) {
-      this.release(vee);
-      this.snapshot = withoutPlaces(this.snapshot, vee.id, vee.hostId);
-    }
-    return this.snapshot;
-  }
-
-  /** All that holds a place by then, as far as room is kept for it. */
-  spareAfter({ service, wanted }: Handing): Spare | undefined {
-    const { spare, vees } = this.snapshot;
-    if (!spare) return undefined;
-    const mine = {
-      constraints: constraintsOf(wanted, service.id),
-      slaClass: wanted.slaClass ?? DEFAULT_SLA_CLASS,
-    };
-    return {
-      ...spare,
-      vees: [
-        ...spare.vees.filter((v) => v.serviceId !== service.id),
-        ...vees.flatMap((v): SpareVee[] => {
-          const template = this.members.get(v.id)?.template ?? this.templates.get(v.component);
-          if (v.serviceId !== service.id || !template) return [];
-          return [{ ...v, ...mine, image: template.image, need: template.capacity }];
-        }),
-      ],
-    };
-  }
-
-  private take(id: VeeId, { capacity, licences }: VeeRecord['template'], hostId: HostId): void {
-    this.snapshot = withPlaces(this.snapshot, [placeOf({ id, need: capacity, licences }, hostId)]);
-  }
-
-  private hold(hostId: HostId, amount: Capacity): void {
-    this.change(hostId, (h) => ({ ...h, reserved: add(h.reserved, amount) }));
-  }
-
-  private release({ id, hostId, template }: VeeRecord): void {
-    this.hold(hostId, subtract(ZERO, template.capacity));
-    this.change(hostId, (h) => withoutStay(h, id));
-  }
-
-  private change(hostId: HostId, to: (host: SnapshotHost) => SnapshotHost): void {
-    const hosts = this.snapshot.hosts.map((h) => (h.id === hostId ? to(h) : h));
-    this.snapshot = { ...this.snapshot, hosts };
-  }
 }

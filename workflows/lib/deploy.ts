@@ -32,7 +32,11 @@ export async function planAndReserve<D extends Pick<Deployment, 'blueprintId'>>(
     const reserved = await operation.step({
       name: `reserve${suffix}`,
       undo: () => site.releaseReservations({ operationId, blueprintId }),
-      run: () => site.reserveBlueprint({ operationId, blueprintId }),
+      run: () =>
+        site.reserveBlueprint({
+          ...{ operationId, blueprintId },
+          ...(attempt === MOST_PLANS ? { lost: attempt - 1 } : {}),
+        }),
     });
     if (reserved) return deployment;
   }
