@@ -118,7 +118,7 @@ async function triedSince(store: Store, since: number): Promise<VeeId[]> {
     .flatMap((o) => (o.params.veeIds ?? []) as readonly VeeId[]);
 }
 
-interface Seen {
+export interface Seen {
   readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
   readonly services: ReadonlyMap<ServiceId, ServiceRecord>;
   readonly busy: ReadonlyMap<ServiceId, OperationRecord>;
@@ -152,7 +152,8 @@ function toBalanced(vee: VeeRecord, seen: Seen, used: Usage | undefined): Balanc
   };
 }
 
-function whyFixed(
+/** Why it is to stay where it is; nothing where it may go. */
+export function whyFixed(
   vee: VeeRecord,
   { hosts, services, busy, tried, moved, limited, ranked, apart, perHostLicences, closed }: Seen,
 ): string | undefined {

@@ -194,12 +194,10 @@ export function withPlaces<S extends WithLicences>(site: S, places: readonly Lic
   return { ...site, licences: { ...site.licences, places: [...site.licences.places, ...taking] } };
 }
 
-/** The same once a VEE has given back what it holds, everywhere or on one host. */
-export function withoutPlaces<S extends WithLicences>(site: S, veeId: VeeId, hostId?: HostId): S {
+/** The same once a VEE has given back all that it holds. */
+export function withoutPlaces<S extends WithLicences>(site: S, veeId: VeeId): S {
   if (!site.licences?.places.some((p) => p.veeId === veeId)) return site;
-  const places = site.licences.places.filter(
-    (p) => p.veeId !== veeId || (hostId !== undefined && p.hostId !== hostId),
-  );
+  const places = site.licences.places.filter((p) => p.veeId !== veeId);
   return { ...site, licences: { ...site.licences, places } };
 }
 

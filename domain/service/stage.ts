@@ -85,10 +85,7 @@ export class Stage {
 
   /** As it is once all is done. */
   afterwards(): Snapshot {
-    for (const vee of this.left.splice(0)) {
-      this.release(vee);
-      this.snapshot = withoutPlaces(this.snapshot, vee.id, vee.hostId);
-    }
+    for (const vee of this.left.splice(0)) this.release(vee);
     return this.snapshot;
   }
 

@@ -105,6 +105,18 @@ describe('devices and licences', () => {
     const ended = await Promise.all(both.map((r) => site.ended(r.body.id)));
     expect(ended.map((o) => o.state).sort()).toEqual(['completed', 'undone']);
 
+    // By core: what grows would take another one.
+    await run('licence', 'set', 'solver', '1', '--per', 'core');
+    const grown = await site.post(`/v1/vees/${vee?.id}/resize?dryRun=true`, { cpuMillis: 1_500 });
+    expect(grown.body).toMatchObject({ feasible: false, why: 'Of its licences all 1 of solver are in use.' });
+    const larger = { ...component, capacity: { ...component.capacity, cpuMillis: 1_500 } };
+    await writeFile(
+      file('grown'),
+      JSON.stringify(manifestOf('shop', { components: [larger], topology: {} })),
+    );
+    const recomposed = await run('plan', '-f', file('grown'), '--tenant', 'acme');
+    expect(recomposed).toMatchObject({ code: 6, out: expect.stringContaining('all 1 of solver are in use') });
+
     await site.clean();
     expect((await site.delete('/v1/licences/solver')).status).toBe(200);
     expect((await site.get('/v1/invariants')).body).toMatchObject({ violations: [] });

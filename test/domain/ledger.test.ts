@@ -89,6 +89,16 @@ describe('the usage ledger', () => {
     });
   });
 
+  it('sums what devices were held over all intervals', () => {
+    const having = (gpu: number) => ({ ...event(0, 0, 'activated').capacity, devices: { gpu } });
+    const events = [
+      event(0, 1_000, 'activated', { capacity: having(2) }),
+      event(1, 3_000, 'moved', { capacity: having(2) }),
+      event(2, 4_000, 'resized', { capacity: having(1) }),
+    ];
+    expect(usageOf(events, { from: 0, to: 10_000 })?.devicesMilliseconds).toEqual({ gpu: '12000' });
+  });
+
   it('does not lose precision where numbers would', () => {
     const capacity = { cpuMillis: 256_000, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 };
     const decade = 315_360_000_001;

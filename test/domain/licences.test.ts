@@ -16,18 +16,15 @@ import type { PlacementRequest, RequestedVee, Snapshot } from '../../domain/plac
 import { plan } from '../../domain/placement/plan';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { remediesFor } from '../../domain/placement/remedies';
-import { context, host, packing, placed, snapshotOf, vee } from '../support/placement';
+import { context, host, licensedSite, packing, placed, snapshotOf, vee } from '../support/placement';
 
 const licensed = (component: string, index: number, cpuMillis = 100, licences = ['db']): RequestedVee => ({
   ...vee(component, index, cpuMillis),
   licences,
 });
 const at = (v: RequestedVee, hostId: string) => placeOf(v, hostId as HostId);
-const site = (
-  hosts: Snapshot['hosts'],
-  pools: readonly LicencePool[],
-  places: readonly LicensedPlace[] = [],
-): Snapshot => ({ ...snapshotOf([...hosts]), licences: { pools, places } });
+const site = (all: Snapshot['hosts'], ...of: LicencesOf) => licensedSite([...all], ...of);
+type LicencesOf = [pools: readonly LicencePool[], places?: readonly LicensedPlace[]];
 const request = (...vees: RequestedVee[]): PlacementRequest => ({ vees, constraints: [] });
 const refused = (snapshot: Snapshot, asked: PlacementRequest): string => {
   const answer = plan(snapshot, asked, packing, context);

@@ -1,4 +1,5 @@
 import type { BlueprintId, OperationId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+import type { LicencePool, LicensedPlace } from '../../domain/placement/licences';
 import type {
   Constraint,
   PlacementRequest,
@@ -42,6 +43,11 @@ export function vee(component: string, index: number, cpuMillis = 100): Requeste
 }
 
 export const snapshotOf = (hosts: SnapshotHost[]): Snapshot => ({ at: 1, hosts, vees: [] });
+export const licensedSite = (
+  hosts: SnapshotHost[],
+  pools: readonly LicencePool[],
+  places: readonly LicensedPlace[] = [],
+): Snapshot => ({ ...snapshotOf(hosts), licences: { pools, places } });
 export const within = (component: string, most = 1, level: 'host' | 'zone' = 'host'): Constraint => ({
   kind: 'apart-within',
   level,

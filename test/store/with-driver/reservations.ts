@@ -186,6 +186,94 @@ describe('what hosts have reserved', () => {
     await assertSound();
   });
 
+  /** A blueprint of one VEE a host. */
+  const whole = (operation: number, on: readonly number[], names: readonly string[]) => {
+    const mine = (n: number) => veeId(1_000 * operation + n);
+    return store.hosts.reserveAll(
+      operationId(operation),
+      new Map(on.map((n) => [hostId(n), new Map([[mine(n) as string, needOf(1, 0)]])])),
+      1,
+      { tenantId: 't' as TenantId, licences: new Map(on.map((n) => [mine(n) as string, names])) },
+    );
+  };
+  const heldOf = async (operation: number) =>
+    (await store.hosts.all()).flatMap((h) =>
+      Object.values(h.reservations).filter((r) => r.operationId === operationId(operation)),
+    ).length;
+
+  it('goes as a whole to one of two who want all that is left of a licence', async () => {
+    for (let round = 0; round < 10; round++) {
+      await begin();
+      await store.licences.set({ name: 'db', count: 2, per: 'vee' });
+      const won = await Promise.all([whole(1, [0, 1], ['db']), whole(2, [1, 0], ['db'])]);
+      assert.deepEqual([...won].sort(), [false, true]);
+      const held = await Promise.all([heldOf(1), heldOf(2)]);
+      assert.deepEqual(
+        held,
+        won.map((w) => (w ? 2 : 0)),
+      );
+    }
+    // A host that has no room leaves nothing held on the others.
+    await store.hosts.setCordoned(hostId(2), true);
+    await store.licences.set({ name: 'db', count: 9, per: 'vee' });
+    assert.equal(await whole(3, [0, 1, 2], ['db']), false);
+    assert.equal(await heldOf(3), 0);
+  });
+
+  it('asks for licences once: a repeat finds what it holds', async () => {
+    await store.licences.set({ name: 'db', count: 2, per: 'vee' });
+    const claims = async () => (await connection.db.collection('licences').findOne())?.revision;
+    assert.equal(await whole(1, [0, 1], ['db']), true);
+    const before = await claims();
+    assert.equal(await whole(1, [0, 1], ['db']), true);
+    assert.equal(await claims(), before);
+    assert.match((await store.licences.refusal([place(2)])) ?? '', /all 2 of db are in use/);
+    assert.equal(await store.licences.refusal([place(1_000)]), undefined);
+  });
+  const place = (n: number) => ({
+    ...{ veeId: veeId(n), hostId: hostId(2), cpuMillis: 1, licences: ['db'] },
+  });
+
+  it('says on which hosts licences are taken, and of others no more', async () => {
+    await store.licences.set({ name: 'db', count: 2, per: 'vee' });
+    const marked = async () => (await store.hosts.all()).map((h) => h.licensed);
+    await take(0, 1, needOf(1, 0), ['db']);
+    await take(0, 2, needOf(1, 0), ['db']);
+    await take(1, 3, needOf(1, 0));
+    const needs = new Map([[hostId(2), new Map([[veeId(4) as string, needOf(1, 0)]])]]);
+    const elsewhere = new Map([['another', ['db']]]);
+    await store.hosts.reserveAll(operationId(4), needs, 1, {
+      ...{ tenantId: 't' as TenantId, licences: elsewhere },
+    });
+    assert.deepEqual(await marked(), [['db'], undefined, undefined]);
+    await store.hosts.release(hostId(0), veeId(1));
+    assert.deepEqual(await marked(), [['db'], undefined, undefined]);
+    await store.hosts.releaseAll([veeId(2)]);
+    assert.deepEqual(await marked(), [undefined, undefined, undefined]);
+  });
+
+  it('is taken on hundreds of hosts while their heartbeats come', async () => {
+    const many = Array.from({ length: 200 }, (_, n) => n);
+    for (const n of many) await join(n, has[0] as Capacity);
+    await store.licences.set({ name: 'db', count: 200, per: 'host' });
+    let over = false;
+    const beat = async (n: number) => {
+      while (!over) {
+        await store.hosts.heartbeat(hostId(n), 'a' as AgentId, [], 2, 2);
+        await new Promise((done) => setTimeout(done, 500));
+      }
+    };
+    const beats = many.map(beat);
+    const began = Date.now();
+    const taken = await whole(1, many, ['db']);
+    over = true;
+    await Promise.all(beats);
+    assert.equal(taken, true);
+    assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
+    console.log(`# 200 hosts with licences, with two heartbeats a second each: ${Date.now() - began} ms`);
+    assert.equal(await heldOf(1), 200);
+  });
+
   it('has room on hosts whose documents know of no devices yet', async () => {
     await join(0, has[2] as Capacity);
     assert.equal(await take(0, 0, needOf(10, 1)), false);
