@@ -2,6 +2,7 @@ import type { BlueprintId, HostId } from '../../domain/ids';
 import { decideInTurn } from '../../domain/maintenance/plan';
 import type { Manifest } from '../../domain/manifest/schema';
 import { decideMoves, type MoveQuestion } from '../../domain/migration/plan-moves';
+import { LicenceDesk } from '../../domain/placement/licence-desk';
 import { type LicencePool, placeOf } from '../../domain/placement/licences';
 import type { Snapshot, SnapshotHost } from '../../domain/placement/model';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
@@ -160,6 +161,21 @@ describe('licences of what is asked for', () => {
   it('end the room for services', () => {
     const room = roomForService({ snapshot: siteOf(perVee(2), []), manifest, policy });
     expect(room).toMatchObject({ services: 2, because: expect.stringContaining('all 2 of db are in use') });
+  });
+});
+
+describe('what a desk knows of licences', () => {
+  it('is asked anew once something was placed, and what was before is not forgotten', () => {
+    const [a, b] = [[{ ...vee('a', 0), licences }], [{ ...vee('b', 0), licences }]];
+    for (const pool of [perVee(1), perCore(1), perHost(1)]) {
+      const desk = LicenceDesk.of(licensedSite(hosts, [pool]), { vees: [...a, ...b], constraints: [] });
+      const [h1, h2] = ['h1' as HostId, 'h2' as HostId];
+      expect([desk?.refusal(b, h2, 'now'), desk?.refusal(b, h2, 'before')]).toEqual([undefined, undefined]);
+      desk?.put(a, h1);
+      expect(desk?.refusal(b, h2, 'now')).toMatchObject({ licence: 'db', used: 1, of: 1 });
+      expect(desk?.refusal(b, h2, 'before')).toBeUndefined();
+      expect(desk?.refusal(b, h1, 'now') === undefined).toBe(pool.per === 'host');
+    }
   });
 });
 

@@ -270,7 +270,6 @@ describe('what hosts have reserved', () => {
     await Promise.all(beats);
     assert.equal(taken, true);
     assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
-    console.log(`# 200 hosts with licences, with two heartbeats a second each: ${Date.now() - began} ms`);
     assert.equal(await heldOf(1), 200);
   });
 
