@@ -3,7 +3,15 @@ import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
 import type { Manifest } from '../manifest/schema';
 import { unmetRequirement } from './expressions';
-import type { Constraint, Handover, PlacedVee, Preference, Refusal, SnapshotHost } from './model';
+import type {
+  Constraint,
+  Handover,
+  PlacedVee,
+  Preference,
+  Refusal,
+  RequestedVee,
+  SnapshotHost,
+} from './model';
 
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
@@ -209,4 +217,27 @@ function rulesOf({ placement }: Manifest, serviceId: ServiceId): Rule[] {
       return { weight, constraint: { kind: 'spread', serviceId, level: 'zone', component, maxSkew } };
     }),
   ];
+}
+
+/** Two of these, which go to one host together, that a constraint keeps apart. */
+export function contradiction(c: Constraint, vees: readonly RequestedVee[]): string | undefined {
+  for (const [i, v] of vees.entries()) {
+    const twin = vees.slice(i + 1).find((other) => conflict(c, v, other));
+    if (twin)
+      return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
+  }
+  return undefined;
+}
+
+/** Why a constraint keeps a host from one of these, whatever else is there. */
+export function refusalOfAny(
+  c: Constraint,
+  vees: readonly RequestedVee[],
+  host: SnapshotHost,
+): Refusal | undefined {
+  for (const vee of vees) {
+    const refusal = hostRefusal(c, vee, host);
+    if (refusal) return refusal;
+  }
+  return undefined;
 }

@@ -16,13 +16,13 @@ import {
 import {
   bound,
   concerns,
-  conflict,
   constraintName,
+  contradiction,
   heldAgainst,
-  hostRefusal,
   isCounted,
   isOfHost,
   mostTogether,
+  refusalOfAny,
 } from './constraints';
 import { LicenceDesk } from './licence-desk';
 import type {
@@ -203,7 +203,7 @@ export class Board {
   /** What is preferred and would not be kept if a unit went there now. */
   unmet(unit: Unit, host: SnapshotHost): Unmet[] {
     return (this.request.preferences ?? []).flatMap(({ constraint: c, weight }): Unmet[] => {
-      const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
+      const refusal = refusalOfAny(c, unit.vees, host);
       const because =
         refusal?.reason === 'constraint' ? refusal.because : (this.breach(c, unit, host) ?? undefined);
       return because === undefined ? [] : [{ weight, constraint: constraintName(c), because }];
@@ -227,7 +227,7 @@ export class Board {
     const licence = this.licences?.refusal(unit.vees, host.id, 'before');
     if (licence) found.push(licence);
     for (const c of this.request.constraints) {
-      const refusal = firstOf(unit.vees, (v) => hostRefusal(c, v, host));
+      const refusal = refusalOfAny(c, unit.vees, host);
       if (refusal) found.push(refusal);
     }
     return found;
@@ -303,7 +303,7 @@ export class Board {
   private twinsOf(c: Constraint, unit: Unit): string | undefined {
     const known = this.twins.get(c) ?? new Map<Unit, string | undefined>();
     this.twins.set(c, known);
-    if (!known.has(unit)) known.set(unit, contradiction(c, unit));
+    if (!known.has(unit)) known.set(unit, contradiction(c, unit.vees));
     return known.get(unit);
   }
 }
@@ -317,20 +317,3 @@ const NONE: ReadonlySet<HostId> = new Set();
 
 type Shortage = ReturnType<typeof shortages>[number];
 type Spread = Extract<Constraint, { kind: 'spread' }>;
-
-function firstOf<T, R>(all: readonly T[], ask: (one: T) => R | undefined): R | undefined {
-  for (const one of all) {
-    const answer = ask(one);
-    if (answer !== undefined) return answer;
-  }
-  return undefined;
-}
-
-function contradiction(c: Constraint, { vees }: Unit): string | undefined {
-  for (const [i, v] of vees.entries()) {
-    const twin = vees.slice(i + 1).find((other) => conflict(c, v, other));
-    if (twin)
-      return `${v.component}/${v.index} and ${twin.component}/${twin.index} must be apart and together`;
-  }
-  return undefined;
-}

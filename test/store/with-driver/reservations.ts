@@ -252,10 +252,10 @@ describe('what hosts have reserved', () => {
     assert.deepEqual(await marked(), [undefined, undefined, undefined]);
   });
 
-  it('is taken on hundreds of hosts while their heartbeats come', async () => {
-    const many = Array.from({ length: 200 }, (_, n) => n);
+  it('is taken on a hundred hosts while their heartbeats come', async () => {
+    const many = Array.from({ length: 100 }, (_, n) => n);
     for (const n of many) await join(n, has[0] as Capacity);
-    await store.licences.set({ name: 'db', count: 200, per: 'host' });
+    await store.licences.set({ name: 'db', count: 100, per: 'host' });
     let over = false;
     const beat = async (n: number) => {
       while (!over) {
@@ -270,7 +270,7 @@ describe('what hosts have reserved', () => {
     await Promise.all(beats);
     assert.equal(taken, true);
     assert.ok(Date.now() - began < 10_000, `${Date.now() - began} ms`);
-    assert.equal(await heldOf(1), 200);
+    assert.equal(await heldOf(1), 100);
   });
 
   it('has room on hosts whose documents know of no devices yet', async () => {
