@@ -18,7 +18,7 @@ import {
   type PolicyData,
   type RankedHost,
 } from '../domain/placement/policy';
-import type { HostOffer } from '../store/hosts';
+import { type HostOffer, toSnapshotHost } from '../store/hosts';
 import type { ApiDeps } from './deps';
 import { invalid } from './invalid';
 
@@ -128,11 +128,11 @@ function tried(policy: Policy, open: readonly HostOffer[]): TriedPolicy {
 }
 
 function toRanked(host: HostOffer): RankedHost {
-  const { id, zone, labels, fingerprint, reserved, measured } = host;
-  const { driver, capacity } = fingerprint;
+  const snapshot = toSnapshotHost(host);
+  const { id, zone, labels, driver, capacity, reserved, measured } = snapshot;
   const sameService = { onHost: 0, inZone: 0, inSite: 0 };
   return {
-    ...{ id, zone, labels, driver, capacity, reserved, sameService, ...economyOf(host) },
+    ...{ id, zone, labels, driver, capacity, reserved, sameService, ...economyOf(snapshot) },
     ...(measured ? { measured } : {}),
   };
 }

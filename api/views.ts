@@ -164,7 +164,7 @@ export function hostView(h: HostRecord): Record<string, unknown> {
     ...economyOf(h),
     reserved,
     free,
-    measured: measured ?? undefined,
+    measured: measured ? { cpuMillis: measured.cpuMillis, memoryMiB: measured.memoryMiB } : undefined,
     vees: reported.length,
     generation,
   };

@@ -1,6 +1,6 @@
 import type { HostEconomy } from './cost/host-economy';
 import type { AgentId, HostId, LeaseId, OperationId, ServiceId, SiteId, TenantId, VeeId } from './ids';
-import type { Usage } from './measured';
+import type { HostLoad, Usage } from './measured';
 import type { Promised } from './placement/promised';
 import { type BasicDimension, type Capacity, type Devices, DIMENSIONS } from './units';
 import type { VeeState, VeeVerb } from './vee/state-machine';
@@ -25,6 +25,8 @@ export interface HostFingerprint {
   readonly real: boolean;
   readonly capabilities: DriverCapabilities;
   readonly capacity: Capacity;
+  /** What it has of CPU and memory where it gives out more; absent where it doesn't, and from agents that are older than this. */
+  readonly physical?: Usage | undefined;
   readonly images: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
 }
@@ -35,8 +37,10 @@ export type Overcommit = Readonly<Partial<Record<BasicDimension, number>>>;
 /** As if a host had so many times what it has; what it really has is kept among its attributes. */
 export function overcommitted(fingerprint: HostFingerprint, factors: Overcommit): HostFingerprint {
   const given = DIMENSIONS.flatMap((d) => (factors[d] === undefined ? [] : [[d, factors[d]] as const]));
+  const { cpuMillis, memoryMiB } = fingerprint.capacity;
   return {
     ...fingerprint,
+    ...(factors.cpuMillis || factors.memoryMiB ? { physical: { cpuMillis, memoryMiB } } : {}),
     capacity: {
       ...fingerprint.capacity,
       ...Object.fromEntries(given.map(([d, factor]) => [d, Math.floor(fingerprint.capacity[d] * factor)])),
@@ -132,7 +136,7 @@ export interface HostRecord extends HostEconomy {
   readonly promises?: Readonly<Record<string, Promised>>;
   readonly reported: readonly ReportedVee[];
   /** What is really in use of it; absent where it is not measured. */
-  readonly measured?: Usage | null;
+  readonly measured?: HostLoad | null;
   /** When the driver was asked for `reported`: what was recorded later, it does not speak of. */
   readonly reportedAt: number;
   readonly generation: number;

@@ -38,8 +38,11 @@ export interface Driver {
   /** Asks the VEE whether it is ready only if `probe`, which may take long; without it `ready` says nothing. */
   inspect(veeId: VeeId, probe?: boolean): Promise<VeeStatus | undefined>;
   list(): Promise<VeeStatus[]>;
-  /** What has been used so far, as two readings tell what is in use; nothing where it is not known. Asked with every heartbeat. */
-  measure(): Promise<Measurement | undefined>;
+  /**
+   * What has been used so far by those named, which it has just listed, as two readings tell what is in use; nothing where
+   * it is not known. Asked with every heartbeat.
+   */
+  measure(veeIds: readonly VeeId[]): Promise<Measurement | undefined>;
   logs(veeId: VeeId, tailLines: number): Promise<string[]>;
   /** Runs a command inside a running VEE, for `timeoutMillis` (10 s) at most. */
   exec(ref: VeeRef, command: readonly string[], timeoutMillis?: number): Promise<ExecResult>;

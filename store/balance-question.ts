@@ -12,6 +12,7 @@ import { type BalancedVee, type BalanceQuestion, COOL_DOWN_MILLIS } from '../dom
 import { type ServiceRecord, stayOfService } from '../domain/service/service';
 import { nextState, occupiesHost } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
+import { copyKey } from './host-loads';
 import { toSnapshotHost } from './hosts';
 import type { Store } from './store';
 
@@ -49,7 +50,7 @@ export async function readBalanceQuestion(
   ]);
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   const hosts = offers.map(toSnapshotHost);
-  const used = measuredPartOf(policy) > 0 ? await store.hosts.usage() : new Map<VeeId, Usage>();
+  const used = measuredPartOf(policy) > 0 ? await store.hosts.usage() : new Map<string, Usage>();
   const seen: Seen = {
     hosts: new Map(hosts.map((h) => [h.id, h])),
     services: new Map(services.map((s) => [s.id, s])),
@@ -79,7 +80,9 @@ export async function readBalanceQuestion(
   return {
     at: now,
     hosts,
-    vees: vees.filter((v) => occupiesHost(v.state)).map((vee) => toBalanced(vee, seen, used.get(vee.id))),
+    vees: vees
+      .filter((v) => occupiesHost(v.state))
+      .map((vee) => toBalanced(vee, seen, used.get(copyKey(vee.id, vee.epoch)))),
     constraints: services.flatMap((s) => {
       const manifest = manifests.get(s.manifestDigest);
       return manifest ? constraintsOf(manifest, s.id) : [];

@@ -1,4 +1,4 @@
-import type { Db, Document } from 'mongodb';
+import type { Db } from 'mongodb';
 import { economyOf, type HostEconomy } from '../domain/cost/host-economy';
 import { SluiceError } from '../domain/errors';
 import type {
@@ -11,12 +11,13 @@ import type {
   Maintenance,
   ReportedVee,
 } from '../domain/host';
-import type { AgentId, HostId, OperationId, SiteId, VeeId } from '../domain/ids';
-import type { Usage } from '../domain/measured';
+import type { AgentId, HostId, OperationId, SiteId } from '../domain/ids';
+import type { HostLoad } from '../domain/measured';
 import type { SnapshotHost } from '../domain/placement/model';
 import type { HostPromises } from '../domain/placement/promised';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
+import { hostLoads, withLoad } from './host-loads';
 import { hostPromises } from './host-promises';
 import { hostRecount } from './host-recount';
 import { hostReservations } from './host-reservations';
@@ -40,13 +41,14 @@ export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'> &
 
 export function toSnapshotHost(host: HostOffer): SnapshotHost {
   const { id, zone, labels, liveness, cordoned, fingerprint, reserved, measured, promises = {} } = host;
-  const { driver, capabilities, images, capacity } = fingerprint;
-  return {
+  const { driver, capabilities, images, capacity, physical } = fingerprint;
+  const snapshot = {
     ...{ id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
     ...economyOf(host),
-    ...(measured ? { measured } : {}),
+    ...(physical ? { physical } : {}),
     ...(Object.keys(promises).length > 0 ? { promised: promisedOn(host) } : {}),
   };
+  return withLoad(snapshot, measured);
 }
 
 /** The same for those who make promises: when places come free counts there also where nothing is promised yet. */
@@ -97,17 +99,6 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
       return new Map(docs.map((d) => [d._id, d.reservations]));
     },
 
-    /** What VEEs really use, of those that it is measured of. */
-    async usage(): Promise<Map<VeeId, Usage>> {
-      const reports = hosts.find({ 'reported.used': { $exists: true } } as Document, {
-        projection: { 'reported.veeId': 1, 'reported.used': 1 },
-      });
-      const used = new Map<VeeId, Usage>();
-      for await (const { reported } of reports)
-        for (const copy of reported) if (copy.used) used.set(copy.veeId as VeeId, copy.used);
-      return used;
-    },
-
     page: (request: PageRequest) => findPage<HostRecord>(hosts, {}, 'joinedAt', request),
 
     /** A host that joins again keeps its reservations: its VEEs may well have outlived its agent. */
@@ -136,14 +127,17 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
       );
     },
 
-    /** @returns undefined when the host never joined */
+    /**
+     * @param load what is in use; where it is not said, what was said last is kept for a minute
+     * @returns undefined when the host never joined
+     */
     async heartbeat(
       id: HostId,
       agentId: AgentId,
       reported: readonly ReportedVee[],
       now: number,
       collectedAt: number,
-      measured: Usage | null = null,
+      load?: HostLoad,
     ): Promise<{ fenced: boolean } | undefined> {
       const doc = await hosts.findOneAndUpdate(
         { _id: id, agentId },
@@ -153,11 +147,12 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
             reportedAt: collectedAt,
             liveness: 'up',
             reported: [...reported],
-            measured,
+            ...(load ? { measured: { ...load, at: now } } : {}),
           },
         },
-        { projection: { fenced: 1 } },
+        { projection: { fenced: 1, measured: 1 } },
       );
+      if (!load && doc?.measured) await this.forgetStaleLoad(id, now);
       return doc ? { fenced: doc.fenced != null } : undefined;
     },
 
@@ -307,6 +302,7 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
     ...hostReservations(hosts, licences),
     ...hostRecount(hosts),
     ...hostPromises(hosts),
+    ...hostLoads(hosts),
   };
 }
 

@@ -163,7 +163,7 @@ export class SiteView {
 }
 
 /** What heartbeats and transitions write at any moment says nothing about where there is room. */
-const OF_NO_MATTER_OF_HOSTS = '^(lastHeartbeatAt|reportedAt|reported|reservations)(\\.|$)';
+const OF_NO_MATTER_OF_HOSTS = '^(lastHeartbeatAt|reportedAt|reported|measured|reservations)(\\.|$)';
 /** But when places come free does. */
 const OF_MATTER_OF_HOSTS = '^reservations\\..*\\.freeAt$';
 const OF_MATTER_OF_VEES = '^(hostId|state|template)(\\.|$)';

@@ -27,7 +27,11 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     licences,
     contents: siteContents(
       db,
-      { hosts: async (ids) => (await hosts.offers(ids)).map(toSnapshotHost), places: vees.places },
+      {
+        hosts: async (ids) => (await hosts.offers(ids)).map(toSnapshotHost),
+        places: vees.places,
+        loads: hosts.loads,
+      },
       options,
     ),
     exitedVees: () => findExited(hosts, vees),

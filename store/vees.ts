@@ -16,6 +16,8 @@ export interface VeeFilter {
   readonly component?: string | undefined;
   readonly hostId?: HostId | undefined;
   readonly state?: VeeState | undefined;
+  /** Only those that are not destroyed. */
+  readonly living?: boolean | undefined;
 }
 
 export function veeRepository(client: MongoClient, db: Db) {
@@ -31,7 +33,7 @@ export function veeRepository(client: MongoClient, db: Db) {
       return doc ? plain(doc) : undefined;
     },
 
-    async find(filter: VeeFilter & { living?: boolean } = {}): Promise<VeeRecord[]> {
+    async find(filter: VeeFilter = {}): Promise<VeeRecord[]> {
       return (await vees.find(queryOf(filter)).sort({ component: 1, index: 1, _id: 1 }).toArray()).map(plain);
     },
 
@@ -203,11 +205,11 @@ export function veeRepository(client: MongoClient, db: Db) {
   };
 }
 
-function queryOf({ living, ...filter }: VeeFilter & { living?: boolean }): Filter<StoredVee> {
+function queryOf({ living, ...filter }: VeeFilter): Filter<StoredVee> {
   const set = Object.entries(filter).filter(([, value]) => value !== undefined);
   return {
     ...Object.fromEntries(set),
-    ...(living ? { state: { $ne: 'DESTROYED' } } : {}),
+    ...(living ? { state: { ...(filter.state ? { $eq: filter.state } : {}), $ne: 'DESTROYED' } } : {}),
   } as Filter<StoredVee>;
 }
 

@@ -1,31 +1,28 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { economyOf } from '../domain/cost/host-economy';
-import { overcommitted, type ReportedVee, withDevices } from '../domain/host';
+import { overcommitted, withDevices } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
-import type { Usage } from '../domain/measured';
 import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import { countsOf } from '../drivers/lib/device-numbers';
 import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
-import { type HostUsage, LoadMeter } from './load-meter';
+import { HostLoads } from './host-loads';
+import { type HostReport, type Join, plainJoin, plainReport, type Report } from './plain-reports';
 
 const RETRY_MILLIS = 500;
 const REQUEST_MILLIS = 5_000;
+/** An agent that told less than it knows joins again after so long: the API may be a newer one by then. */
+const PLAIN_MILLIS = 600_000;
+/** What is refused with every heartbeat is not worth more lines than that. */
+const MILLIS_BETWEEN_COMPLAINTS = 60_000;
 
 interface SupersededCopy {
   readonly hostId: HostId;
   readonly veeId: VeeId;
   /** Of the copy, which may be followed by a newer one on the same host. */
   readonly epoch: number;
-}
-
-/** What a heartbeat tells of a host. */
-interface HostReport {
-  readonly hostId: HostId;
-  readonly vees: readonly ReportedVee[];
-  readonly measured?: Usage;
 }
 
 interface Credential {
@@ -44,13 +41,16 @@ export class AgentLink {
   private token = '';
   private stopped = false;
   private readonly halt = new AbortController();
-  private readonly meter = new LoadMeter();
-  private readonly capacities = new Map<HostId, Usage>();
+  private readonly loads: HostLoads;
+  /** Since when it says only what every release knows, because the API has refused more; absent while it says all. */
+  private plainSince: number | undefined;
+  private complainedAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: AgentSettings, drivers: ReadonlyMap<HostId, Driver>, log: Logger) {
     this.settings = settings;
     this.drivers = drivers;
     this.log = log;
+    this.loads = new HostLoads(log);
     this.credentialPath = join(settings.dataDir, 'agent.json');
   }
 
@@ -60,7 +60,7 @@ export class AgentLink {
     const hosts = await Promise.all(
       this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit, ...rest }) => {
         const fingerprint = await this.driver(id).fingerprint();
-        this.capacities.set(id, fingerprint.capacity);
+        this.loads.has(id, fingerprint.capacity);
         return {
           id,
           zone,
@@ -70,13 +70,14 @@ export class AgentLink {
         };
       }),
     );
-    const body = { agentId: this.settings.agentId, hosts };
+    const body: Join = { agentId: this.settings.agentId, hosts };
+    this.plainSince = undefined;
     // An agent that was here before needs no join token: its own is as good.
     const tokens = [kept?.token, this.settings.joinToken].filter((t) => t !== undefined);
     if (tokens.length === 0) throw new Error('There is no token to join with: set SLUICE_JOIN_TOKEN.');
     while (!this.stopped) {
       for (const token of tokens) {
-        const response = await this.post('/v1/agents/join', token, body);
+        const response = await this.tell('/v1/agents/join', token, body, plainJoin);
         if (response?.ok) {
           const answer = (await response.json()) as Partial<Credential>;
           this.token = answer.token ?? token;
@@ -94,7 +95,9 @@ export class AgentLink {
 
   async beat(): Promise<void> {
     while (!this.stopped) {
-      const response = await this.post('/v1/agents/heartbeat', this.token, await this.reports());
+      if (this.plainSince !== undefined && performance.now() - this.plainSince > PLAIN_MILLIS)
+        await this.join();
+      const response = await this.tell('/v1/agents/heartbeat', this.token, await this.reports(), plainReport);
       if (response?.ok) await this.endSuperseded(response);
       if (response?.status === 401 || response?.status === 404) {
         this.log.warn(
@@ -135,7 +138,7 @@ export class AgentLink {
   }
 
   /** A host whose driver can't tell is left out: it counts as silent, the others do not. */
-  private async reports(): Promise<{ ageMillis: number; hosts: HostReport[] }> {
+  private async reports(): Promise<Report> {
     const began = Date.now();
     const all = await Promise.all(
       [...this.drivers].map(async ([hostId, driver]) => {
@@ -151,27 +154,47 @@ export class AgentLink {
   }
 
   private async report(hostId: HostId, driver: Driver): Promise<HostReport> {
-    const [vees, { measured, vees: used }] = await Promise.all([driver.list(), this.usage(hostId, driver)]);
+    const vees = await driver.list();
+    const { vees: used, ...load } = await this.loads.of(hostId, driver, vees);
     return {
       hostId,
       vees: vees.map(({ veeId, epoch, state, capacity }) => {
         const usage = used.get(veeId);
         return { veeId, epoch, state, capacity, ...(usage ? { used: usage } : {}) };
       }),
-      ...(measured ? { measured } : {}),
+      ...load,
     };
   }
 
-  /** That nothing can be measured must not make a host fall silent. */
-  private async usage(hostId: HostId, driver: Driver): Promise<HostUsage> {
-    const capacity = this.capacities.get(hostId);
-    try {
-      const measurement = await driver.measure();
-      if (measurement && capacity) return this.meter.read(hostId, measurement, capacity, performance.now());
-    } catch (error) {
-      this.log.warn({ err: error, hostId }, 'what is in use can’t be measured');
+  /**
+   * Says all that it knows, and to an API that refuses that, as one of an earlier release does, only what every release
+   * knows: a host must not be lost for more.
+   */
+  private async tell<T>(
+    path: string,
+    token: string,
+    body: T,
+    plain: (body: T) => T,
+  ): Promise<Response | undefined> {
+    if (this.plainSince === undefined) {
+      const response = await this.post(path, token, body);
+      if (response?.status !== 400) return response;
+      await this.complain(path, response);
+      this.plainSince = performance.now();
     }
-    return { vees: new Map() };
+    const response = await this.post(path, token, plain(body));
+    if (response?.status === 400) await this.complain(path, response.clone());
+    return response;
+  }
+
+  private async complain(path: string, response: Response): Promise<void> {
+    const because = await response.text().catch(() => '');
+    if (performance.now() - this.complainedAt < MILLIS_BETWEEN_COMPLAINTS) return;
+    this.complainedAt = performance.now();
+    this.log.warn(
+      { path, because },
+      'the API refuses what this agent tells, as an older one does; telling it only what every release knows',
+    );
   }
 
   /** @returns undefined when the API did not answer at all */

@@ -10,9 +10,10 @@ import { type Identity, makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
 import { json, type Route, route } from '../route';
 
+// Agents are upgraded before the API is: whatever a newer one says beyond what is known here is left out, never refused.
 const name = z.string().regex(NAME_PATTERN);
 const amount = z.int().min(0);
-const capacity = z.strictObject({
+const capacity = z.object({
   cpuMillis: amount,
   memoryMiB: amount,
   diskMiB: amount,
@@ -20,36 +21,39 @@ const capacity = z.strictObject({
   devices: z.record(name, amount).optional(),
 });
 
-const usage = z.strictObject({ cpuMillis: amount, memoryMiB: amount });
+const usage = z.object({ cpuMillis: amount, memoryMiB: amount });
 
-const fingerprintSchema: z.ZodType<HostFingerprint> = z.strictObject({
+const fingerprintSchema: z.ZodType<HostFingerprint> = z.object({
   driver: name,
   description: z.string().max(200),
   real: z.boolean(),
-  capabilities: z.strictObject({
+  capabilities: z.object({
     pause: z.boolean(),
     suspend: z.boolean(),
     liveResize: z.boolean(),
     migration: z.enum(['live', 'cold', 'none']),
     exec: z.boolean(),
     logs: z.boolean(),
-    enforces: z.strictObject({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
+    enforces: z.object({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
   }),
   capacity,
+  physical: usage.optional().describe('Of CPU and memory, where its capacity is more than it has'),
   images: z.array(z.string().max(128)).max(1_000),
   attributes: z.record(z.string().max(63), z.string().max(200)),
 });
 
-const joinSchema = z.strictObject({
+const joinSchema = z.object({
   agentId: name,
   hosts: z
     .array(
-      z.strictObject({
+      z.object({
         id: name,
         zone: name,
         labels: z.record(z.string().max(63), z.string().max(63)),
         fingerprint: fingerprintSchema,
         ...HOST_ECONOMY_FIELDS,
+        price: HOST_ECONOMY_FIELDS.price.unwrap().strip().optional(),
+        power: HOST_ECONOMY_FIELDS.power.unwrap().strip().optional(),
       }),
     )
     .min(1)
@@ -59,15 +63,15 @@ const joinSchema = z.strictObject({
 /** A report is taken to be so much older than its agent says: it was on its way. */
 const TRANSIT_MILLIS = 100;
 
-const reportSchema = z.strictObject({
+const reportSchema = z.object({
   ageMillis: z.int().min(0).max(60_000).describe('How long ago the agent began to collect it'),
   hosts: z
     .array(
-      z.strictObject({
+      z.object({
         hostId: name,
         vees: z
           .array(
-            z.strictObject({
+            z.object({
               veeId: z.string().max(64),
               epoch: z.int(),
               state: z.enum([...VEE_STATES, 'EXITED', 'INCOMING', 'OUTGOING']),
@@ -77,6 +81,11 @@ const reportSchema = z.strictObject({
           )
           .max(10_000),
         measured: usage.optional().describe('What is in use of the host; left out where it is not measured'),
+        accounted: usage
+          .optional()
+          .describe(
+            'What is asked for by those whose use is in that: what else is reserved counts beside it',
+          ),
       }),
     )
     .max(1_000),
@@ -140,7 +149,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
       tag: 'hosts',
       summary: 'Make a token that lets agents join the site',
       roles: ['operator'],
-      body: json(z.strictObject({ ttlMillis: z.int().min(1_000).max(604_800_000).default(3_600_000) })),
+      body: json(z.object({ ttlMillis: z.int().min(1_000).max(604_800_000).default(3_600_000) })),
       responses: {
         201: {
           description: 'The token; it is shown once',
@@ -221,14 +230,14 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
         const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
         const fenced = new Set<string>();
-        for (const { hostId, vees, measured } of own) {
+        for (const { hostId, vees, measured, accounted } of own) {
           const known = await store.hosts.heartbeat(
             hostId as HostId,
             agentId,
             vees,
             now,
             collectedAt,
-            measured,
+            measured && { ...measured, ...(accounted ? { accounted } : {}) },
           );
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
           if (known.fenced) fenced.add(hostId);

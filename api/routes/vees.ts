@@ -74,9 +74,10 @@ export function veeRoutes(deps: ApiDeps): Route[] {
         host: z.string().max(63).optional(),
         state: z.enum(VEE_STATES).optional(),
         tenant: z.string().max(63).optional(),
+        living: z.literal('true').optional().describe('Only those that are not destroyed'),
       }),
       responses: { 200: { description: 'A page', schema: pageOf(veeSchema) } },
-      handler: async ({ identity, query: { service, component, host, state, tenant, ...page } }) => {
+      handler: async ({ identity, query: { service, component, host, state, tenant, living, ...page } }) => {
         const filter = {
           tenantId: tenant as TenantId | undefined,
           ...scopeOf(identity),
@@ -84,6 +85,7 @@ export function veeRoutes(deps: ApiDeps): Route[] {
           component,
           hostId: host as HostId | undefined,
           state,
+          living: living !== undefined,
         };
         const { items, ...rest } = await store.vees.page(filter, page);
         const hosts = new Map((await store.hosts.all()).map((h) => [h.id, h]));

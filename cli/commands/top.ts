@@ -12,7 +12,7 @@ interface Load {
 
 interface HostRow {
   readonly id: string;
-  readonly fingerprint: { readonly capacity: Load };
+  readonly fingerprint: { readonly capacity: Load; readonly physical?: Load };
   readonly reserved: Load;
   readonly measured?: Load;
 }
@@ -44,25 +44,25 @@ function busiestFirst<T>(rows: readonly T[], loadOf: (row: T) => { used: Load | 
 async function topOfHosts(client: ApiClient, json: boolean): Promise<void> {
   const hosts = busiestFirst(await client.list<HostRow>('/v1/hosts'), (h) => ({
     used: h.measured,
-    of: h.fingerprint.capacity,
+    of: h.fingerprint.physical ?? h.fingerprint.capacity,
   }));
-  const items = hosts.map(({ id, fingerprint: { capacity }, reserved, measured }) => ({
-    ...{ id, capacity, reserved, measured },
+  const items = hosts.map(({ id, fingerprint: { capacity, physical }, reserved, measured }) => ({
+    ...{ id, capacity, physical, reserved, measured },
   }));
   if (json) return printJson({ items });
-  const rows = items.map(({ id, capacity: of, reserved, measured }) => [
+  const rows = items.map(({ id, capacity: of, physical = of, reserved, measured }) => [
     id,
     share(reserved.cpuMillis, of.cpuMillis),
-    share(measured?.cpuMillis, of.cpuMillis),
+    share(measured?.cpuMillis, physical.cpuMillis),
     share(reserved.memoryMiB, of.memoryMiB),
-    share(measured?.memoryMiB, of.memoryMiB),
+    share(measured?.memoryMiB, physical.memoryMiB),
   ]);
   const head = ['host', 'cpu millis reserved', 'in use', 'memory MiB reserved', 'in use'];
   console.log(table(head, rows));
 }
 
 async function topOfVees(client: ApiClient, json: boolean): Promise<void> {
-  const living = (await client.list<VeeRow>('/v1/vees')).filter((v) => v.state !== 'DESTROYED');
+  const living = await client.list<VeeRow>('/v1/vees', { living: 'true' });
   const vees = busiestFirst(living, (v) => ({ used: v.used, of: v.capacity }));
   if (json) return printJson({ items: vees });
   const named = vees.map(({ serviceId }) => ({ serviceId }));

@@ -83,6 +83,7 @@ const TERM_NAMES = Object.keys(TERMS) as (keyof typeof TERMS)[];
 
 /** How much what is measured counts of load, from 0 (by what is reserved alone) to 1. */
 const BY_RESERVATIONS = { measured: 0 };
+const USUAL_RANGES: Readonly<Record<string, readonly [least: number, most: number]>> = { measured: [0, 1] };
 
 /** How much of load is what is measured, by a policy as it is set. */
 export const measuredPartOf = ({ name, parameters }: PolicyData): number =>
@@ -162,7 +163,7 @@ export const weightsOf = (name: BuiltInName): readonly string[] => (BUILT_IN[nam
 /** What a parameter of it may be, from the least to the most. */
 export function rangeOf(name: BuiltInName, parameter: string): readonly [least: number, most: number] {
   const { ranges }: BuiltIn = BUILT_IN[name];
-  return ranges?.[parameter] ?? [0, Infinity];
+  return ranges?.[parameter] ?? USUAL_RANGES[parameter] ?? [0, Infinity];
 }
 
 export const takenBy = (name: BuiltInName): string => BUILT_IN[name].takes;

@@ -57,7 +57,9 @@ export interface SnapshotHost extends HostEconomy {
   readonly images: readonly string[];
   readonly capacity: Capacity;
   readonly reserved: Capacity;
-  /** What is really in use; absent where it is not measured. */
+  /** What it has where it gives out more (`capacity`); absent where it doesn't. */
+  readonly physical?: Usage;
+  /** What counts as in use, in shares of its capacity (`countedLoad`); absent where it is not measured. */
   readonly measured?: Usage;
   /** Absent where nothing is promised. */
   readonly promised?: HostPromises;

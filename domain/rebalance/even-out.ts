@@ -1,5 +1,4 @@
 import type { HostId } from '../ids';
-import { amountOf } from '../units';
 import { greedily, priceOf, reasonOf } from './greedy';
 import type { Layout } from './layout';
 import type { BalanceQuestion } from './model';
@@ -44,9 +43,7 @@ function refined(
   const better = refine(
     problem,
     {
-      capacity: Float64Array.from(
-        hosts.flatMap((h) => layout.dimensions.map((d) => amountOf(h.capacity, d))),
-      ),
+      capacity: Float64Array.from(hosts.flatMap((h) => layout.capacityOf(h.id))),
       load: Float64Array.from(units.flatMap((u) => u.loads)),
       hostLoad: loadsAtFirst(layout, units, hosts, problem),
       mean: layout.mean,

@@ -1,8 +1,7 @@
 import { groupBy } from '../group-by';
 import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
-import { blended } from '../measured';
-import { measuredPartOf } from '../placement/built-in-policies';
+import { goalOf, measuredPartOf } from '../placement/built-in-policies';
 import {
   bound,
   concerns,
@@ -15,21 +14,10 @@ import {
   placeFor,
 } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
-import { keptFrom } from '../placement/promised';
-import { amountOf, type Dimension, dimensionsOfAll, isDevice, loadIn, nameOf, subtract } from '../units';
+import { type Dimension, dimensionsOfAll, isDevice, nameOf } from '../units';
 import type { BalancedVee, BalanceQuestion } from './model';
+import { loadOf, type Place, placeOf } from './place';
 import { type BalanceUnit, unitsThatMove } from './unit';
-
-interface Place {
-  readonly host: SnapshotHost;
-  readonly used: number[];
-  /** What hosts are evened out in: what is used, or as measured, by the policy. Of devices nothing. */
-  readonly load: number[];
-  readonly capacity: readonly number[];
-  /** What may be in use of it: the rest is promised to reservations, now or later. */
-  readonly limit: readonly number[];
-  readonly residents: Map<ServiceId, Set<BalancedVee>>;
-}
 
 /**
  * Who is where on the hosts that take part (those up and open to newcomers), and what that is worth. Mutable, private to
@@ -76,8 +64,10 @@ export class Layout {
     );
     for (const vee of vees) this.settle(vee, vee.hostId);
     this.byService = groupBy(vees, (v) => v.serviceId);
+    const evens = part > 0 && goalOf(policy) === 'even';
+    const isMeasured = (id: HostId) => evens && this.allHosts.get(id)?.measured !== undefined;
     this.units = [...this.byService].flatMap(([serviceId, all]) =>
-      unitsThatMove(all, this.constraintsOf(serviceId), this.dimensions, part),
+      unitsThatMove(all, this.constraintsOf(serviceId), this.dimensions, part, isMeasured),
     );
     for (const unit of this.units) this.where.set(unit, unit.vees[0]?.hostId ?? ('' as HostId));
     const places = [...this.places.values()];
@@ -260,6 +250,11 @@ export class Layout {
     return this.places.get(hostId)?.load ?? [];
   }
 
+  /** What that is a share of, likewise: as far as it is measured, what the host has, rather than what it gives out. */
+  capacityOf(hostId: HostId): readonly number[] {
+    return this.places.get(hostId)?.capacity ?? [];
+  }
+
   /** What may be in use of a host, likewise. */
   limitOf(hostId: HostId): readonly number[] {
     return this.places.get(hostId)?.limit ?? [];
@@ -297,20 +292,3 @@ export class Layout {
     return fall;
   }
 }
-
-function placeOf(host: SnapshotHost, dimensions: readonly Dimension[], part: number, at: number): Place {
-  const load = blended(host.reserved, host.measured, part);
-  const kept = keptFrom(host, at);
-  const limit = kept ? subtract(host.capacity, kept) : host.capacity;
-  return {
-    host,
-    load: dimensions.map((d) => loadIn(load, d)),
-    used: dimensions.map((d) => amountOf(host.reserved, d)),
-    capacity: dimensions.map((d) => amountOf(host.capacity, d)),
-    limit: dimensions.map((d) => amountOf(limit, d)),
-    residents: new Map(),
-  };
-}
-
-const loadOf = ({ load, capacity }: Place, d: number): number =>
-  (capacity[d] ?? 0) === 0 ? 0 : (load[d] ?? 0) / (capacity[d] ?? 1);

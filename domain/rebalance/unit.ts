@@ -1,4 +1,4 @@
-import type { VeeId } from '../ids';
+import type { HostId, VeeId } from '../ids';
 import { blended } from '../measured';
 import { unitsOf } from '../placement/feasibility';
 import type { Constraint } from '../placement/model';
@@ -21,13 +21,19 @@ export function unitsThatMove(
   constraints: readonly Constraint[],
   dimensions: readonly Dimension[],
   part: number,
+  /** Are hosts evened out by what is measured of this one? */
+  isMeasured: (hostId: HostId) => boolean,
 ): BalanceUnit[] {
   const byId = new Map<VeeId, BalancedVee>(vees.map((v) => [v.id, v]));
   return unitsOf({ vees, constraints }).map((unit) => {
     const members = unit.vees.flatMap(({ id }) => byId.get(id) ?? []);
     const still = members.find((v) => v.fixed);
     const apart = members.some((v) => v.hostId !== members[0]?.hostId);
-    const fixed = apart ? 'what must be together with it is on another host' : still?.fixed;
+    // What it is to the load of its host nobody knows, so neither what its move would be worth.
+    const unknown = members.some((v) => !v.used && isMeasured(v.hostId));
+    const fixed = apart
+      ? 'what must be together with it is on another host'
+      : (still?.fixed ?? (unknown ? 'nothing is measured of it' : undefined));
     const need = sum(members.map((v) => v.need));
     const load = part > 0 ? sum(members.map((v) => blended(v.need, v.used, part))) : need;
     return {

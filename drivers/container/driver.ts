@@ -170,11 +170,8 @@ class ContainerDriver implements Driver {
   }
 
   /** Of a host that is a part of the machine only what its containers use is its own. */
-  async measure(): Promise<Measurement> {
-    const kept = await this.records.all();
-    const read = await Promise.all(
-      kept.map(async ({ spec }) => [spec.veeId, await this.containers.usage(spec.veeId)] as const),
-    );
+  async measure(veeIds: readonly VeeId[]): Promise<Measurement> {
+    const read = await Promise.all(veeIds.map(async (id) => [id, await this.containers.usage(id)] as const));
     const vees = new Map(read.flatMap(([id, used]) => (used ? [[id, used] as const] : [])));
     return this.config.capacity ? { vees } : { host: await machineUsage(), vees };
   }

@@ -6,6 +6,9 @@ import type { KeptVee } from '../lib/vee-records';
 /** In the environment of a VEE: so much of its CPU and of its memory it pretends to use while it runs. */
 export const SIMULATED_LOAD = 'SLUICE_SIMULATED_LOAD_PERCENT';
 
+/** Whatever it says: what no machine uses would make every heartbeat of its host unusable. */
+const MOST_PERCENT = 1_000;
+
 /** Counts what simulated VEEs would have used by now. What says nothing of it in its environment uses nothing. */
 export class SimulatedUsage {
   private readonly counted = new Map<VeeId, { at: number; cpuMicros: number }>();
@@ -22,7 +25,7 @@ export class SimulatedUsage {
   private count({ spec: { veeId, template }, state }: KeptVee, nowMillis: number): Counters {
     const { at, cpuMicros } = this.counted.get(veeId) ?? { at: nowMillis, cpuMicros: 0 };
     const percent = Number(template.environment[SIMULATED_LOAD]);
-    const share = state === 'ACTIVE' && Number.isFinite(percent) ? Math.max(0, percent) / 100 : 0;
+    const share = state === 'ACTIVE' && percent > 0 ? Math.min(MOST_PERCENT, percent) / 100 : 0;
     const now = cpuMicros + share * template.capacity.cpuMillis * (nowMillis - at);
     this.counted.set(veeId, { at: nowMillis, cpuMicros: now });
     return { cpuMicros: now, memoryMiB: share * template.capacity.memoryMiB };

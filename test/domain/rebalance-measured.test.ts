@@ -55,6 +55,39 @@ describe('a rebalance by what is measured', () => {
     expect(ours.unevenness()).toBeLessThan(0.95 * theirs.unevenness());
   });
 
+  it('leaves alone what nothing is measured of, on a host that is measured', () => {
+    const unmeasured = [0, 1, 2, 3].map((n) => vee(n, 'a'));
+    const busy = { cpuMillis: 6_000, memoryMiB: 6_000 };
+    const by = (id: string) => ({ measured: id === 'a' ? busy : { cpuMillis: 0, memoryMiB: 0 } });
+    const question = site(['a', 'b'], unmeasured, byMeasure, by);
+    expect(planRebalance(question).moves).toEqual([]);
+    expect(new Layout(question).units.map((u) => u.fixed)).toEqual(
+      Array(4).fill('nothing is measured of it'),
+    );
+    // To free a host it matters to nobody what is used.
+    const packing = { ...question, policy: { name: 'packing', parameters: { measured: 1 } } };
+    expect(new Layout(packing).units.some((u) => u.fixed)).toBe(false);
+  });
+
+  it('evens out what is in use of what hosts have, not of what they give out', () => {
+    const used = { cpuMillis: 500, memoryMiB: 0 };
+    const vees = [0, 1, 2, 3].map((n) => vee(n, n < 2 ? 'a' : 'b', { used }));
+    // A quarter of what it gives out: with two of them it is busy, and counts as such.
+    const physical = { cpuMillis: 2_000, memoryMiB: 8_192 };
+    const question = site(['a', 'b'], vees, byMeasure, (id) =>
+      id === 'a'
+        ? { physical, measured: { cpuMillis: 4_000, memoryMiB: 0 } }
+        : { measured: { cpuMillis: 1_000, memoryMiB: 0 } },
+    );
+    const plan = planRebalance(question);
+    expect(plan.moves.map((m) => [m.fromHostId, m.toHostId])).toEqual([['a', 'b']]);
+    const then = new Layout(question);
+    for (const unit of then.units.filter((u) => plan.moves[0]?.veeIds.includes(u.vees[0]?.id as never)))
+      then.move(unit, 'b' as never);
+    expect(then.loadIn('a' as never, 0)).toBeCloseTo(0.25);
+    expect(then.loadIn('b' as never, 0)).toBeCloseTo(1_500 / 8_000);
+  });
+
   it('obeys all that is reserved, betters what is measured, and then moves nothing more', () => {
     fc.assert(
       fc.property(

@@ -158,12 +158,13 @@ if (obstacle) {
       const idle = specFor(`vee-idle-${runtime}-${process.pid}`);
       for (const spec of [busy, idle]) {
         await of.define(spec);
-        expect((await of.measure())?.vees.get(spec.veeId)).toBeUndefined();
+        expect((await of.measure([spec.veeId]))?.vees.get(spec.veeId)).toBeUndefined();
         await of.start(spec);
       }
-      const before = await of.measure();
+      const both = [busy.veeId, idle.veeId];
+      const before = await of.measure(both);
       await new Promise((r) => setTimeout(r, 600));
-      const after = await of.measure();
+      const after = await of.measure(both);
       const used = ({ veeId }: VeeSpec) =>
         (after?.vees.get(veeId)?.cpuMicros ?? 0) - (before?.vees.get(veeId)?.cpuMicros ?? 0);
       expect(used(busy)).toBeGreaterThan(50_000);
@@ -172,7 +173,7 @@ if (obstacle) {
       const machine = (after?.host?.cpuMicros ?? 0) - (before?.host?.cpuMicros ?? 0);
       expect(machine).toBeGreaterThan(used(busy) / 2);
       for (const spec of [busy, idle]) await of.destroy(spec);
-      expect((await of.measure())?.vees.size).toBe(0);
+      expect((await of.measure(both))?.vees.size).toBe(0);
       await of.close();
       await rm(folder, { recursive: true, force: true });
     });

@@ -29,18 +29,31 @@ describe('a scripted simulator', () => {
     const { driver } = await scripted({});
     const [silent, loud] = [specFor('vee-a'), specFor('vee-b', { environment: { [SIMULATED_LOAD]: '50' } })];
     await driver.define(silent);
-    expect(await driver.measure()).toBeUndefined();
+    expect(await driver.measure([silent.veeId, loud.veeId])).toBeUndefined();
     await driver.define(loud);
     await driver.start(loud);
-    const before = (await driver.measure())?.vees.get(loud.veeId);
+    const before = (await driver.measure([silent.veeId, loud.veeId]))?.vees.get(loud.veeId);
     const began = performance.now();
     await new Promise((r) => setTimeout(r, 50));
-    const after = (await driver.measure())?.vees.get(loud.veeId);
+    const after = (await driver.measure([silent.veeId, loud.veeId]))?.vees.get(loud.veeId);
     const perMilli = ((after?.cpuMicros ?? 0) - (before?.cpuMicros ?? 0)) / (performance.now() - began);
     // Half of 200 thousandths of a core.
     expect(perMilli).toBeGreaterThan(90);
     expect(perMilli).toBeLessThan(110);
     expect(after?.memoryMiB).toBe(16);
+  });
+
+  it.each([
+    ['1e300', 320],
+    ['-5', 0],
+    ['much', 0],
+    ['Infinity', 320],
+  ])('pretends to use ten times what a VEE asks for at most: %s percent', async (percent, memoryMiB) => {
+    const { driver } = await scripted({});
+    const spec = specFor('vee-a', { environment: { [SIMULATED_LOAD]: percent } });
+    await driver.define(spec);
+    await driver.start(spec);
+    expect((await driver.measure([spec.veeId]))?.vees.get(spec.veeId)).toEqual({ cpuMicros: 0, memoryMiB });
   });
 
   it('fails the n-th call before its effect', async () => {
