@@ -76,7 +76,7 @@ export interface RankedHost extends HostEconomy {
   readonly capacity: Capacity;
   /** Before anything new is there. */
   readonly reserved: Capacity;
-  /** What is in use as measured, and what this plan has put there, as if it used all it asks for; absent where it is not measured. */
+  /** What counts as in use (`countedLoad`), and what this plan has put there, as if it used all it asks for; absent where it is not measured. */
   readonly measured?: Usage;
   /** It would take a licence by host that it has not taken yet. */
   readonly takesLicence?: true;

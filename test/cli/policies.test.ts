@@ -142,6 +142,7 @@ describe('policies that are set while a site runs', () => {
     const wrong = await run('policy', 'set', 'profit', '--set', 'paybackHours=0');
     expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('is below 0.01') });
     expect((await run('policy', 'set', 'power-saving', '--set', 'headroomPercent=95')).code).toBe(2);
+    expect((await run('policy', 'set', 'striping', '--set', 'measured=7')).code).toBe(2);
     await run('policy', 'set', 'striping');
     await placed('spent', 'app', 4);
     const set = ['energyPerKWh=0.5', 'benefitBronze=0.001', 'transferPerGiB=0.01'].flatMap((s) => [

@@ -173,11 +173,61 @@ describe('what a large site is told of', () => {
   it('reads nothing again for what says nothing about room', async () => {
     const view = following();
     await make(view, { kind: 'join', host: 0, zone: 'a' });
+    const beat = (cpuMillis: number) =>
+      view.hosts.heartbeat(hostId(0), 'a' as AgentId, [], 1, 1, { cpuMillis, memoryMiB: 0 });
+    await beat(1);
     const earlier = await view.contents.read();
+    assert.deepEqual(earlier, await reading().contents.read());
+    assert.deepEqual(earlier.hosts.find((h) => h.id === hostId(0))?.measured, {
+      ...{ cpuMillis: 1, memoryMiB: 0 },
+    });
     await make(view, { kind: 'heartbeat', host: 0 });
+    await beat(2);
     // The very same objects: they were not even read anew.
     assert.equal((await view.contents.read()).hosts, earlier.hosts);
     await view.contents.close();
+  });
+
+  it('has what is reserved now in what it counts as in use, however old the loads are', async () => {
+    const view = following();
+    const load = { cpuMillis: 1, memoryMiB: 2, accounted: { cpuMillis: 0, memoryMiB: 0 } };
+    await make(view, { kind: 'join', host: 4, zone: 'a' });
+    await view.hosts.heartbeat(hostId(4), 'a' as AgentId, [], 1, 1, load);
+    const measured = async () => {
+      const host = (await view.contents.read()).hosts.find((h) => h.id === hostId(4));
+      return { reserved: host?.reserved.cpuMillis ?? 0, counted: host?.measured?.cpuMillis ?? 0 };
+    };
+    const before = await measured();
+    assert.equal(before.counted, before.reserved + 1);
+    await make(view, { kind: 'release', host: 4, vee: 9 });
+    await make(view, { kind: 'reserve', host: 4, vee: 9 });
+    const then = await measured();
+    assert.ok(then.reserved > 0);
+    assert.equal(then.counted, then.reserved + 1);
+    await make(view, { kind: 'release', host: 4, vee: 9 });
+    await view.contents.close();
+  });
+
+  it('keeps for a minute what was measured, and tells copies of a VEE apart', async () => {
+    const { hosts } = reading();
+    await make(reading(), { kind: 'join', host: 3, zone: 'a' });
+    const beat = (now: number, epoch?: number) =>
+      hosts.heartbeat(
+        hostId(3),
+        'a' as AgentId,
+        epoch ? [{ veeId: 'copied', epoch, state: 'ACTIVE', used: { cpuMillis: epoch, memoryMiB: 0 } }] : [],
+        now,
+        now,
+        epoch ? { cpuMillis: 5, memoryMiB: 5 } : undefined,
+      );
+    const load = async () => (await hosts.loads()).get(hostId(3))?.cpuMillis;
+    await beat(1_000, 7);
+    assert.deepEqual([...(await hosts.usage())], [['copied@7', { cpuMillis: 7, memoryMiB: 0 }]]);
+    await beat(2_000);
+    await beat(60_000);
+    assert.equal(await load(), 5);
+    await beat(61_000);
+    assert.equal(await load(), undefined);
   });
 
   it('is asked by several at once', async () => {
