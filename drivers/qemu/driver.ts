@@ -141,12 +141,12 @@ class QemuDriver implements Driver {
   }
 
   /** Of a host that is a part of the machine only what its own machines use is its own. */
-  async measure(): Promise<Measurement> {
+  async measure(veeIds: readonly VeeId[]): Promise<Measurement> {
     const read = await Promise.all(
-      (await this.records.all()).map(async ({ spec }) => {
-        const process = await this.machines.find(spec.veeId);
+      veeIds.map(async (veeId) => {
+        const process = await this.machines.find(veeId);
         const used = process && (await processUsage(process.pid));
-        return used ? [[spec.veeId, used] as const] : [];
+        return used ? [[veeId, used] as const] : [];
       }),
     );
     const vees = new Map(read.flat());

@@ -102,9 +102,9 @@ if (missing) {
     });
 
     it('measures what its process takes', async () => {
-      const [before, began] = [(await here.measure())?.vees.get(vee.veeId), performance.now()];
+      const [before, began] = [(await here.measure([vee.veeId]))?.vees.get(vee.veeId), performance.now()];
       await inside(vee, 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done');
-      const after = (await here.measure())?.vees.get(vee.veeId);
+      const after = (await here.measure([vee.veeId]))?.vees.get(vee.veeId);
       const cores =
         ((after?.cpuMicros ?? 0) - (before?.cpuMicros ?? 0)) / (performance.now() - began) / 1_000;
       expect(cores).toBeGreaterThan(0.05);
