@@ -12,9 +12,9 @@ interface Load {
 
 interface HostRow {
   readonly id: string;
-  readonly fingerprint: { readonly capacity: Load; readonly physical?: Load };
+  readonly fingerprint: { readonly capacity: Load; readonly physical?: Load | undefined };
   readonly reserved: Load;
-  readonly measured?: Load;
+  readonly measured?: Load | undefined;
 }
 
 interface VeeRow {
@@ -41,6 +41,21 @@ function busiestFirst<T>(rows: readonly T[], loadOf: (row: T) => { used: Load | 
   return [...rows].sort((a, b) => peak(b) - peak(a));
 }
 
+/** What is in use is a share of what the host has, which may be less than what it gives out. */
+export const rowOfHost = ({
+  id,
+  capacity: of,
+  physical = of,
+  reserved,
+  measured,
+}: Pick<HostRow, 'id' | 'reserved' | 'measured'> & HostRow['fingerprint']): string[] => [
+  id,
+  share(reserved.cpuMillis, of.cpuMillis),
+  share(measured?.cpuMillis, physical.cpuMillis),
+  share(reserved.memoryMiB, of.memoryMiB),
+  share(measured?.memoryMiB, physical.memoryMiB),
+];
+
 async function topOfHosts(client: ApiClient, json: boolean): Promise<void> {
   const hosts = busiestFirst(await client.list<HostRow>('/v1/hosts'), (h) => ({
     used: h.measured,
@@ -50,13 +65,7 @@ async function topOfHosts(client: ApiClient, json: boolean): Promise<void> {
     ...{ id, capacity, physical, reserved, measured },
   }));
   if (json) return printJson({ items });
-  const rows = items.map(({ id, capacity: of, physical = of, reserved, measured }) => [
-    id,
-    share(reserved.cpuMillis, of.cpuMillis),
-    share(measured?.cpuMillis, physical.cpuMillis),
-    share(reserved.memoryMiB, of.memoryMiB),
-    share(measured?.memoryMiB, physical.memoryMiB),
-  ]);
+  const rows = items.map(rowOfHost);
   const head = ['host', 'cpu millis reserved', 'in use', 'memory MiB reserved', 'in use'];
   console.log(table(head, rows));
 }

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { rowOfHost } from '../../cli/commands/top';
 import type { HostRecord } from '../../domain/host';
 import type { HostId, VeeId } from '../../domain/ids';
 import { accountedFor, countedLoad, smoothed, told, type Usage, usageBetween } from '../../domain/measured';
@@ -125,6 +126,18 @@ describe('a load meter', () => {
         }
       }),
     );
+  });
+});
+
+describe('sluice top', () => {
+  it('shows what is in use as a share of what a host has, not of what it gives out', () => {
+    const load = { cpuMillis: 500, memoryMiB: 256 };
+    const row = rowOfHost({
+      ...{ id: 'h', reserved: load, measured: load },
+      capacity: { cpuMillis: 2_000, memoryMiB: 1_024 },
+      physical: { cpuMillis: 500, memoryMiB: 1_024 },
+    });
+    expect(row).toEqual(['h', '500 (25 %)', '500 (100 %)', '256 (25 %)', '256 (25 %)']);
   });
 });
 

@@ -17,6 +17,7 @@ import type { VeeRecord } from '../../../domain/vee/vee';
 import { connectStore, type StoreConnection } from '../../../store/connect';
 import { ensureIndexes } from '../../../store/indexes';
 import { createStore } from '../../../store/store';
+import type { VeeFilter } from '../../../store/vees';
 
 const HOSTS = 5;
 const VEES = 12;
@@ -228,6 +229,18 @@ describe('what a large site is told of', () => {
     assert.equal(await load(), 5);
     await beat(61_000);
     assert.equal(await load(), undefined);
+  });
+
+  it('lists by pages those that live, without those that are destroyed', async () => {
+    const store = reading();
+    for (const vee of [1, 2]) await make(store, { kind: 'define', host: 0, vee });
+    await make(store, { kind: 'destroy', vee: 1 });
+    const listed = async (filter: VeeFilter) =>
+      (await store.vees.page(filter, { limit: 100 })).items.map((v) => v.id);
+    assert.ok((await listed({})).includes(veeId(1)));
+    assert.ok(!(await listed({ living: true })).includes(veeId(1)));
+    assert.ok((await listed({ living: true })).includes(veeId(2)));
+    assert.deepEqual(await listed({ living: true, state: 'DESTROYED' }), []);
   });
 
   it('is asked by several at once', async () => {
