@@ -24,6 +24,7 @@ describe('the settings of an agent', () => {
     expect(host).toMatchObject({ id: 'h', overcommit: { cpuMillis: 1.5 } });
     expect(overcommitted(fingerprint, host?.overcommit ?? {})).toEqual({
       ...fingerprint,
+      physical: { cpuMillis: 4_000, memoryMiB: fingerprint.capacity.memoryMiB },
       capacity: { ...fingerprint.capacity, cpuMillis: 6_000 },
       attributes: { kernel: 'x', 'physical.cpuMillis': '4000' },
     });

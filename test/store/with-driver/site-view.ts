@@ -193,6 +193,7 @@ describe('what a large site is told of', () => {
     const view = following();
     const load = { cpuMillis: 1, memoryMiB: 2, accounted: { cpuMillis: 0, memoryMiB: 0 } };
     await make(view, { kind: 'join', host: 4, zone: 'a' });
+    await make(view, { kind: 'cordon', host: 4, on: false });
     await view.hosts.heartbeat(hostId(4), 'a' as AgentId, [], 1, 1, load);
     const measured = async () => {
       const host = (await view.contents.read()).hosts.find((h) => h.id === hostId(4));
