@@ -234,13 +234,13 @@ describe('what a large site is told of', () => {
 
   it('lists by pages those that live, without those that are destroyed', async () => {
     const store = reading();
-    for (const vee of [1, 2]) await make(store, { kind: 'define', host: 0, vee });
-    await make(store, { kind: 'destroy', vee: 1 });
+    for (const vee of [20, 21]) await make(store, { kind: 'define', host: 0, vee });
+    await make(store, { kind: 'destroy', vee: 20 });
     const listed = async (filter: VeeFilter) =>
       (await store.vees.page(filter, { limit: 100 })).items.map((v) => v.id);
-    assert.ok((await listed({})).includes(veeId(1)));
-    assert.ok(!(await listed({ living: true })).includes(veeId(1)));
-    assert.ok((await listed({ living: true })).includes(veeId(2)));
+    assert.ok((await listed({})).includes(veeId(20)));
+    assert.ok(!(await listed({ living: true })).includes(veeId(20)));
+    assert.ok((await listed({ living: true })).includes(veeId(21)));
     assert.deepEqual(await listed({ living: true, state: 'DESTROYED' }), []);
   });
 
