@@ -6,11 +6,11 @@ import { residentOf, siteWithout } from './online/from-snapshot';
 
 /** @returns what the losses that room is kept for would leave without a place, and the loss of what it is, by its id */
 export function strandedBy(
-  { hosts, apart }: Pick<Snapshot, 'hosts' | 'apart'>,
+  { at, hosts, apart }: Pick<Snapshot, 'at' | 'hosts' | 'apart'>,
   { lose, least, vees }: Spare,
 ): Map<string, string> {
   const numberOf = new Map(hosts.map((h, n): [HostId, number] => [h.id, n]));
-  const site = siteWithout({ hosts, ...(apart ? { apart } : {}) }, vees, 'tightest');
+  const site = siteWithout({ at, hosts, ...(apart ? { apart } : {}) }, vees, 'tightest');
   const residents = vees.flatMap((v) => {
     const host = numberOf.get(v.hostId);
     if (host === undefined) return [];

@@ -4,11 +4,12 @@ import { checkInvariants } from '../../domain/invariants/check';
 import { type Lease, promiseOn } from '../../domain/leases/model';
 import { keptFrom } from '../../domain/placement/promised';
 import { roomForShape } from '../../domain/placement/room';
+import { strandedBy } from '../../domain/placement/spare-losses';
 import { planRebalance } from '../../domain/rebalance/plan';
 import type { Capacity } from '../../domain/units';
 import { toSnapshotHost } from '../../store/hosts';
 import { CAPACITY, site, vee } from '../support/balance';
-import { host, snapshotOf } from '../support/placement';
+import { host, vee as requested, snapshotOf } from '../support/placement';
 import { LONG_AGO, sound } from '../support/sound-site';
 
 const size = (cpuMillis: number): Capacity => ({ cpuMillis, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 });
@@ -40,6 +41,17 @@ describe('what is promised', () => {
     const room = roomForShape(snapshotOf([promising]), { need: size(100), labels: {} });
     expect(room.hosts).toEqual([{ hostId: 'host-1', fits: 3, because: 'CPU, beside what is promised' }]);
     expect(keptFrom(promising, 1)).toEqual(size(700));
+  });
+
+  it('leaves no room for losses beside what is overdue: it may stay for who knows how long', () => {
+    const lease = leaseOf('h1', size(500), 2_000, 3_000);
+    const stays = [{ veeId: 'late', amount: size(500), freeAt: 900 }];
+    const promised = { promises: [promiseOn(lease, 1)], stays };
+    const hosts = [host('h0', 1_000), host('h1', 1_000, { reserved: size(500), promised })];
+    const mine = { ...requested('app', 0, 400), hostId: 'h0' as HostId, constraints: [] };
+    const kept = { lose: 'host', least: 'bronze', vees: [{ ...mine, slaClass: 'bronze' }] } as const;
+    expect(strandedBy({ at: 800, hosts }, kept).size).toBe(0);
+    expect(strandedBy({ at: 1_000, hosts }, kept).size).toBe(1);
   });
 
   it('is counted by the invariants, with what is held, at every time to come', () => {

@@ -10,7 +10,7 @@ import type { Resident } from './residents';
  * it is.
  */
 export function siteWithout(
-  { hosts, apart }: Pick<Snapshot, 'hosts' | 'apart'>,
+  { at, hosts, apart }: Pick<Snapshot, 'at' | 'hosts' | 'apart'>,
   vees: readonly { readonly hostId: HostId; readonly need: Capacity }[],
   takes: Takes,
 ): OnlineSite {
@@ -19,7 +19,7 @@ export function siteWithout(
   // Places are looked for here that nobody gives back soon: what is promised at any time is not free.
   const others = hosts.map((h) => ({
     ...h,
-    reserved: add(atLeastNothing(rest.get(h.id) ?? ZERO), keptFrom(h, 0) ?? ZERO),
+    reserved: add(atLeastNothing(rest.get(h.id) ?? ZERO), keptFrom(h, at) ?? ZERO),
   }));
   const dimensions = dimensionsOfAll([...hosts.map((h) => h.capacity), ...vees.map((v) => v.need)]);
   return new OnlineSite(others, takes, apart, dimensions);
