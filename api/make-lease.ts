@@ -77,13 +77,10 @@ export function planLease(
     : placeOrSay(site, shape, { from, until: from + millis });
 }
 
-/** Why there is no room for it then, and when there would be; what hosts have left is the operator's to know. */
-export function whyNoLease({ identity }: Pick<Context, 'identity'>, none: NoLease, count: number): string {
-  const { why, fits, earliest } = none;
+/** Why there is no room for it then, and when there would be. */
+export function whyNoLease({ why, fits, earliest }: NoLease, count: number): string {
   const later = earliest === undefined ? '' : ` There would be room from ${utcText(earliest)} on.`;
-  return identity.role === 'operator'
-    ? `There is room for ${fits} of ${count} then. ${refusalSummary(why)}${later}`
-    : `There is no room for all of it then.${later}`;
+  return `There is room for ${fits} of ${count} then. ${refusalSummary(why)}${later}`;
 }
 
 /**
@@ -93,12 +90,11 @@ export function whyNoLease({ identity }: Pick<Context, 'identity'>, none: NoLeas
  */
 export async function makeLease(
   { store, siteId }: Pick<ApiDeps, 'store' | 'siteId'>,
-  context: Pick<Context, 'identity' | 'operationId'>,
+  { identity, operationId }: Pick<Context, 'identity' | 'operationId'>,
   name: string,
   shape: LeaseShape,
   time: LeaseTime,
 ): Promise<Lease> {
-  const { identity, operationId } = context;
   const id = makeLeaseId(derivedEntropy(operationId, 'lease'));
   const made = await store.leases.get(id);
   if (made?.confirmed) return made;
@@ -108,7 +104,7 @@ export async function makeLease(
     const site = await readLeaseSite(store, Date.now());
     const plan = planLease(site, shape, time);
     if (plan.kind === 'no-lease')
-      throw new SluiceError('placement-infeasible', whyNoLease(context, plan, shape.count));
+      throw new SluiceError('placement-infeasible', whyNoLease(plan, shape.count));
     const lease = await store.leases.begin(draft(plan), site.at);
     if (lease.confirmed) return lease;
     if (
