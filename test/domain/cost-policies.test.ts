@@ -23,7 +23,7 @@ function chosen(
   snapshot: Snapshot,
   policy: Policy,
   slaClass: SlaClass = 'bronze',
-): readonly [string, string] {
+): readonly [string, string, string | undefined] {
   const answer = plan(
     snapshot,
     { vees: [vee('app', 0, 1_000)], constraints: [], earnsAs: slaClass },
@@ -32,7 +32,7 @@ function chosen(
   );
   if (answer.kind !== 'blueprint') throw new Error('infeasible');
   const [first] = answer.assignments;
-  return [first?.hostId ?? '', first?.because ?? ''];
+  return [first?.hostId ?? '', first?.because ?? '', first?.remark];
 }
 const profit = (parameters: Policy['parameters'] = {}): Policy => ({ name: 'profit', parameters });
 const saving: Policy = { name: 'power-saving' };
@@ -169,9 +169,10 @@ describe('the policy profit', () => {
     const of = site({ a: { price: { perCpuHour: 0.5 } }, b: { price: { perCpuHour: 0.4 } } });
     expect(chosen(of, profit({ benefitBronze: 0.1 }))).toEqual([
       'b',
-      'the most profitable of the 2 hosts that can take it, at a loss of 0.3 an hour',
+      'the most profitable of the 2 hosts that can take it',
+      'at a loss of 0.3 an hour',
     ]);
-    expect(chosen(of, profit({ benefitBronze: 0.5 }))[1]).not.toContain('loss');
+    expect(chosen(of, profit({ benefitBronze: 0.5 }))[2]).toBeUndefined();
     expect(tariffInForce({ name: 'packing' })).toBeUndefined();
   });
 });
