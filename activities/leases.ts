@@ -17,13 +17,20 @@ const MAKING_MILLIS = 60_000;
 export function createLeaseActivities(deps: SiteDeps) {
   const { store } = deps;
 
-  async function tell(lease: Lease, what: string, message: string, alert = false): Promise<void> {
+  /** @param toTenant in place of a message that names hosts */
+  async function tell(
+    lease: Lease,
+    what: string,
+    message: string,
+    { toTenant, alert = false }: { readonly toTenant?: string; readonly alert?: boolean } = {},
+  ): Promise<void> {
     const { id, tenantId, generation } = lease;
     await store.events.append({
       id: `${id}/${what}${what === 'began' || what === 'ended' ? '' : `/${generation}`}`,
       at: deps.now(),
       kind: `lease.${what}`,
       message,
+      ...(toTenant === undefined ? {} : { toTenant }),
       tenantId,
       subject: id,
       ...(alert ? { alert: true as const } : {}),
@@ -110,7 +117,10 @@ export function createLeaseActivities(deps: SiteDeps) {
     const now = deps.now();
     const news = await store.leases.setRisk(lease.id, because, now);
     if (news && because !== undefined)
-      await tell(lease, 'at-risk', `reservation ${lease.name} is at risk: ${because}`, true);
+      await tell(lease, 'at-risk', `reservation ${lease.name} is at risk: ${because}`, {
+        toTenant: `reservation ${lease.name} is at risk: the site is short of room for it`,
+        alert: true,
+      });
     else if (news) await tell(lease, 'safe', `reservation ${lease.name} is not at risk any more`);
     return { doubted: doubts.length > 0, moved };
   }
@@ -133,7 +143,8 @@ export function createLeaseActivities(deps: SiteDeps) {
       [...before.keys()].filter((id) => !kept.has(id)),
     );
     const where = places.map((p) => `${p.count} on ${p.hostId}`).join(', ');
-    await tell(lease, 'moved', `reservation ${lease.name} has its places elsewhere now: ${where}`);
+    const moved = `reservation ${lease.name} has its places elsewhere now`;
+    await tell(lease, 'moved', `${moved}: ${where}`, { toTenant: moved });
     return true;
   }
 

@@ -31,10 +31,11 @@ export async function changeEnd(
   if (refused !== undefined) {
     await store.services.setUntil(service.id, service.until, Date.now());
     await setOnHosts(service.until, true);
-    const where = identity.role === 'operator' ? refused : 'A host of it';
     throw new SluiceError(
       'placement-infeasible',
-      `${where} has promised to others what ${service.name} would go on to hold: sluice reservation list.`,
+      identity.role === 'operator'
+        ? `${refused} has promised to others what ${service.name} would go on to hold: sluice reservation list.`
+        : `There is no room for ${service.name} for so long.`,
     );
   }
   await store.events.append({

@@ -10,6 +10,7 @@ import { subtract } from '../domain/units';
 import { requestableVerbs } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
+import type { EventRecord } from '../store/records';
 
 /** Records as clients see them: what is internal stays inside, what they need next is linked. */
 export function operationView(
@@ -176,6 +177,14 @@ function withoutHosts(e: ErrorSummary): ErrorSummary {
   return e.code === 'placement-infeasible'
     ? { ...e, detail: 'No host of the site can take it; the operator sees why.' }
     : e;
+}
+
+/** What tells operators of hosts has words of its own for tenants. */
+export function eventView(
+  { toTenant, ...event }: EventRecord,
+  { role }: Pick<Identity, 'role'>,
+): Omit<EventRecord, 'toTenant'> {
+  return role === 'operator' ? event : { ...event, message: toTenant ?? event.message };
 }
 
 /** A tenant learns where its own VEEs go and why, but not what the other hosts hold, nor what the site reckons with. */

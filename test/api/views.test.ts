@@ -1,4 +1,5 @@
-import { blueprintView } from '../../api/views';
+import { blueprintView, eventView } from '../../api/views';
+import type { TenantId } from '../../domain/ids';
 import { plan } from '../../domain/placement/plan';
 import { context, host, snapshotOf, vee } from '../support/placement';
 
@@ -21,5 +22,16 @@ describe('what tenants see', () => {
     expect(JSON.stringify(seen)).not.toMatch(/loss|1\.25|400|0\.3/);
     expect(whole.policy).toMatchObject({ parameters });
     expect(whole.assignments[0]?.because).toBe('the only host that can take it, at a loss of 2.45 an hour');
+  });
+
+  it('is what has become of what is theirs, but not on which hosts', () => {
+    const event = {
+      ...{ id: 'e', at: 1, kind: 'lease.moved', tenantId: 'acme' as TenantId, subject: 'rsv-1' },
+      ...{ message: 'reservation web is on h1', toTenant: 'reservation web is elsewhere' },
+    };
+    const { toTenant: _, ...told } = event;
+    expect(eventView(event, operator)).toEqual(told);
+    expect(eventView(event, tenant)).toEqual({ ...told, message: 'reservation web is elsewhere' });
+    expect(eventView(told, tenant)).toEqual(told);
   });
 });
