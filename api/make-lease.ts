@@ -3,13 +3,12 @@ import { SluiceError } from '../domain/errors';
 import { makeLeaseId, type TenantId } from '../domain/ids';
 import {
   type Lease,
-  type LeaseKind,
   type LeasePlan,
   type LeaseShape,
   type NoLease,
   SHORTEST_LEASE_MILLIS,
 } from '../domain/leases/model';
-import { earliestLease, type LeaseSite, placeOrSay } from '../domain/leases/place';
+import type { LeaseTime } from '../domain/leases/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import { utcText } from '../domain/utc';
 import type { Identity } from '../store/identities';
@@ -29,15 +28,6 @@ export interface AskedTime {
   readonly until?: number | undefined;
   readonly forMillis?: number | undefined;
   readonly bestEffort: boolean;
-}
-
-/** A time that is whole and may be: what is left open of it is for the place to decide. */
-export interface LeaseTime {
-  readonly kind: LeaseKind;
-  readonly from: number;
-  readonly millis: number;
-  /** Of one that begins as soon as it can: when it has to be over. */
-  readonly endBy?: number | undefined;
 }
 
 /** @throws SluiceError `request-invalid` */
@@ -66,17 +56,6 @@ export function leaseTimeOf({ from, until, forMillis, bestEffort }: AskedTime, n
   return { kind, from: begin, millis, ...(bestEffort && until !== undefined ? { endBy: until } : {}) };
 }
 
-/** Where and when it would be now. */
-export function planLease(
-  site: LeaseSite,
-  shape: LeaseShape,
-  { kind, from, millis, endBy }: LeaseTime,
-): LeasePlan | NoLease {
-  return kind === 'best-effort'
-    ? earliestLease(site, shape, { notBefore: from, millis, endBy })
-    : placeOrSay(site, shape, { from, until: from + millis });
-}
-
 /** Why there is no room for it then, and when there would be. */
 export function whyNoLease({ why, fits, earliest }: NoLease, count: number): string {
   const later = earliest === undefined ? '' : ` There would be room from ${utcText(earliest)} on.`;
@@ -89,7 +68,7 @@ export function whyNoLease({ why, fits, earliest }: NoLease, count: number): str
  * @throws SluiceError `placement-infeasible`, `placement-race`, `already-exists`
  */
 export async function makeLease(
-  { store, siteId }: Pick<ApiDeps, 'store' | 'siteId'>,
+  { store, siteId, planner }: Pick<ApiDeps, 'store' | 'siteId' | 'planner'>,
   { identity, operationId }: Pick<Context, 'identity' | 'operationId'>,
   name: string,
   shape: LeaseShape,
@@ -102,7 +81,7 @@ export async function makeLease(
   const others = [...((await store.identities.apartness()).get(shape.tenantId) ?? [])];
   for (let attempt = 1; attempt <= MOST_FRESH_PLANS; attempt++) {
     const site = await readLeaseSite(store, Date.now());
-    const plan = planLease(site, shape, time);
+    const plan = await planner.planLease({ site, shape, time });
     if (plan.kind === 'no-lease')
       throw new SluiceError('placement-infeasible', whyNoLease(plan, shape.count));
     const lease = await store.leases.begin(draft(plan), site.at);

@@ -7,13 +7,14 @@ import {
   MOST_LEASED,
   stateOfLease,
 } from '../../domain/leases/model';
+import type { LeaseTime } from '../../domain/leases/plan';
 import { capacitySchema } from '../../domain/manifest/schema';
 import { NO_COST } from '../../domain/operation/plan-cost';
 import { utcText } from '../../domain/utc';
 import { readLeaseSite } from '../../store/snapshot';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
-import { leaseTimeOf, leaseView, makeLease, planLease, whyNoLease } from '../make-lease';
+import { leaseTimeOf, leaseView, makeLease, whyNoLease } from '../make-lease';
 import { ownerOf } from '../owner';
 import {
   type Answer,
@@ -196,12 +197,9 @@ function shapeOf(
   return { tenantId, count, each, labels, apart, ...(image ? { image } : {}) };
 }
 
-async function dryRun(
-  { store }: ApiDeps,
-  shape: LeaseShape,
-  time: ReturnType<typeof leaseTimeOf>,
-): Promise<Answer> {
-  const plan = planLease(await readLeaseSite(store, Date.now()), shape, time);
+async function dryRun({ store, planner }: ApiDeps, shape: LeaseShape, time: LeaseTime): Promise<Answer> {
+  const site = await readLeaseSite(store, Date.now());
+  const plan = await planner.planLease({ site, shape, time });
   const operation = 'reservation.create';
   if (plan.kind === 'no-lease') {
     const why = whyNoLease(plan, shape.count);
