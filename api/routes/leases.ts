@@ -180,9 +180,9 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
       handler: async (context) => {
         const lease = await load(context, context.params.id);
         const now = Date.now();
-        const cancels = stateOfLease(lease, now) !== 'ended';
-        if (await store.leases.end(lease.id, cancels ? now : undefined))
-          await tell(lease, context, 'cancelled');
+        // What is promised to one that is over the site's look takes back, and says so.
+        if (stateOfLease(lease, now) === 'ended') return { status: 200, body: told(lease, context) };
+        if (await store.leases.end(lease.id, now)) await tell(lease, context, 'cancelled');
         await store.hosts.withdraw(lease.id);
         return { status: 200, body: told((await store.leases.get(lease.id)) ?? lease, context) };
       },
