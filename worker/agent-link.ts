@@ -40,6 +40,7 @@ export class AgentLink {
   private readonly credentialPath: string;
   private token = '';
   private stopped = false;
+  private toldWhyNot: string | undefined;
   private readonly halt = new AbortController();
   private readonly loads: HostLoads;
   /** Since when it says only what every release knows, because the API has refused more; absent while it says all. */
@@ -88,9 +89,18 @@ export class AgentLink {
         const passing = response === undefined || response.status >= 500 || response.status === 409;
         if (!passing && token === tokens.at(-1))
           throw new Error(`The site refused this agent: ${response?.status} ${await response?.text()}`);
+        if (response?.status === 409) await this.tellWhyNotYet(response);
       }
       await this.pause(RETRY_MILLIS);
     }
+  }
+
+  /** It may be another agent that serves the host, for good: nobody would see why this one stays outside. */
+  private async tellWhyNotYet(response: Response): Promise<void> {
+    const { detail } = (await response.json().catch(() => ({}))) as { detail?: string };
+    if (detail === undefined || detail === this.toldWhyNot) return;
+    this.toldWhyNot = detail;
+    this.log.warn({ because: detail }, 'the site does not take this agent yet; it goes on asking');
   }
 
   async beat(): Promise<void> {

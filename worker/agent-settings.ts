@@ -33,7 +33,8 @@ const hostsSchema = z
       ...HOST_ECONOMY_FIELDS,
     }),
   )
-  .min(1);
+  .min(1)
+  .refine((hosts) => new Set(hosts.map((h) => h.id)).size === hosts.length, 'a host is in it more than once');
 
 const schema = z.object({
   SLUICE_SITE: z.string().regex(NAME_PATTERN).default('home'),

@@ -50,6 +50,14 @@ describe('the settings of an agent', () => {
     expect(withDevices(fingerprint, {})).toBe(fingerprint);
   });
 
+  it('name each host once', () => {
+    const twice = [
+      { id: 'h', driver: 'simulator' },
+      { id: 'h', driver: 'simulator' },
+    ];
+    expect(() => agentSettings(environment(JSON.stringify(twice)))).toThrow(/a host is in it more than once/);
+  });
+
   it('say what a host costs and draws, if anything', () => {
     const economy = {
       price: { perHour: 0.12, perCpuHour: 0.01 },
