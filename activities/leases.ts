@@ -76,7 +76,6 @@ export function createLeaseActivities(deps: SiteDeps) {
           vees.filter((v) => v.hostId === hostId).map((v) => v.id),
           freeAt,
           deps.now(),
-          true,
         );
     }
   }

@@ -30,7 +30,7 @@ export async function changeEnd(
   const refused = await setOnHosts(until);
   if (refused !== undefined) {
     await store.services.setUntil(service.id, service.until, Date.now());
-    await setOnHosts(service.until, true);
+    await setOnHosts(service.until);
     const where = identity.role === 'operator' ? refused : 'A host of it';
     throw new SluiceError(
       'placement-infeasible',
@@ -70,13 +70,13 @@ export async function changeEnd(
   }
 
   /** @returns the first host that refuses */
-  async function setOnHosts(end: number | undefined, force = false): Promise<HostId | undefined> {
+  async function setOnHosts(end: number | undefined): Promise<HostId | undefined> {
     const { until: _, ...rest } = service;
     const freeAt = stayOfService({ ...rest, ...(end === undefined ? {} : { until: end }) })?.freeAt;
     const vees = await store.vees.find({ serviceId: service.id, living: true });
     for (const [hostId, there] of groupBy(vees, (v) => v.hostId)) {
       const ids = there.map((v) => v.id);
-      if (!(await store.hosts.setFreeAt(hostId, ids, freeAt, Date.now(), force))) return hostId;
+      if (!(await store.hosts.setFreeAt(hostId, ids, freeAt, Date.now()))) return hostId;
     }
     return undefined;
   }

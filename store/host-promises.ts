@@ -1,7 +1,7 @@
 import type { Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, LeaseId, TenantId } from '../domain/ids';
-import type { Promised } from '../domain/placement/promised';
+import { endOf, type Promised } from '../domain/placement/promised';
 import { type Dimension, deviceOf, dimensionsOf, isDevice, sum, ZERO } from '../domain/units';
 import type { Stored } from './documents';
 
@@ -67,7 +67,8 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
     },
 
     /**
-     * Changes when what VEEs hold on a host is given back at the latest.
+     * Changes when what VEEs hold on a host is given back at the latest. An earlier end takes nothing from anybody, so it is
+     * never refused; what has left the host meanwhile has no end there.
      * @returns false when something is promised that this leaves no room for
      */
     async setFreeAt(
@@ -75,11 +76,12 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       veeIds: readonly string[],
       freeAt: number | undefined,
       now: number,
-      force = false,
     ): Promise<boolean> {
       const known = (await hosts.findOne({ _id: id }))?.reservations ?? {};
       const there = veeIds.filter((veeId) => known[veeId] && known[veeId].freeAt !== freeAt);
       if (there.length === 0) return true;
+      const end = (at: number | undefined) => endOf(at, now) ?? Number.POSITIVE_INFINITY;
+      const earlier = there.every((v) => end(freeAt) <= end(known[v]?.freeAt));
       const then = freeAt === undefined ? '$$REMOVE' : freeAt;
       const held = {
         $map: {
@@ -97,12 +99,18 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
         },
       };
       const dimensions = dimensionsOf(sum(there.map((veeId) => known[veeId]?.amount ?? ZERO)));
-      const fits = force ? true : holds({ held, promised: PROMISED, now, dimensions });
-      const result = await hosts.updateOne(
-        { _id: id, $expr: { $and: [fits, ...there.map((v) => ({ $gt: [`$reservations.${v}`, null] }))] } },
-        [{ $set: Object.fromEntries(there.map((veeId) => [`reservations.${veeId}.freeAt`, then])) }],
-      );
-      return result.matchedCount === 1;
+      const fits = earlier ? true : holds({ held, promised: PROMISED, now, dimensions });
+      const unchanged = there.map((v) => ({
+        $eq: [{ $ifNull: [`$reservations.${v}.freeAt`, null] }, known[v]?.freeAt ?? null],
+      }));
+      const present = there.map((v) => ({ $gt: [`$reservations.${v}`, null] }));
+      const result = await hosts.updateOne({ _id: id, $expr: { $and: [...present, ...unchanged, fits] } }, [
+        { $set: Object.fromEntries(there.map((veeId) => [`reservations.${veeId}.freeAt`, then])) },
+      ]);
+      if (result.matchedCount === 1) return true;
+      const seen = (await hosts.findOne({ _id: id }))?.reservations ?? {};
+      const same = there.every((v) => seen[v] && seen[v].freeAt === known[v]?.freeAt);
+      return same ? false : this.setFreeAt(id, veeIds, freeAt, now);
     },
   };
 }

@@ -5,14 +5,21 @@ import { makeLease } from '../../../api/make-lease';
 import { SluiceError } from '../../../domain/errors';
 import type { AgentId, HostId, LeaseId, OperationId, SiteId, TenantId } from '../../../domain/ids';
 import type { LeaseShape } from '../../../domain/leases/model';
-import { freeThroughout, overPromised, type Promised, spanOf } from '../../../domain/placement/promised';
-import type { Capacity } from '../../../domain/units';
+import {
+  freeThroughout,
+  type HeldStay,
+  overPromised,
+  type Promised,
+  spanOf,
+} from '../../../domain/placement/promised';
+import { add, type Capacity, subtract } from '../../../domain/units';
 import { connectStore, type StoreConnection } from '../../../store/connect';
 import { toLeaseHost } from '../../../store/hosts';
 import { ensureIndexes } from '../../../store/indexes';
 import { createStore, type Store } from '../../../store/store';
 
 const NOW = 5;
+type LeaseHost = ReturnType<typeof toLeaseHost>;
 const hostId = 'host-1' as HostId;
 const tenantId = 'acme' as TenantId;
 const siteId = 'home' as SiteId;
@@ -26,6 +33,8 @@ const promiseOf = (n: number, from: number, until: number, amount: Capacity): Pr
   ...{ leaseId: leaseId(n), tenantId, name: `r${n}`, from, until, amount },
 });
 
+/** Also such as should be gone by now. */
+const endArbitrary = fc.option(fc.integer({ min: NOW - 3, max: 25 }), { nil: undefined });
 const small = fc.integer({ min: 1, max: 4 });
 const act = fc.oneof(
   fc.record({
@@ -39,14 +48,14 @@ const act = fc.oneof(
   fc.record({
     kind: fc.constant('reserve' as const),
     ...{ vee: fc.nat(5), cpu: small, gpu: fc.nat(1) },
-    freeAt: fc.option(fc.integer({ min: 6, max: 25 }), { nil: undefined }),
+    freeAt: endArbitrary,
     on: fc.option(fc.nat(3), { nil: undefined }),
   }),
   fc.record({ kind: fc.constant('grow' as const), vee: fc.nat(5), cpu: small }),
   fc.record({
     kind: fc.constant('end' as const),
     vee: fc.nat(5),
-    freeAt: fc.option(fc.integer({ min: 6, max: 25 }), { nil: undefined }),
+    freeAt: endArbitrary,
   }),
   fc.record({ kind: fc.constant('release' as const), vee: fc.nat(5) }),
 );
@@ -81,7 +90,31 @@ describe('what a host promises', () => {
   const seen = async () => {
     const host = await store.hosts.get(hostId);
     assert.ok(host);
-    return toLeaseHost(host);
+    const stays = Object.entries(host.reservations).map(
+      ([veeId, { amount, freeAt, leaseId }]): HeldStay => ({
+        ...{ veeId, amount },
+        ...{ ...(freeAt === undefined ? {} : { freeAt }), ...(leaseId === undefined ? {} : { leaseId }) },
+      }),
+    );
+    return { ...toLeaseHost(host), promised: { promises: Object.values(host.promises ?? {}), stays } };
+  };
+  const held = (host: LeaseHost, veeId: string) => host.promised?.stays.find((s) => s.veeId === veeId);
+  /** With something of one entry changed; what there is not stays so. */
+  const withStay = (
+    host: LeaseHost,
+    veeId: string,
+    change: { freeAt?: number | undefined; amount?: Capacity },
+  ): LeaseHost => {
+    const { promises = [], stays = [] } = host.promised ?? {};
+    const old = held(host, veeId);
+    if (!old) return host;
+    const { freeAt, ...rest } = { ...old, ...change };
+    const one = { ...rest, ...(freeAt === undefined ? {} : { freeAt }) };
+    return {
+      ...host,
+      reserved: add(subtract(host.reserved, old.amount), one.amount),
+      promised: { promises, stays: stays.map((s) => (s.veeId === veeId ? one : s)) },
+    };
   };
   const fits = (free: Capacity, need: Capacity) =>
     need.cpuMillis <= free.cpuMillis && (need.devices?.gpu ?? 0) <= (free.devices?.gpu ?? 0);
@@ -112,17 +145,36 @@ describe('what a host promises', () => {
               ...{ tenantId, stay },
             });
             assert.equal(made, fits(freeThroughout(before, spanOf(NOW, stay)), need));
-          } else if (one.kind === 'grow')
-            await store.hosts.adjust(hostId, `vee-${one.vee}`, size(one.cpu), NOW);
-          else if (one.kind === 'end')
-            await store.hosts.setFreeAt(hostId, [`vee-${one.vee}`], one.freeAt, NOW);
-          else await store.hosts.releaseAll([`vee-${one.vee}`], { hostId });
+          } else if (one.kind === 'grow') {
+            const id = `vee-${one.vee}`;
+            const gpus = held(before, id)?.amount.devices?.gpu ?? 0;
+            const amount = size(one.cpu, gpus);
+            const made = await store.hosts.adjust(hostId, id, amount, NOW);
+            const then = withStay(before, id, { amount });
+            assert.equal(made, held(before, id) !== undefined && overPromised(then, NOW) === undefined);
+          } else if (one.kind === 'end') {
+            const id = `vee-${one.vee}`;
+            const made = await store.hosts.setFreeAt(hostId, [id], one.freeAt, NOW);
+            assert.equal(made, overPromised(withStay(before, id, { freeAt: one.freeAt }), NOW) === undefined);
+          } else await store.hosts.releaseAll([`vee-${one.vee}`], { hostId });
           const after = await seen();
           assert.equal(overPromised(after, NOW), undefined, JSON.stringify([one, before, after]));
         }
       }),
       { numRuns: 60, endOnFailure: true },
     );
+  });
+
+  it('never keeps something from ending earlier, also when the host has too little for all that', async () => {
+    await store.hosts.promise(hostId, promiseOf(1, 20, 30, size(4)), NOW);
+    const need = new Map([['vee-1', size(4)]]);
+    await store.hosts.reserve(hostId, operation(1), need, NOW, { tenantId, stay: {} });
+    const less = { $set: { 'fingerprint.capacity.cpuMillis': 3 } };
+    await connection.db.collection<{ _id: string }>('hosts').updateOne({ _id: hostId }, less);
+    assert.equal(await store.hosts.setFreeAt(hostId, ['vee-1', 'vee-gone'], 25, NOW), true);
+    assert.equal(await store.hosts.setFreeAt(hostId, ['vee-1'], undefined, NOW), false);
+    assert.equal(await store.hosts.setFreeAt(hostId, ['vee-gone'], undefined, NOW), true);
+    assert.equal((await store.hosts.get(hostId))?.reservations['vee-1']?.freeAt, 25);
   });
 
   it('is never more than it has, however many ask at once', async () => {
