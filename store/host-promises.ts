@@ -46,12 +46,14 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       return result.matchedCount === 1;
     },
 
-    /** Which leases something is promised to, and where. */
-    async promising(): Promise<{ hostId: HostId; leaseId: LeaseId }[]> {
-      const some = { promises: { $exists: true, $ne: {} } } as Document;
-      const docs = await hosts.find(some, { projection: { promises: 1 } }).toArray();
+    /** What is promised, and where: to this lease, or to all. */
+    async promising(to?: LeaseId): Promise<{ hostId: HostId; promised: Promised }[]> {
+      const some = to ? { [`promises.${to}`]: { $exists: true } } : { promises: { $exists: true, $ne: {} } };
+      const docs = await hosts.find(some as Document, { projection: { promises: 1 } }).toArray();
       return docs.flatMap(({ _id, promises = {} }) =>
-        Object.values(promises).map(({ leaseId }) => ({ hostId: _id as HostId, leaseId })),
+        Object.values(promises)
+          .filter(({ leaseId }) => to === undefined || leaseId === to)
+          .map((promised) => ({ hostId: _id as HostId, promised })),
       );
     },
 
@@ -64,6 +66,20 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
         } as Document,
         { $unset: { [`promises.${leaseId}`]: '' } } as Document,
       );
+    },
+
+    /** When what VEEs hold is free again, by VEE and host, where that is known. */
+    async ends(): Promise<Map<string, Map<HostId, number>>> {
+      const ending = { $filter: { input: HELD, cond: { $gt: ['$$this.v.freeAt', null] } } };
+      const entries = { $map: { input: ending, in: { k: '$$this.k', at: '$$this.v.freeAt' } } };
+      const docs = hosts.aggregate<{ _id: HostId; ends: { k: string; at: number }[] }>([
+        { $project: { ends: entries } },
+        { $match: { ends: { $ne: [] } } },
+      ]);
+      const ends = new Map<string, Map<HostId, number>>();
+      for await (const { _id, ends: there } of docs)
+        for (const { k, at } of there) ends.set(k, (ends.get(k) ?? new Map<HostId, number>()).set(_id, at));
+      return ends;
     },
 
     /**
