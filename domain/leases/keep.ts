@@ -2,7 +2,7 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import type { SnapshotHost } from '../placement/model';
 import { type HostPromises, overPromised, type Promised } from '../placement/promised';
-import { fits, subtract, sum, termOf } from '../units';
+import { fits, sameCapacity, subtract, sum, termOf } from '../units';
 import { utcText } from '../utc';
 import { type Lease, type LeasePlace, type LeasePlan, promiseOn, times } from './model';
 import { type LeaseSite, placeLease } from './place';
@@ -14,22 +14,23 @@ export interface Doubt {
 }
 
 /** Which places of a lease are in doubt, as their host is not there, or has too little for all that is promised of it. */
-export function doubtsOf({ places, id }: Lease, site: LeaseSite): Doubt[] {
+export function doubtsOf(lease: Lease, site: LeaseSite): Doubt[] {
   const hosts = new Map(site.hosts.map((h) => [h.id, h]));
-  return places.flatMap((place): Doubt[] => {
+  return lease.places.flatMap((place): Doubt[] => {
     const doubt = (because: string) => [{ place, because }];
     const host = hosts.get(place.hostId);
     if (!host) return doubt(`${place.hostId} is gone`);
     if (host.liveness === 'lost') return doubt(`${host.id} is lost`);
     if (host.cordoned) return doubt(`${host.id} is cordoned`);
-    if (!host.promised?.promises.some((p) => p.leaseId === id))
-      return doubt(`${host.id} does not know of it`);
+    const promised = host.promised?.promises.find((p) => p.leaseId === lease.id);
+    if (!promised) return doubt(`${host.id} does not know of it`);
+    if (!samePromise(promised, promiseOn(lease, place.count)))
+      return doubt(`${host.id} has not promised all of it`);
     const over = overPromised(host, site.at);
-    return over
-      ? doubt(
-          `${host.id} has too little ${termOf(over.dimension)} for all that is promised from ${utcText(over.at)} on`,
-        )
-      : [];
+    if (!over) return [];
+    // The same words at each look: what is too little now has been so for a while, or not.
+    const since = over.at <= site.at ? 'now' : `from ${utcText(over.at)} on`;
+    return doubt(`${host.id} has too little ${termOf(over.dimension)} for all that is promised ${since}`);
   });
 }
 
@@ -103,6 +104,13 @@ function together(kept: readonly LeasePlace[], { places }: LeasePlan): LeasePlac
     count: total(of),
   }));
 }
+
+type Time = Pick<Promised, 'from' | 'until'>;
+export const sameTime = (one: Time, other: Time): boolean =>
+  one.from === other.from && one.until === other.until;
+
+export const samePromise = (one: Promised, other: Promised): boolean =>
+  sameTime(one, other) && sameCapacity(one.amount, other.amount);
 
 /** What its hosts should have noted of a lease. */
 export const promisesOf = (lease: Lease): Map<HostId, Promised> =>

@@ -43,11 +43,18 @@ export interface Lease extends LeaseShape {
   readonly places: readonly LeasePlace[];
   /** Are the promises on its hosts made? Until then it is not there for anybody. */
   readonly confirmed: boolean;
+  /** Who makes it: of two that are at it for the same request only the later one may confirm it, or give it up. */
+  readonly attempt?: string;
   /** Neither over nor cancelled, as far as that is noted: what is over is noted a little later. */
   readonly live: boolean;
   readonly cancelledAt?: number;
   /** Why what is promised might not be there, as long as that is so. */
-  readonly risk?: { readonly since: number; readonly because: string } | null;
+  readonly risk?: {
+    readonly since: number;
+    readonly because: string;
+    /** What of it is news when it changes: not, how much room there is elsewhere. */
+    readonly doubts?: string;
+  } | null;
   readonly requestedBy: string;
   readonly requestedAs: OperationId;
   readonly generation: number;
