@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { makeLease } from '../../../api/make-lease';
 import { SluiceError } from '../../../domain/errors';
 import type { AgentId, HostId, LeaseId, OperationId, SiteId, TenantId } from '../../../domain/ids';
-import type { LeaseShape } from '../../../domain/leases/model';
+import type { Lease, LeaseShape } from '../../../domain/leases/model';
 import {
   freeThroughout,
   type HeldStay,
@@ -177,6 +177,65 @@ describe('what a host promises', () => {
     assert.equal((await store.hosts.get(hostId))?.reservations['vee-1']?.freeAt, 25);
   });
 
+  it('is given up whatever the host is like, but never made so, nor beside those it must not be beside', async () => {
+    const promise = (n: number, cpu: number, shrinks = false, others: TenantId[] = []) =>
+      store.hosts.promise(hostId, promiseOf(n, 10, 20, size(cpu)), NOW, others, shrinks);
+    assert.equal(await promise(1, 4), true);
+    assert.equal(await promise(2, 1, false, [tenantId]), false);
+    await store.hosts.setCordoned(hostId, true);
+    assert.equal(await promise(1, 2), false);
+    assert.equal(await promise(1, 2, true), true);
+    assert.equal(await promise(2, 1, true), false);
+    assert.deepEqual(
+      (await store.hosts.promising(leaseId(1))).map((p) => p.promised.amount.cpuMillis),
+      [2],
+    );
+  });
+
+  it('knows by when each of those that have an end is to be gone', async () => {
+    const stays = [{ freeAt: 20 }, { leaseId: leaseId(1) }, {}];
+    for (const [n, stay] of stays.entries())
+      await store.hosts.reserve(hostId, operation(n), new Map([[`vee-${n}`, size(1)]]), NOW, {
+        ...{ tenantId, stay },
+      });
+    assert.deepEqual(await store.hosts.ends(), new Map([['vee-0', new Map([[hostId, 20]])]]));
+  });
+
+  it('is made by one of two that are at the same request: the other leaves it alone', async () => {
+    const draft = (attempt: string): Lease => ({
+      ...{ id: leaseId(8), siteId, tenantId, name: 'twice', kind: 'advance', count: 1, each: size(1) },
+      ...{ labels: {}, apart: false, from: 10, until: 20, places: [{ hostId, count: 1 }], attempt },
+      ...{ confirmed: false, live: true, generation: 1, createdAt: 0 },
+      ...{ requestedBy: 'ann', requestedAs: operation(8) },
+    });
+    const [first, second] = [draft('first'), draft('second')];
+    await store.leases.begin(first, NOW);
+    await store.leases.begin(second, NOW);
+    assert.equal(await store.leases.confirm(first, first), false);
+    assert.equal(await store.leases.forget(first), false);
+    assert.equal(await store.leases.confirm(second, second), true);
+    // Nobody can give up what is confirmed, nor confirm it once more.
+    assert.equal(await store.leases.forget(second), false);
+    assert.equal(await store.leases.confirm(second, second), false);
+    await connection.db.collection('leases').deleteMany({});
+  });
+
+  it('is at risk: news are what stands in its way, and for how long it has', async () => {
+    const lease = { id: leaseId(9), live: true, generation: 1, tenantId, name: 'risky' };
+    await connection.db.collection('leases').insertOne({ _id: lease.id, ...lease } as never);
+    const risk = (because: string) => ({ because, doubts: 'lost' });
+    const set = (one: ReturnType<typeof risk> | undefined, at: number) =>
+      store.leases.setRisk(lease.id, one, at);
+    assert.deepEqual(
+      [await set(risk('0'), 1), await set(risk('0'), 2), await set(risk('1'), 3)],
+      [true, false, false],
+    );
+    assert.deepEqual((await store.leases.get(lease.id))?.risk, { since: 1, ...risk('1') });
+    assert.deepEqual([await set(undefined, 4), await set(undefined, 5)], [true, false]);
+    assert.equal(await store.leases.end(lease.id), true);
+    await connection.db.collection('leases').deleteMany({});
+  });
+
   it('is never more than it has, however many ask at once', async () => {
     const asked = Array.from({ length: 24 }, (_, n) =>
       n % 2 === 0
@@ -200,7 +259,8 @@ describe('what a host promises', () => {
     const [one, other] = await Promise.all([make(1), make(2)]);
     assert.equal([one, other].filter((id) => id === 'placement-infeasible').length, 1);
     const [id] = [one, other].filter((answer) => answer?.startsWith('rsv-'));
-    assert.deepEqual(await store.hosts.promising(), [{ hostId, leaseId: id }]);
+    const promising = (await store.hosts.promising()).map((p) => [p.hostId, p.promised.leaseId]);
+    assert.deepEqual(promising, [[hostId, id]]);
     assert.deepEqual(
       (await store.leases.all()).map((l) => [l.id, l.confirmed]),
       [[id, true]],
