@@ -1,14 +1,11 @@
 import type { LeaseId } from '../domain/ids';
 import { doubtsOf, promisesOf, relocate, samePromise, sameTime } from '../domain/leases/keep';
-import { type Lease, promiseOn, stateOfLease } from '../domain/leases/model';
+import { type Lease, MAKING_MILLIS, promiseOn, stateOfLease } from '../domain/leases/model';
 import type { LeaseSite } from '../domain/leases/place';
 import { fits } from '../domain/units';
 import { readLeaseSite } from '../store/snapshot';
 import type { SiteDeps } from './deps';
 import { serviceEnds } from './service-ends';
-
-/** One that was begun so long ago and is not made was left by a process that died. */
-const MAKING_MILLIS = 60_000;
 
 /** Activities that see to it that what has an end ends, and that what is promised is kept. */
 export function createLeaseActivities(deps: SiteDeps) {

@@ -13,11 +13,11 @@ const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_0
 
 const kbps = (fallback: number) => z.coerce.number().int().min(1).max(400_000_000).default(fallback);
 
-const periodMillis = (fallback: number) =>
+const periodMillis = (fallback: number, most = 86_400_000) =>
   z.coerce
     .number()
     .int()
-    .max(86_400_000)
+    .max(most)
     .refine((n) => n === 0 || n >= 1_000, 'give 0 for never, or 1000 and more')
     .default(fallback);
 
@@ -38,7 +38,8 @@ const siteSchema = z.object({
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
   SLUICE_RECONCILE_MILLIS: periodMillis(60_000),
   SLUICE_REBALANCE_MILLIS: periodMillis(0),
-  SLUICE_LEASES_MILLIS: periodMillis(10_000),
+  // What has an end has a minute to go, and the look that ends it comes within that.
+  SLUICE_LEASES_MILLIS: periodMillis(10_000, 60_000),
   SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
     .number()
     .int()

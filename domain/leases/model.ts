@@ -14,6 +14,9 @@ export type LeaseKind = (typeof LEASE_KINDS)[number];
 export const SHORTEST_LEASE_MILLIS = 2 * CLEARING_MILLIS;
 export const MOST_LEASED = 1_000;
 
+/** One that was begun so long ago and is not made was left by a process that died. */
+export const MAKING_MILLIS = 60_000;
+
 /** Places of one size that are asked for. */
 export interface LeaseShape {
   readonly tenantId: TenantId;

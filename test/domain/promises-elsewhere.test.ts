@@ -54,6 +54,11 @@ describe('what is promised', () => {
     };
     const some = { ...whole, each: { ...more, cpuMillis: 1, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 } };
     expect(seen(some, some)).toEqual([]);
+    const making = { ...some, confirmed: false, createdAt: state.now - 10_000 };
+    expect(seen(making, some)).toEqual([]);
+    expect(seen({ ...making, createdAt: state.now - 200_000 }, some)).toEqual([
+      'h1: what was to be promised to reservation web was never taken back',
+    ]);
     expect(seen(some, undefined)).toEqual(['h1 knows nothing of reservation web, which counts on it']);
     expect(seen(some, whole)).toContain('h1 has promised reservation web another amount than it says');
     expect(seen(whole, whole)).toEqual([

@@ -209,14 +209,15 @@ describe('what a host promises', () => {
       ...{ requestedBy: 'ann', requestedAs: operation(8) },
     });
     const [first, second] = [draft('first'), draft('second')];
+    const plan = { from: 10, until: 20, places: first.places };
     await store.leases.begin(first, NOW);
     await store.leases.begin(second, NOW);
-    assert.equal(await store.leases.confirm(first, first), false);
+    assert.equal(await store.leases.confirm(first, plan), false);
     assert.equal(await store.leases.forget(first), false);
-    assert.equal(await store.leases.confirm(second, second), true);
+    assert.equal(await store.leases.confirm(second, plan), true);
     // Nobody can give up what is confirmed, nor confirm it once more.
     assert.equal(await store.leases.forget(second), false);
-    assert.equal(await store.leases.confirm(second, second), false);
+    assert.equal(await store.leases.confirm(second, plan), false);
     await connection.db.collection('leases').deleteMany({});
   });
 
