@@ -2,10 +2,11 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import type { SnapshotHost } from '../placement/model';
 import { type HostPromises, overPromised, type Promised } from '../placement/promised';
+import { describeRefusal } from '../placement/refusal-summary';
 import { fits, sameCapacity, subtract, sum, termOf } from '../units';
 import { utcText } from '../utc';
 import { type Lease, type LeasePlace, type LeasePlan, promiseOn, times } from './model';
-import { type LeaseSite, placeLease } from './place';
+import { type LeaseSite, placeLease, standingRefusals } from './place';
 
 /** What is not as a lease needs it on one of its hosts. */
 export interface Doubt {
@@ -13,9 +14,12 @@ export interface Doubt {
   readonly because: string;
 }
 
-/** Which places of a lease are in doubt, as their host is not there, or has too little for all that is promised of it. */
+/**
+ * Which places of a lease are in doubt, as their host is not there, is not as the lease wants it any more, or has too little
+ * for all that is promised of it.
+ */
 export function doubtsOf(lease: Lease, site: LeaseSite): Doubt[] {
-  const hosts = new Map(site.hosts.map((h) => [h.id, h]));
+  const { hosts, vees } = byHost(site);
   return lease.places.flatMap((place): Doubt[] => {
     const doubt = (because: string) => [{ place, because }];
     const host = hosts.get(place.hostId);
@@ -26,12 +30,34 @@ export function doubtsOf(lease: Lease, site: LeaseSite): Doubt[] {
     if (!promised) return doubt(`${host.id} does not know of it`);
     if (!samePromise(promised, promiseOn(lease, place.count)))
       return doubt(`${host.id} has not promised all of it`);
+    const there = { ...site, hosts: [host], vees: vees.get(host.id) ?? [] };
+    const [refusals = []] = standingRefusals(there, lease);
+    const refusal = refusals.find((r) => r.reason !== 'not-up' && r.reason !== 'cordoned');
+    if (refusal) return doubt(`${host.id}: ${describeRefusal(refusal)}`);
     const over = overPromised(host, site.at);
     if (!over) return [];
     // The same words at each look: what is too little now has been so for a while, or not.
     const since = over.at <= site.at ? 'now' : `from ${utcText(over.at)} on`;
     return doubt(`${host.id} has too little ${termOf(over.dimension)} for all that is promised ${since}`);
   });
+}
+
+interface ByHost {
+  readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
+  readonly vees: ReadonlyMap<HostId, LeaseSite['vees']>;
+}
+/** Once for all leases that are looked at: a site may have many of each. */
+const known = new WeakMap<LeaseSite, ByHost>();
+
+function byHost(site: LeaseSite): ByHost {
+  const before = known.get(site);
+  if (before) return before;
+  const made = {
+    hosts: new Map(site.hosts.map((h) => [h.id, h])),
+    vees: groupBy(site.vees, (v) => v.hostId as HostId),
+  };
+  known.set(site, made);
+  return made;
 }
 
 /** How a lease goes on: what is promised anew, and what is left of the places that were in doubt. */

@@ -182,7 +182,7 @@ const COMPONENT = 'place';
 const NOBODYS = makeServiceId(derivedEntropy('lease'));
 
 /** By the planner's own rules, as for a VEE of that size: whoever uses the lease meets them again. */
-function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly Refusal[])[] {
+export function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly Refusal[])[] {
   const { tenantId, each, image = '', labels } = shape;
   const vee = { id: 'place' as VeeId, tenantId, serviceId: NOBODYS, component: COMPONENT, index: 0 };
   const request: PlacementRequest = {

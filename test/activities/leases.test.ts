@@ -79,6 +79,23 @@ describe('what is promised to a lease', () => {
     expect(site.leases.get(WEB)?.risk).toBeNull();
   });
 
+  it('moves from a host that has lost what the lease wants of it', async () => {
+    const fast = leaseRecord({ labels: { disk: 'ssd' }, places: [{ hostId: 'h1', count: 1 }] });
+    const labels = { disk: 'ssd' };
+    const site = new LeaseWorld({
+      leases: [fast],
+      hosts: [
+        hostRecord('h1', 4, { labels, promises: { [WEB]: promiseOn(fast, 1) } }),
+        hostRecord('h2', 4, { labels }),
+      ],
+    });
+    await site.activities.seekLeases();
+    expect(site.promised()).toEqual({ h1: 1, h2: undefined });
+    Object.assign(site.host('h1'), { labels: {} });
+    await site.activities.seekLeases();
+    expect(site.promised()).toEqual({ h1: undefined, h2: 1 });
+  });
+
   it('is told of once while the same stands in its way', async () => {
     const exam = leaseRecord({ each: size(8), from: 1_000, places: [{ hostId: 'h1', count: 1 }] });
     const stays = { v: { amount: size(8), since: 0, tenantId: 'a', freeAt: 900 } };
