@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { LeaseId } from '../domain/ids';
 import { doubtsOf, promisesOf, relocate, samePromise, sameTime } from '../domain/leases/keep';
 import { type Lease, MAKING_MILLIS, promiseOn, stateOfLease } from '../domain/leases/model';
@@ -100,8 +101,12 @@ export function createLeaseActivities(deps: SiteDeps) {
     let site = leases.length > 0 ? await readLeaseSite(store, now) : undefined;
     let found = 0;
     for (const lease of leases) {
-      if (stateOfLease(lease, now) === 'active')
+      if (stateOfLease(lease, now) === 'active' && lease.begunAt === undefined) {
         await tell(lease, 'began', `reservation ${lease.name} has begun`);
+        await store.leases.noteBegun(lease.id, now);
+      }
+      // A site may have many: others have their turn in between.
+      await setImmediate();
       // Anew where one was moved: what it takes, the next must not find.
       site ??= await readLeaseSite(store, deps.now());
       const { doubted, moved } = await keep(lease, site);

@@ -81,6 +81,11 @@ export function leaseRepository(db: Db) {
       return result.modifiedCount === 1;
     },
 
+    /** That is told: whoever changes the lease need not have seen it. */
+    async noteBegun(id: LeaseId, now: number): Promise<void> {
+      await leases.updateOne({ _id: id }, { $set: { begunAt: now } });
+    },
+
     /** @returns whether that is news: what there is room for elsewhere is noted, and no more than that */
     async setRisk(
       id: LeaseId,

@@ -101,8 +101,8 @@ export function relocate(lease: Lease, doubts: readonly Doubt[], site: LeaseSite
 }
 
 /** So many of its places on a host its own VEEs use, at least in part. */
-function usedOn({ id, each }: Lease, hostId: HostId, count: number, { hosts }: LeaseSite): number {
-  const stays: HostPromises['stays'] = hosts.find((h) => h.id === hostId)?.promised?.stays ?? [];
+function usedOn({ id, each }: Lease, hostId: HostId, count: number, site: LeaseSite): number {
+  const stays: HostPromises['stays'] = byHost(site).hosts.get(hostId)?.promised?.stays ?? [];
   const used = sum(stays.filter((s) => s.leaseId === id).map((s) => s.amount));
   for (let n = 0; n < count; n++) if (fits(times(each, n), used)) return n;
   return count;

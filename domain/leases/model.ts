@@ -51,6 +51,8 @@ export interface Lease extends LeaseShape {
   /** Neither over nor cancelled, as far as that is noted: what is over is noted a little later. */
   readonly live: boolean;
   readonly cancelledAt?: number;
+  /** When it was told that it has begun. */
+  readonly begunAt?: number;
   /** Why what is promised might not be there, as long as that is so. */
   readonly risk?: {
     readonly since: number;

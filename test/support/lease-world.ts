@@ -176,6 +176,8 @@ export class LeaseWorld {
         lease.live = false;
         return true;
       },
+      noteBegun: async (id: string, now: number) =>
+        void Object.assign(this.leases.get(id) ?? {}, { begunAt: now }),
       forget: async ({ id }: Lease) => this.leases.delete(id),
     },
   };
