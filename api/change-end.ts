@@ -6,6 +6,7 @@ import { endOnHosts } from '../store/ends';
 import type { ApiDeps } from './deps';
 import { invalid } from './invalid';
 import type { Context } from './route';
+import { requireTimeToGo } from './term';
 
 /**
  * Gives a service another end, or none. Its places are kept for longer only where nothing is promised that this leaves no
@@ -24,6 +25,7 @@ export async function changeEnd(
   if (until !== undefined && until <= now)
     throw invalid('/until', `${utcText(until)} is over`, 'Give a time to come, or null for no end.');
   await requireWithinLease();
+  if (until !== undefined) requireTimeToGo(await store.services.manifest(service.manifestDigest), '/until');
   const later = (until ?? Infinity) > (service.until ?? Infinity);
   const { until: _, ...rest } = service;
   const changed = { ...rest, ...(until === undefined ? {} : { until }), generation: service.generation + 1 };

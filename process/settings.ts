@@ -8,6 +8,7 @@ import type { PolicyData } from '../domain/placement/policy';
 import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
 import { USUAL_BATCH } from '../domain/service/batches';
 import { MOST_OPERATIONS_A_RUN } from '../domain/service/messages';
+import { MOST_LOOK_MILLIS } from '../domain/service/time-to-go';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
 
@@ -38,8 +39,7 @@ const siteSchema = z.object({
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
   SLUICE_RECONCILE_MILLIS: periodMillis(60_000),
   SLUICE_REBALANCE_MILLIS: periodMillis(0),
-  // What has an end has a minute to go, and the look that ends it comes within that.
-  SLUICE_LEASES_MILLIS: periodMillis(10_000, 60_000),
+  SLUICE_LEASES_MILLIS: periodMillis(10_000, MOST_LOOK_MILLIS),
   SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
     .number()
     .int()

@@ -126,6 +126,15 @@ describe('another end', () => {
     expect(left(world)).toEqual([T1, T1]);
   });
 
+  it('is none for what may take longer to stop than there is time for that', async () => {
+    const world = worldOf(T1);
+    const component = { name: 'db', stopGraceMillis: 41_000 };
+    world.store.services.manifest = async () =>
+      ({ components: [component], topology: { dependencies: [] } }) as never;
+    expect(await change(world, T2)).toBe('request-invalid');
+    expect(await change(world, undefined)).toBe('never');
+  });
+
   it('that is earlier is set whatever hosts have promised', async () => {
     const world = worldOf(T3);
     expect(await change(world, T1)).toBe(T1);

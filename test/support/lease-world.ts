@@ -102,6 +102,7 @@ export class LeaseWorld {
       get: async (id: string) => copy(this.services.get(id)),
       limited: async () =>
         [...this.services.values()].filter((s) => s.until !== undefined).map((s) => ({ ...s })),
+      manifest: async () => ({ components: [], topology: { dependencies: [] } }),
       setUntil: async ({ id, generation }: ServiceRecord, until: number | undefined) => {
         const service = this.services.get(id);
         if (service?.generation !== generation) return false;
