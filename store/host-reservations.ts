@@ -143,7 +143,13 @@ export function hostReservations(
       const growing = dimensionsOf(more).filter((d) => amountOf(more, d) > 0);
       const room = growing.map((d) => roomFor(d, amountOf(more, d)));
       const grown = changed(veeId, { amount: { $literal: to } });
-      const fits = holds({ held: grown, promised: PROMISED, now, until: endOf(held.freeAt, now), dimensions: growing });
+      const fits = holds({
+        held: grown,
+        promised: PROMISED,
+        now,
+        until: endOf(held.freeAt, now),
+        dimensions: growing,
+      });
       const filter = {
         ...{ _id: id, [`reservations.${veeId}.amount`]: held.amount },
         $expr: { $and: [...room, fits] },
