@@ -110,7 +110,7 @@ describe('places that are reserved for a time', () => {
     // The same again is no news; another end is not given by the way.
     const again = (query: string) => site.post(`/v1/services?tenant=acme${query}`, serviceOf('lab', 1));
     expect((await again('&reservation=now')).status).toBe(202);
-    expect((await again(`&until=${until}`)).body).toMatchObject({ code: 'conflict' });
+    expect((await again(`&until=${until}`)).body).toMatchObject({ code: 'already-exists' });
 
     const other = vee?.hostId === 'host-1' ? 'host-2' : 'host-1';
     await site.post(`/v1/hosts/${vee?.hostId}/cordon`);
