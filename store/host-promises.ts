@@ -1,7 +1,7 @@
 import type { Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, LeaseId, TenantId } from '../domain/ids';
-import { endOf, type Promised } from '../domain/placement/promised';
+import { endOf, MOST_PROMISES, type Promised } from '../domain/placement/promised';
 import { type Dimension, deviceOf, dimensionsOf, isDevice, sum, ZERO } from '../domain/units';
 import type { Stored } from './documents';
 
@@ -36,7 +36,13 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       const fits = holds({ held: HELD, promised: all, now, from, until, dimensions });
       const open = {
         ...{ liveness: 'up', cordoned: false },
-        $expr: { $and: [fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+        $expr: {
+          $and: [
+            { $lt: [{ $size: rest }, MOST_PROMISES] },
+            fits,
+            ...(others.length > 0 ? [nothingOf(others)] : []),
+          ],
+        },
       };
       const there = { [`promises.${leaseId}`]: { $exists: true } };
       const result = await hosts.updateOne(

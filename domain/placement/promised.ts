@@ -22,6 +22,9 @@ export interface Promised {
   readonly amount: Capacity;
 }
 
+/** To so many leases something of one host is promised at most: each write to it looks at what is promised at every time. */
+export const MOST_PROMISES = 50;
+
 /** What an end leaves for what is there to go: a place counts as taken for so long after it. */
 export const CLEARING_MILLIS = 60_000;
 

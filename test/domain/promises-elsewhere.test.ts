@@ -2,7 +2,9 @@ import type { HostRecord } from '../../domain/host';
 import type { HostId, LeaseId, SiteId, TenantId } from '../../domain/ids';
 import { checkInvariants } from '../../domain/invariants/check';
 import { type Lease, promiseOn } from '../../domain/leases/model';
-import { keptFrom } from '../../domain/placement/promised';
+import { placeLease } from '../../domain/leases/place';
+import { keptFrom, MOST_PROMISES } from '../../domain/placement/promised';
+import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { roomForShape } from '../../domain/placement/room';
 import { planRebalance } from '../../domain/rebalance/plan';
 import type { Capacity } from '../../domain/units';
@@ -40,6 +42,22 @@ describe('what is promised', () => {
     const room = roomForShape(snapshotOf([promising]), { need: size(100), labels: {} });
     expect(room.hosts).toEqual([{ hostId: 'host-1', fits: 3, because: 'CPU, beside what is promised' }]);
     expect(keptFrom(promising, 1)).toEqual(size(700));
+  });
+
+  it('is promised to so many leases of a host, and the next one is told so', () => {
+    const many = (count: number) => {
+      const promises = Array.from({ length: count }, (_, n) => ({
+        ...promiseOn(leaseOf('host-1', size(1), 10 * n, 10 * n + 1), 1),
+        leaseId: `rsv-${n}` as LeaseId,
+      }));
+      const promising = host('host-1', 1_000, { promised: { promises, stays: [] } });
+      return placeLease(snapshotOf([promising]), leaseOf('host-1', size(100), 0, 0), { from: 5, until: 7 });
+    };
+    expect(many(MOST_PROMISES - 1)).toMatchObject({ kind: 'lease' });
+    const none = many(MOST_PROMISES);
+    expect(none.kind === 'no-lease' && refusalSummary(none.why)).toContain(
+      'a host promises to 50 reservations at most: it does so already',
+    );
   });
 
   it('is counted by the invariants, with what is held, at every time to come', () => {

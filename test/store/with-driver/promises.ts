@@ -8,6 +8,7 @@ import type { Lease, LeaseShape } from '../../../domain/leases/model';
 import {
   freeThroughout,
   type HeldStay,
+  MOST_PROMISES,
   overPromised,
   type Promised,
   spanOf,
@@ -190,6 +191,15 @@ describe('what a host promises', () => {
       (await store.hosts.promising(leaseId(1))).map((p) => p.promised.amount.cpuMillis),
       [2],
     );
+  });
+
+  it('is told to so many leases, and to no more', async () => {
+    const promise = (n: number, cpu: number) =>
+      store.hosts.promise(hostId, promiseOf(n, 100 * n + 10, 100 * n + 20, size(cpu)), NOW);
+    for (let n = 0; n < MOST_PROMISES; n++) assert.equal(await promise(n, 1), true);
+    assert.equal(await promise(MOST_PROMISES, 1), false);
+    // To those that it has promised something to it may promise more.
+    assert.equal(await promise(1, 2), true);
   });
 
   it('knows by when each of those that have an end is to be gone', async () => {
