@@ -13,13 +13,20 @@ export function createLeaseActivities(deps: SiteDeps) {
   const { store } = deps;
   const ends = serviceEnds(deps);
 
-  async function tell(lease: Lease, what: string, message: string, alert = false): Promise<void> {
+  /** @param toTenant in place of a message that names hosts */
+  async function tell(
+    lease: Lease,
+    what: string,
+    message: string,
+    { toTenant, alert = false }: { readonly toTenant?: string; readonly alert?: boolean } = {},
+  ): Promise<void> {
     const { id, tenantId, generation } = lease;
     await store.events.append({
       id: `${id}/${what}${what === 'began' || what === 'ended' ? '' : `/${generation}`}`,
       at: deps.now(),
       kind: `lease.${what}`,
       message,
+      ...(toTenant === undefined ? {} : { toTenant }),
       tenantId,
       subject: id,
       ...(alert ? { alert: true as const } : {}),
@@ -74,7 +81,10 @@ export function createLeaseActivities(deps: SiteDeps) {
     const atRisk = because === undefined ? undefined : { because, doubts: doubted };
     const news = await store.leases.setRisk(lease.id, atRisk, now);
     if (news && because !== undefined)
-      await tell(lease, 'at-risk', `reservation ${lease.name} is at risk: ${because}`, true);
+      await tell(lease, 'at-risk', `reservation ${lease.name} is at risk: ${because}`, {
+        toTenant: `reservation ${lease.name} is at risk: the site is short of room for it`,
+        alert: true,
+      });
     else if (news) await tell(lease, 'safe', `reservation ${lease.name} is not at risk any more`);
     return { doubted: doubts.length > 0, moved };
   }
@@ -92,7 +102,8 @@ export function createLeaseActivities(deps: SiteDeps) {
     await mendPromises(lease.id);
     if (!noted) return false;
     const where = places.map((p) => `${p.count} on ${p.hostId}`).join(', ');
-    await tell(lease, 'moved', `reservation ${lease.name} has its places elsewhere now: ${where}`);
+    const moved = `reservation ${lease.name} has its places elsewhere now`;
+    await tell(lease, 'moved', `${moved}: ${where}`, { toTenant: moved });
     return true;
   }
 

@@ -74,10 +74,11 @@ export async function changeEnd(
   async function requireRoom(): Promise<void> {
     const refused = await endOnHosts(store, changed, Date.now());
     if (refused === undefined) return;
-    const where = identity.role === 'operator' ? refused : 'A host of it';
     throw new SluiceError(
       'placement-infeasible',
-      `${where} has promised to others what ${service.name} would go on to hold: sluice reservation list.`,
+      identity.role === 'operator'
+        ? `${refused} has promised to others what ${service.name} would go on to hold: sluice reservation list.`
+        : `There is no room for ${service.name} for so long.`,
     );
   }
 

@@ -38,7 +38,7 @@ import { singlyChanged } from '../store/stilled';
 import type { ApiDeps } from './deps';
 import { changesBy, priced } from './hosting';
 import type { Answer } from './route';
-import { blueprintView } from './views';
+import { blueprintView, reasonOf } from './views';
 
 /** Plans: what an operation would do now. They are made by the very functions that make the operation's own. */
 export function planOf(
@@ -249,7 +249,7 @@ async function decide(
   if (result.kind === 'blueprint')
     return planOf(
       operation,
-      result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${a.because}`),
+      result.assignments.map((a) => `${verb} ${label(a)} on ${a.hostId}: ${reasonOf(a, identity)}`),
       await priced(deps, identity, cost, {
         ...{ hosts: snapshot.hosts, moves, changes: changesBy(request, result.assignments) },
       }),

@@ -1,4 +1,9 @@
-import { changesOfPlaces, type HostChange, hostingChange } from '../domain/cost/hosting-change';
+import {
+  changesOfPlaces,
+  type HostChange,
+  hostingChange,
+  hostingTermsOf,
+} from '../domain/cost/hosting-change';
 import { costOfMove, type PricedMove, sumOfMoves } from '../domain/cost/moving';
 import { tariffInForce } from '../domain/cost/tariff';
 import type { HostId } from '../domain/ids';
@@ -24,8 +29,9 @@ export async function priced(
 ): Promise<PlanCost> {
   // What a host costs, and whether it was empty, is not for tenants.
   if (identity.role !== 'operator') return cost;
-  const tariff = tariffInForce(await policies.inForce());
-  const hosting = hostingChange(hosts, changes, tariff?.energyPerKWh);
+  const policy = await policies.inForce();
+  const tariff = tariffInForce(policy);
+  const hosting = hostingChange(hosts, changes, hostingTermsOf(policy));
   const moving = sumOfMoves(moves.map((m) => costOfMove(m, migrationBudget, tariff)));
   return { ...cost, ...(hosting ? { hosting } : {}), ...(moving ? { moving } : {}) };
 }

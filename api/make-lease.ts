@@ -4,13 +4,12 @@ import { SluiceError } from '../domain/errors';
 import { makeLeaseId, type TenantId } from '../domain/ids';
 import {
   type Lease,
-  type LeaseKind,
   type LeasePlan,
   type LeaseShape,
   type NoLease,
   SHORTEST_LEASE_MILLIS,
 } from '../domain/leases/model';
-import { earliestLease, type LeaseSite, placeOrSay } from '../domain/leases/place';
+import type { LeaseTime } from '../domain/leases/plan';
 import { refusalSummary } from '../domain/placement/refusal-summary';
 import { utcText } from '../domain/utc';
 import type { Identity } from '../store/identities';
@@ -30,15 +29,6 @@ export interface AskedTime {
   readonly until?: number | undefined;
   readonly forMillis?: number | undefined;
   readonly bestEffort: boolean;
-}
-
-/** A time that is whole and may be: what is left open of it is for the place to decide. */
-export interface LeaseTime {
-  readonly kind: LeaseKind;
-  readonly from: number;
-  readonly millis: number;
-  /** Of one that begins as soon as it can: when it has to be over. */
-  readonly endBy?: number | undefined;
 }
 
 /** @throws SluiceError `request-invalid` */
@@ -67,24 +57,10 @@ export function leaseTimeOf({ from, until, forMillis, bestEffort }: AskedTime, n
   return { kind, from: begin, millis, ...(bestEffort && until !== undefined ? { endBy: until } : {}) };
 }
 
-/** Where and when it would be now. */
-export function planLease(
-  site: LeaseSite,
-  shape: LeaseShape,
-  { kind, from, millis, endBy }: LeaseTime,
-): LeasePlan | NoLease {
-  return kind === 'best-effort'
-    ? earliestLease(site, shape, { notBefore: from, millis, endBy })
-    : placeOrSay(site, shape, { from, until: from + millis });
-}
-
-/** Why there is no room for it then, and when there would be; what hosts have left is the operator's to know. */
-export function whyNoLease({ identity }: Pick<Context, 'identity'>, none: NoLease, count: number): string {
-  const { why, fits, earliest } = none;
+/** Why there is no room for it then, and when there would be. */
+export function whyNoLease({ why, fits, earliest }: NoLease, count: number): string {
   const later = earliest === undefined ? '' : ` There would be room from ${utcText(earliest)} on.`;
-  return identity.role === 'operator'
-    ? `There is room for ${fits} of ${count} then. ${refusalSummary(why)}${later}`
-    : `There is no room for all of it then.${later}`;
+  return `There is room for ${fits} of ${count} then. ${refusalSummary(why)}${later}`;
 }
 
 /**
@@ -93,13 +69,12 @@ export function whyNoLease({ identity }: Pick<Context, 'identity'>, none: NoLeas
  * @throws SluiceError `placement-infeasible`, `placement-race`, `already-exists`
  */
 export async function makeLease(
-  { store, siteId }: Pick<ApiDeps, 'store' | 'siteId'>,
-  context: Pick<Context, 'identity' | 'operationId'>,
+  { store, siteId, planner }: Pick<ApiDeps, 'store' | 'siteId' | 'planner'>,
+  { identity, operationId }: Pick<Context, 'identity' | 'operationId'>,
   name: string,
   shape: LeaseShape,
   time: LeaseTime,
 ): Promise<Lease> {
-  const { identity, operationId } = context;
   const id = makeLeaseId(derivedEntropy(operationId, 'lease'));
   const made = await store.leases.get(id);
   if (made?.confirmed) return made;
@@ -107,9 +82,9 @@ export async function makeLease(
   const others = [...((await store.identities.apartness()).get(shape.tenantId) ?? [])];
   for (let attempt = 1; attempt <= MOST_FRESH_PLANS; attempt++) {
     const site = await readLeaseSite(store, Date.now());
-    const plan = planLease(site, shape, time);
+    const plan = await planner.planLease({ site, shape, time });
     if (plan.kind === 'no-lease')
-      throw new SluiceError('placement-infeasible', whyNoLease(context, plan, shape.count));
+      throw new SluiceError('placement-infeasible', whyNoLease(plan, shape.count));
     const lease = await store.leases.begin(draft(plan), site.at);
     if (lease.confirmed) return lease;
     if (

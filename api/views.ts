@@ -3,12 +3,14 @@ import type { ErrorSummary } from '../domain/errors';
 import { canDo, type HostRecord } from '../domain/host';
 import { operationWorkflowId } from '../domain/ids';
 import type { OperationRecord } from '../domain/operation/operation';
-import type { Blueprint } from '../domain/placement/model';
+import type { Assignment, Blueprint } from '../domain/placement/model';
+import type { PolicyData } from '../domain/placement/policy';
 import type { ServiceRecord } from '../domain/service/service';
 import { subtract } from '../domain/units';
 import { requestableVerbs } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
+import type { EventRecord } from '../store/records';
 
 /** Records as clients see them: what is internal stays inside, what they need next is linked. */
 export function operationView(
@@ -177,8 +179,37 @@ function withoutHosts(e: ErrorSummary): ErrorSummary {
     : e;
 }
 
-/** A tenant learns where its own VEEs go and why, but not what the other hosts hold. */
-export function blueprintView(blueprint: Blueprint, identity: Identity): Blueprint {
-  if (identity.role === 'operator') return blueprint;
-  return { ...blueprint, assignments: blueprint.assignments.map((a) => ({ ...a, verdicts: [] })) };
+/** What tells operators of hosts has words of its own for tenants. */
+export function eventView(
+  { toTenant, ...event }: EventRecord,
+  { role }: Pick<Identity, 'role'>,
+): Omit<EventRecord, 'toTenant'> {
+  return role === 'operator' ? event : { ...event, message: toTenant ?? event.message };
 }
+
+/** A tenant learns where its own VEEs go and why, but not what the other hosts hold, nor what the site reckons with. */
+export function blueprintView(blueprint: Blueprint, identity: Pick<Identity, 'role'>): Blueprint {
+  return {
+    ...blueprint,
+    policy: policyView(blueprint.policy, identity),
+    assignments: blueprint.assignments.map((a) => {
+      const { remark: _, ...rest } = a;
+      const verdicts = identity.role === 'operator' ? a.verdicts : [];
+      return { ...rest, because: reasonOf(a, identity), verdicts };
+    }),
+  };
+}
+
+/** The parameters of a policy may be what the site pays and earns. */
+export function policyView(
+  { parameters, ...policy }: PolicyData,
+  { role }: Pick<Identity, 'role'>,
+): PolicyData {
+  return role === 'operator' && parameters ? { ...policy, parameters } : policy;
+}
+
+/** Why that host was chosen, with what is to be said of it besides. */
+export const reasonOf = (
+  { because, remark }: Pick<Assignment, 'because' | 'remark'>,
+  { role }: Pick<Identity, 'role'>,
+): string => (role === 'operator' && remark ? `${because}, ${remark}` : because);

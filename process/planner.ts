@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
+import type { LeasePlan, NoLease } from '../domain/leases/model';
+import type { LeaseQuestion } from '../domain/leases/plan';
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
@@ -33,6 +35,8 @@ export interface Planner {
   readonly admission: (question: AdmissionQuestion) => Promise<Admission>;
   /** What would be left without a place if hosts were lost? */
   readonly failover: (question: FailoverQuestion) => Promise<Failover>;
+  /** Where, and when, is there room for a reservation? */
+  readonly planLease: (question: LeaseQuestion) => Promise<LeasePlan | NoLease>;
   /** How few hosts would do? */
   readonly sizing: (question: SizingQuestion) => Promise<Sizing>;
 }
@@ -54,7 +58,7 @@ export function plannerInThread(folders: PluginFolders): Planner {
   });
   async function ask<A>(
     name: keyof Planner,
-    question: { readonly policy: Policy } | SizingQuestion,
+    question: { readonly policy: Policy } | SizingQuestion | LeaseQuestion,
     instead: string,
     deadlineMillis = DEADLINE_MILLIS,
   ): Promise<A> {
@@ -82,6 +86,7 @@ export function plannerInThread(folders: PluginFolders): Planner {
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),
     failover: (question) => ask('failover', question, 'of a smaller site'),
+    planLease: (question) => ask('planLease', question, 'for another time'),
     sizing: (question) => ask('sizing', question, 'of fewer VEEs'),
   };
 }

@@ -107,6 +107,8 @@ export interface EventRecord {
   readonly at: number;
   readonly kind: string;
   readonly message: string;
+  /** What its tenant is told in place of that, where it names hosts. */
+  readonly toTenant?: string;
   readonly tenantId?: TenantId;
   readonly serviceId?: ServiceId;
   readonly subject: string;

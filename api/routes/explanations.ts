@@ -9,7 +9,7 @@ import type { Identity } from '../../store/identities';
 import type { RefusedPlan } from '../../store/records';
 import type { ApiDeps } from '../deps';
 import { byId, found, OPERATED, type Route, route } from '../route';
-import { blueprintView } from '../views';
+import { blueprintView, policyView, reasonOf } from '../views';
 
 const explainedSchema = z.object({
   veeId: z.string(),
@@ -135,7 +135,7 @@ function planned(plan: Blueprint | RefusedPlan, identity: Identity) {
   }
   const { policy, algorithm, assignments } = plan;
   const placed = assignments.map((a) => explained({ ...a, id: a.veeId }, a, identity));
-  return { blueprintId, decidedAt, policy, algorithm, placed };
+  return { blueprintId, decidedAt, policy: policyView(policy, identity), algorithm, placed };
 }
 
 function explained(
@@ -146,7 +146,7 @@ function explained(
   const refused = decision && identity.role === 'operator' ? refusedBy(decision.verdicts) : [];
   return {
     ...{ veeId: id, component, index, hostId },
-    ...(decision ? { because: decision.because } : {}),
+    ...(decision ? { because: reasonOf(decision, identity) } : {}),
     ...(refused.length > 0 ? { refused } : {}),
   };
 }

@@ -7,13 +7,14 @@ import {
   MOST_LEASED,
   stateOfLease,
 } from '../../domain/leases/model';
+import type { LeaseTime } from '../../domain/leases/plan';
 import { capacitySchema } from '../../domain/manifest/schema';
 import { NO_COST } from '../../domain/operation/plan-cost';
 import { utcText } from '../../domain/utc';
 import { readLeaseSite } from '../../store/snapshot';
 import type { ApiDeps } from '../deps';
 import { planOf } from '../dry-run';
-import { leaseTimeOf, leaseView, makeLease, planLease, whyNoLease } from '../make-lease';
+import { leaseTimeOf, leaseView, makeLease, whyNoLease } from '../make-lease';
 import { ownerOf } from '../owner';
 import {
   type Answer,
@@ -110,9 +111,10 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
       path: '/v1/leases',
       tag: 'leases',
       summary: 'Reserve places for a time: from now on, from a time on, or as soon as there is room',
-      roles: OPERATED,
+      // One would keep all that has no end from coming: who gets that is the site's to say.
+      roles: ['operator'],
       query: dryRunQuery.extend({
-        tenant: z.string().max(63).optional().describe('Whose it is; operators must say'),
+        tenant: z.string().max(63).optional().describe('Whose it is; has to be said'),
       }),
       body: json(askedSchema),
       responses: { 200: { description: 'The plan, of a dry run', schema: z.unknown() }, 201: done },
@@ -122,7 +124,7 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
         const tenantId = await ownerOf(deps, context, 'Operators must say whose reservation it is');
         const shape = shapeOf(tenantId, context.body);
         const time = leaseTimeOf(context.body, Date.now());
-        if (context.dryRun) return dryRun(deps, context, shape, time);
+        if (context.dryRun) return dryRun(deps, shape, time);
         const lease = await makeLease(deps, context, context.body.name, shape, time);
         await tell(lease, context, 'made');
         return { status: 201, body: told(lease, context), headers: { Location: `/v1/leases/${lease.id}` } };
@@ -171,16 +173,16 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
       path: '/v1/leases/{id}',
       tag: 'leases',
       summary: 'Cancel a reservation; what was applied against it goes on until its own end',
-      roles: OPERATED,
+      roles: ['operator'],
       params: byId,
       responses: { 200: done },
       write: true,
       handler: async (context) => {
         const lease = await load(context, context.params.id);
         const now = Date.now();
-        const cancels = stateOfLease(lease, now) !== 'ended';
-        if (await store.leases.end(lease.id, cancels ? now : undefined))
-          await tell(lease, context, 'cancelled');
+        // What is promised to one that is over the site's look takes back, and says so.
+        if (stateOfLease(lease, now) === 'ended') return { status: 200, body: told(lease, context) };
+        if (await store.leases.end(lease.id, now)) await tell(lease, context, 'cancelled');
         await store.hosts.withdraw(lease.id);
         return { status: 200, body: told((await store.leases.get(lease.id)) ?? lease, context) };
       },
@@ -195,23 +197,16 @@ function shapeOf(
   return { tenantId, count, each, labels, apart, ...(image ? { image } : {}) };
 }
 
-async function dryRun(
-  { store }: ApiDeps,
-  context: Pick<Context, 'identity'>,
-  shape: LeaseShape,
-  time: ReturnType<typeof leaseTimeOf>,
-): Promise<Answer> {
-  const plan = planLease(await readLeaseSite(store, Date.now()), shape, time);
+async function dryRun({ store, planner }: ApiDeps, shape: LeaseShape, time: LeaseTime): Promise<Answer> {
+  const site = await readLeaseSite(store, Date.now());
+  const plan = await planner.planLease({ site, shape, time });
   const operation = 'reservation.create';
   if (plan.kind === 'no-lease') {
-    const why = whyNoLease(context, plan, shape.count);
+    const why = whyNoLease(plan, shape.count);
     return { status: 200, body: { dryRun: true, operation, feasible: false, steps: [], why } };
   }
   const { from, until, places } = plan;
   const when = `from ${utcText(from)} until ${utcText(until)}`;
-  const steps =
-    context.identity.role === 'operator'
-      ? places.map((p) => `promise ${p.count} on ${p.hostId} ${when}`)
-      : [`promise ${shape.count} ${when}`];
+  const steps = places.map((p) => `promise ${p.count} on ${p.hostId} ${when}`);
   return planOf(operation, steps, NO_COST, { from, until });
 }

@@ -36,7 +36,7 @@ import {
 } from '../route';
 import { millis, pageOf, serviceSchema, started } from '../schemas';
 import { requireTerm, type Term, termOf } from '../term';
-import { blueprintView, serviceView } from '../views';
+import { blueprintView, eventView, serviceView } from '../views';
 
 export function serviceRoutes(deps: ApiDeps): Route[] {
   const { store } = deps;
@@ -156,7 +156,8 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       responses: { 200: { description: 'A page of events', schema: pageOf(z.unknown()) } },
       handler: async (context) => {
         const service = await load(context, context.params.id);
-        return { status: 200, body: await store.events.page({ serviceId: service.id }, context.query) };
+        const { items, ...rest } = await store.events.page({ serviceId: service.id }, context.query);
+        return { status: 200, body: { items: items.map((e) => eventView(e, context.identity)), ...rest } };
       },
     }),
     route({

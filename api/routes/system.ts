@@ -6,6 +6,7 @@ import type { ApiDeps } from '../deps';
 import { pageQuery, type Route, route, scopeOf } from '../route';
 import { invariantsSchema, pageOf } from '../schemas';
 import { readSystemState } from '../system-state';
+import { eventView } from '../views';
 
 /** What the site knows about itself as a whole. */
 export function systemRoutes(deps: ApiDeps): Route[] {
@@ -33,7 +34,8 @@ export function systemRoutes(deps: ApiDeps): Route[] {
           subject,
           ...(alert ? { alert: true as const } : {}),
         };
-        return { status: 200, body: await store.events.page(filter, page) };
+        const { items, ...rest } = await store.events.page(filter, page);
+        return { status: 200, body: { items: items.map((e) => eventView(e, identity)), ...rest } };
       },
     }),
     route({

@@ -1,7 +1,11 @@
 import type { HostId } from '../ids';
+import { goalOf } from '../placement/built-in-policies';
+import { powerOf } from '../placement/cost-policies';
 import type { SnapshotHost } from '../placement/model';
+import type { Parameters, PolicyData } from '../placement/policy';
 import { add, type Capacity, subtract } from '../units';
 import { HOURS_A_MONTH, hostingPerHour, isInUse, wattsOf } from './hosting';
+import { tariffInForce } from './tariff';
 
 /** By how much more the hosts of a site cost and draw once a plan is carried out; less than nothing is saved. */
 export interface HostingChange {
@@ -21,11 +25,24 @@ export interface HostChange {
   readonly leaves?: Capacity;
 }
 
+/** By what a change is counted, beside what hosts have told. */
+export interface HostingTerms {
+  readonly energyPerKWh?: number | undefined;
+  /** By which a host that tells no power curve is taken to draw something: those of a policy that goes by it. */
+  readonly assumed?: Parameters | undefined;
+}
+
+/** As the policy in force counts: its rebalances give the same watts. */
+export const hostingTermsOf = (policy: PolicyData): HostingTerms => ({
+  energyPerKWh: tariffInForce(policy)?.energyPerKWh,
+  ...(goalOf(policy) === 'watts' ? { assumed: policy.parameters ?? {} } : {}),
+});
+
 /** @returns undefined where no host has told what it costs or draws */
 export function hostingChange(
   hosts: readonly Pick<SnapshotHost, 'id' | 'capacity' | 'reserved' | 'price' | 'power'>[],
   changes: readonly HostChange[],
-  energyPerKWh = 0,
+  { energyPerKWh = 0, assumed }: HostingTerms = {},
 ): HostingChange | undefined {
   if (!hosts.some((h) => h.price || h.power)) return undefined;
   const then = new Map<HostId, Capacity>();
@@ -40,7 +57,8 @@ export function hostingChange(
   for (const host of hosts) {
     const after = then.get(host.id);
     if (!after) continue;
-    const { power, capacity, reserved } = host;
+    const { capacity, reserved } = host;
+    const power = assumed ? powerOf(host, assumed) : host.power;
     perHour += hostingPerHour(host, after, energyPerKWh) - hostingPerHour(host, reserved, energyPerKWh);
     watts += wattsOf(power, capacity, after) - wattsOf(power, capacity, reserved);
     if (isInUse(after) && !isInUse(reserved)) wakeSeconds = Math.max(wakeSeconds, power?.wakeSeconds ?? 0);

@@ -23,7 +23,7 @@ export function serviceProfit(
 ): ServiceProfit {
   const byId = new Map(hosts.map((h) => [h.id, h]));
   const benefit = vees.length * tariff.benefit[slaClass];
-  const hosting = hostingChange(hosts, changesOfPlaces(vees), tariff.energyPerKWh)?.perHour ?? 0;
+  const hosting = hostingChange(hosts, changesOfPlaces(vees), tariff)?.perHour ?? 0;
   const compensation = vees.reduce(
     (n, { to }) => n + compensationPerHour(byId.get(to) ?? {}, slaClass, tariff),
     0,

@@ -23,7 +23,7 @@ export function quickLosses(
 ): (hostIds: readonly HostId[]) => Stranded[] {
   const placed = vees
     .filter((v) => occupiesHost(v.state))
-    .map((v) => ({ vee: v, hostId: v.hostId, need: v.template.capacity }));
+    .map((v) => ({ vee: v, hostId: v.hostId, serviceId: v.serviceId, need: v.template.capacity }));
   const site = siteWithout(snapshot, placed, packs(goalOf(policy)) ? 'tightest' : 'emptiest');
   const residents = new Residents(site);
   const numberOf = new Map(snapshot.hosts.map((h, n) => [h.id, n]));
@@ -40,7 +40,8 @@ export function quickLosses(
     const host = numberOf.get(hostId);
     if (!service || host === undefined) continue;
     const of = { ...vee, image: vee.template.image, need, constraints: service.constraints };
-    const resident = residentOf(site, of, { host, counts: true, name: vee.id });
+    const stay = snapshot.stays?.get(vee.serviceId);
+    const resident = residentOf(site, of, { host, counts: true, name: vee.id }, stay);
     residents.settle(resident);
     known.set(resident, { stranded: strandedOf(vee, service.of), rank: service.rank });
   }
@@ -50,7 +51,7 @@ export function quickLosses(
     return residents.without(gone, (put) =>
       gone.flatMap((host) =>
         unitsIn(site, residents.on([host]), (r) => known.get(r)?.rank ?? 0).flatMap((unit) =>
-          settled(site, unit, put) ? [] : unit.flatMap((r) => known.get(r)?.stranded ?? []),
+          settled(residents, unit, put) ? [] : unit.flatMap((r) => known.get(r)?.stranded ?? []),
         ),
       ),
     );
@@ -82,12 +83,16 @@ function unitsIn(
 }
 
 function settled(
-  site: OnlineSite,
+  residents: Residents,
   unit: readonly Resident[],
   put: (r: Resident, to: number) => void,
 ): boolean {
-  const [only] = unit.length === 1 ? unit : [];
-  const to = only ? site.find(only.kind, only.shape) : site.findForAll(unit, 0);
+  const [first] = unit;
+  if (!first) return true;
+  const { site } = residents;
+  const to = residents.lookedFor(first, () =>
+    unit.length === 1 ? site.find(first.kind, first.shape) : site.findForAll(unit, 0),
+  );
   if (to === NOWHERE) return false;
   for (const r of unit) put(r, to);
   return true;

@@ -104,13 +104,14 @@ export function assign(
   const { score = 0 } = able.find((v) => v.hostId === hostId) ?? {};
   const remark = rankingOf(policy).remark?.(score);
   const tied = unit.vees.length > 1 ? `, with ${unit.vees.length - 1} more that must be together` : '';
-  const because = `${choiceText(able, hostId, why)}${tied}${remark ? `, ${remark}` : ''}`;
+  const because = `${choiceText(able, hostId, why)}${tied}`;
   return unit.vees.map((v) => ({
     veeId: v.id,
     component: v.component,
     index: v.index,
     hostId,
     because,
+    ...(remark ? { remark } : {}),
     verdicts,
   }));
 }

@@ -259,6 +259,8 @@ export interface Assignment {
   readonly hostId: HostId;
   /** Why this host, in words. */
   readonly because: string;
+  /** What the policy has to say of that besides, such as what is lost by it: for operators. */
+  readonly remark?: string;
   readonly verdicts: readonly HostVerdict[];
 }
 

@@ -198,10 +198,16 @@ function sooner(snapshot: Snapshot, request: PlacementRequest, fits: Fits): Reme
   const begins = hosts.flatMap((h) => (h.promised?.promises ?? []).map((p) => p.from));
   const ends = [...new Set(begins)]
     .filter((from) => from > freeAtOf(at) && from < (stay?.freeAt ?? Number.POSITIVE_INFINITY))
-    .sort((a, b) => b - a);
-  const freeAt = ends
-    .slice(0, MOST_OF_A_KIND)
-    .find((from) => fits({ request: { ...request, stay: { ...stay, freeAt: from } } }));
+    .sort((a, b) => a - b);
+  const until = (freeAt: number) => ({ request: { ...request, stay: { ...stay, freeAt } } });
+  // What ends sooner meets no more promises, so the latest that is enough is found by halves.
+  let [enough, tooLate] = [-1, ends.length];
+  while (tooLate - enough > 1) {
+    const middle = Math.floor((enough + tooLate) / 2);
+    if (fits(until(ends[middle] as number))) enough = middle;
+    else tooLate = middle;
+  }
+  const freeAt = ends[enough];
   return freeAt === undefined ? [] : [operator(`if it ended by ${utcText(freeAt - CLEARING_MILLIS)}`)];
 }
 

@@ -6,6 +6,8 @@ import { Evacuations } from './online/evacuations';
 import { residentOf, siteWithout } from './online/from-snapshot';
 import type { OnlineSite } from './online/online-site';
 import type { Resident } from './online/residents';
+import type { Stay } from './promised';
+import { stayOf } from './stays';
 
 /**
  * Watches over what a plan puts where: for each host, or each zone, it knows a place for all that would be lost with it, and
@@ -17,6 +19,8 @@ export class SpareKeeper {
   private readonly hosts: ReadonlyMap<HostId, number>;
   private readonly evacuations: Evacuations;
   private readonly site: OnlineSite;
+  private readonly stays: Snapshot['stays'];
+  private readonly asking: Stay | undefined;
   /** While nothing has come, and since something last came. */
   private readonly refusedAtFirst = new Map<string, Refusal>();
   private refused = this.refusedAtFirst;
@@ -33,10 +37,13 @@ export class SpareKeeper {
     this.spare = spare;
     this.request = request;
     this.hosts = new Map(snapshot.hosts.map((h, n) => [h.id, n]));
-    this.site = siteWithout(snapshot, spare.vees, 'tightest');
+    this.stays = snapshot.stays;
+    this.asking = stayOf(snapshot, request);
+    this.site = siteWithout(snapshot, spare.vees, 'tightest', this.asking);
     const at = spare.vees.flatMap((v) => {
       const host = this.hosts.get(v.hostId);
-      return host === undefined ? [] : [this.residentOf(v, host, `${v.component} (${v.id})`)];
+      if (host === undefined) return [];
+      return [this.residentOf(v, host, `${v.component} (${v.id})`, this.stays?.get(v.serviceId))];
     });
     this.evacuations = new Evacuations(this.site, spare.lose, at);
   }
@@ -68,15 +75,20 @@ export class SpareKeeper {
   private answer(unit: Unit, host: number): Refusal | undefined {
     const { constraints, slaClass = DEFAULT_SLA_CLASS } = this.request;
     const coming = unit.vees.map((v) =>
-      this.residentOf({ ...v, slaClass, constraints }, host, `${v.component} itself`),
+      this.residentOf({ ...v, slaClass, constraints }, host, `${v.component} itself`, this.asking),
     );
     const would = this.evacuations.admit(coming, host);
     return would && { reason: 'no-spare', lost: would.lost, stranded: would.stranded.name };
   }
 
-  private residentOf(vee: Omit<SpareVee, 'id' | 'hostId'>, host: number, name: string): Resident {
+  private residentOf(
+    vee: Omit<SpareVee, 'id' | 'hostId'>,
+    host: number,
+    name: string,
+    stay: Stay | undefined,
+  ): Resident {
     const counts = isAtLeast(vee.slaClass, this.spare.least);
-    return residentOf(this.site, vee, { host, counts, name });
+    return residentOf(this.site, vee, { host, counts, name }, stay);
   }
 }
 

@@ -6,15 +6,20 @@ import { residentOf, siteWithout } from './online/from-snapshot';
 
 /** @returns what the losses that room is kept for would leave without a place, and the loss of what it is, by its id */
 export function strandedBy(
-  { hosts, apart }: Pick<Snapshot, 'hosts' | 'apart'>,
+  { at, hosts, apart, stays }: Pick<Snapshot, 'at' | 'hosts' | 'apart' | 'stays'>,
   { lose, least, vees }: Spare,
 ): Map<string, string> {
   const numberOf = new Map(hosts.map((h, n): [HostId, number] => [h.id, n]));
-  const site = siteWithout({ hosts, ...(apart ? { apart } : {}) }, vees, 'tightest');
+  const site = siteWithout(
+    { at, hosts, ...(apart ? { apart } : {}), ...(stays ? { stays } : {}) },
+    vees,
+    'tightest',
+  );
   const residents = vees.flatMap((v) => {
     const host = numberOf.get(v.hostId);
     if (host === undefined) return [];
-    return [residentOf(site, v, { host, counts: isAtLeast(v.slaClass, least), name: v.id })];
+    const counts = isAtLeast(v.slaClass, least);
+    return [residentOf(site, v, { host, counts, name: v.id }, stays?.get(v.serviceId))];
   });
   const strandings = new Evacuations(site, lose, residents).strandings();
   return new Map(strandings.map(({ stranded, lost }) => [stranded.name, lost]));

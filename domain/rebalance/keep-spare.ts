@@ -20,7 +20,10 @@ export function movesThatKeepSpare(question: Site, moves: readonly Sent[]): numb
   if (!question.spare || moves.length === 0) return moves.length;
   const strandedAfter = (many: number) => {
     const { hosts, spare } = afterMoves(question, moves.slice(0, many));
-    return strandedBy({ hosts, ...(question.apart ? { apart: question.apart } : {}) }, spare);
+    return strandedBy(
+      { at: question.at, hosts, ...(question.apart ? { apart: question.apart } : {}) },
+      spare,
+    );
   };
   const before = strandedAfter(0);
   const isKept = (many: number) => [...strandedAfter(many).keys()].every((id) => before.has(id));

@@ -45,10 +45,8 @@ export class Layout {
     constraints,
     preferences = [],
     policy,
-    at = 0,
-  }: Pick<BalanceQuestion, 'hosts' | 'vees' | 'constraints' | 'preferences' | 'policy'> & {
-    readonly at?: number;
-  }) {
+    at,
+  }: Pick<BalanceQuestion, 'at' | 'hosts' | 'vees' | 'constraints' | 'preferences' | 'policy'>) {
     const part = measuredPartOf(policy);
     this.hosts = hosts.filter((h) => h.liveness === 'up' && !h.cordoned);
     this.dimensions = dimensionsOfAll([

@@ -84,6 +84,9 @@ describe('places that are reserved for a time', () => {
     ).toMatchObject({
       ...{ code: 'placement-infeasible', detail: expect.stringContaining('has promised to others') },
     });
+    const token = (await site.post('/v1/tenants/rival/tokens', { name: 'own' })).body.token;
+    const refused = await site.send('PUT', `/v1/services/${serviceId}/end`, { token, body: { until: null } });
+    expect(refused.body.detail).toBe('There is no room for three for so long.');
     expect(await site.violations()).toEqual([]);
     // It is back to the end that it had, and goes by itself when its time comes.
     const service = async () => (await site.get(`/v1/services/${serviceId}`)).body;
@@ -135,5 +138,13 @@ describe('places that are reserved for a time', () => {
       'service.ends',
     ])
       expect(kinds).toContain(kind);
+    const token = (await site.post('/v1/tenants/acme/tokens', { name: 'own' })).body.token;
+    const own = (await site.get('/v1/events?limit=200', token)).body.items.filter((e: { kind: string }) =>
+      e.kind.startsWith('lease.'),
+    );
+    expect(own.map((e: { kind: string }) => e.kind)).toEqual(
+      expect.arrayContaining(['lease.moved', 'lease.at-risk']),
+    );
+    expect(JSON.stringify(own)).not.toMatch(/host-\d|toTenant/);
   }, 60_000);
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { HOST_ECONOMY_FIELDS, type HostEconomy } from '../../domain/cost/host-economy';
 import { addedPerHour, hostingPerHour, wattsOf } from '../../domain/cost/hosting';
-import { changesOfPlaces, hostingChange } from '../../domain/cost/hosting-change';
+import { changesOfPlaces, hostingChange, hostingTermsOf } from '../../domain/cost/hosting-change';
 import { costOfMove, sumOfMoves } from '../../domain/cost/moving';
 import { tariffInForce, tariffOf } from '../../domain/cost/tariff';
 import type { SlaClass } from '../../domain/manifest/sla-class';
@@ -9,7 +9,7 @@ import type { Snapshot } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
 import type { Policy } from '../../domain/placement/policy';
 import { add, type Capacity, ZERO } from '../../domain/units';
-import { context, host, vee } from '../support/placement';
+import { context, host, packing, vee } from '../support/placement';
 
 const cpu = (cpuMillis: number): Capacity => ({ ...ZERO, cpuMillis });
 /** Hosts of four cores, with what they cost and what is reserved of them. */
@@ -23,7 +23,7 @@ function chosen(
   snapshot: Snapshot,
   policy: Policy,
   slaClass: SlaClass = 'bronze',
-): readonly [string, string] {
+): readonly [string, string, string | undefined] {
   const answer = plan(
     snapshot,
     { vees: [vee('app', 0, 1_000)], constraints: [], earnsAs: slaClass },
@@ -32,7 +32,7 @@ function chosen(
   );
   if (answer.kind !== 'blueprint') throw new Error('infeasible');
   const [first] = answer.assignments;
-  return [first?.hostId ?? '', first?.because ?? ''];
+  return [first?.hostId ?? '', first?.because ?? '', first?.remark];
 }
 const profit = (parameters: Policy['parameters'] = {}): Policy => ({ name: 'profit', parameters });
 const saving: Policy = { name: 'power-saving' };
@@ -110,6 +110,18 @@ describe('what a host costs', () => {
     expect(hostingChange(asleep.hosts, changesOfPlaces(woken))?.wakeSeconds).toBe(90);
   });
 
+  it('counts the watts that the policy takes a host to draw which does not tell, as its rebalances do', () => {
+    const { hosts } = site({ a: { used: 2_000 }, b: watts(50, 90) });
+    const [a, b] = [hosts[0]?.id, hosts[1]?.id];
+    const emptied = changesOfPlaces([{ from: a, to: b, need: cpu(2_000) }]);
+    const by = (policy: Policy) => hostingChange(hosts, emptied, hostingTermsOf(policy))?.watts;
+    expect(by(saving)).toBe(70 - 150);
+    expect(by({ ...saving, parameters: { idleWatts: 200, peakWatts: 400 } })).toBe(70 - 300);
+    // Where watts are not what it goes by, nothing is made up.
+    expect(by(profit({ energyPerKWh: 1 }))).toBe(70);
+    expect(by(packing)).toBe(70);
+  });
+
   it.each([
     [{ price: { perHour: -1 } }, 'price'],
     [{ price: { perGpuHour: 1 } }, 'price'],
@@ -157,9 +169,10 @@ describe('the policy profit', () => {
     const of = site({ a: { price: { perCpuHour: 0.5 } }, b: { price: { perCpuHour: 0.4 } } });
     expect(chosen(of, profit({ benefitBronze: 0.1 }))).toEqual([
       'b',
-      'the most profitable of the 2 hosts that can take it, at a loss of 0.3 an hour',
+      'the most profitable of the 2 hosts that can take it',
+      'at a loss of 0.3 an hour',
     ]);
-    expect(chosen(of, profit({ benefitBronze: 0.5 }))[1]).not.toContain('loss');
+    expect(chosen(of, profit({ benefitBronze: 0.5 }))[2]).toBeUndefined();
     expect(tariffInForce({ name: 'packing' })).toBeUndefined();
   });
 });

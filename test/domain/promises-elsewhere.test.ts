@@ -3,14 +3,17 @@ import type { HostId, LeaseId, SiteId, TenantId } from '../../domain/ids';
 import { checkInvariants } from '../../domain/invariants/check';
 import { type Lease, promiseOn } from '../../domain/leases/model';
 import { placeLease } from '../../domain/leases/place';
+import type { SnapshotHost } from '../../domain/placement/model';
+import { plan } from '../../domain/placement/plan';
 import { keptFrom, MOST_PROMISES } from '../../domain/placement/promised';
 import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { roomForShape } from '../../domain/placement/room';
+import { strandedBy } from '../../domain/placement/spare-losses';
 import { planRebalance } from '../../domain/rebalance/plan';
 import type { Capacity } from '../../domain/units';
 import { toSnapshotHost } from '../../store/hosts';
 import { CAPACITY, site, vee } from '../support/balance';
-import { host, snapshotOf } from '../support/placement';
+import { context, host, packing, vee as requested, snapshotOf } from '../support/placement';
 import { LONG_AGO, sound } from '../support/sound-site';
 
 const size = (cpuMillis: number): Capacity => ({ cpuMillis, memoryMiB: 0, diskMiB: 0, bandwidthKbps: 0 });
@@ -58,6 +61,46 @@ describe('what is promised', () => {
     expect(none.kind === 'no-lease' && refusalSummary(none.why)).toContain(
       'a host promises to 50 reservations at most: it does so already',
     );
+  });
+
+  it('leaves no room for losses beside what is overdue: it may stay for who knows how long', () => {
+    const lease = leaseOf('h1', size(500), 2_000, 3_000);
+    const stays = [{ veeId: 'late', amount: size(500), freeAt: 900 }];
+    const promised = { promises: [promiseOn(lease, 1)], stays };
+    const hosts = [host('h0', 1_000), host('h1', 1_000, { reserved: size(500), promised })];
+    const mine = { ...requested('app', 0, 400), hostId: 'h0' as HostId, constraints: [] };
+    const kept = { lose: 'host', least: 'bronze', vees: [{ ...mine, slaClass: 'bronze' }] } as const;
+    expect(strandedBy({ at: 800, hosts }, kept).size).toBe(0);
+    expect(strandedBy({ at: 1_000, hosts }, kept).size).toBe(1);
+  });
+
+  it('is room for what uses it, also where room is kept for losses', () => {
+    const lease = leaseOf('h1', size(600), 0, 3_000_000);
+    const promising = (n: number, more: Partial<SnapshotHost> = {}) => {
+      const promised = { promises: [promiseOn(lease, 1)], stays: [] };
+      return host(`h${n}`, 1_000, { promised, ...more });
+    };
+    const ask = (hosts: SnapshotHost[], many: number, leaseId?: LeaseId) => {
+      const vees = Array.from({ length: many }, (_, n) => requested('app', n, 600));
+      const site = { ...snapshotOf(hosts), spare: { lose: 'host', least: 'bronze', vees: [] } as const };
+      const stay = { freeAt: 2_000_000, ...(leaseId ? { leaseId } : {}) };
+      return plan(site, { vees, constraints: [], slaClass: 'gold', stay }, packing, context).kind;
+    };
+    const three = [1, 2, 3].map((n) => promising(n));
+    expect(ask(three, 2, lease.id)).toBe('blueprint');
+    // With each place in use there is none left for a loss, and nobody else has a place in what is promised.
+    expect(ask(three, 3, lease.id)).toBe('infeasible');
+    expect(ask(three, 1)).toBe('infeasible');
+    expect(ask([promising(1), host('h2', 1_000, { reserved: size(500) })], 1, lease.id)).toBe('infeasible');
+    // What uses it already has a place in the rest of it.
+    const there = { ...requested('app', 0, 600), hostId: 'h1' as HostId, constraints: [] };
+    const vees = [{ ...there, slaClass: 'bronze' as const }];
+    const stays = new Map([[there.serviceId, { leaseId: lease.id }]]);
+    const hosts = [host('h1', 1_000, { reserved: there.need }), promising(2, { reserved: size(300) })];
+    const stranded = (own: object) =>
+      strandedBy({ at: 1, hosts, ...own }, { lose: 'host', least: 'bronze', vees });
+    expect(stranded({ stays }).size).toBe(0);
+    expect(stranded({}).size).toBe(1);
   });
 
   it('is counted by the invariants, with what is held, at every time to come', () => {

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
-import type { HostId } from '../../domain/ids';
+import type { HostId, LeaseId, TenantId } from '../../domain/ids';
 import type { PlacementRequest, Snapshot } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
 import { remediesFor } from '../../domain/placement/remedies';
+import { ZERO } from '../../domain/units';
+import { utcText } from '../../domain/utc';
 import { context, host, packing, snapshotOf, vee, within } from '../support/placement';
 
 const ifs = (snapshot: Snapshot, request: PlacementRequest) =>
@@ -55,6 +57,20 @@ describe('what would be enough for a request without room', () => {
     expect(told.filter((r) => r.by === 'anybody').map((r) => r.if)).toEqual([
       'with only 1 of the 2 new VEEs of a',
     ]);
+  });
+
+  it('is the latest end that is early enough, however many promises come after it', () => {
+    const minute = 60_000;
+    const promises = Array.from({ length: 40 }, (_, n) => ({
+      ...{ leaseId: `rsv-${n}` as LeaseId, tenantId: 'globex' as TenantId, name: `r${n}` },
+      ...{ from: (n + 2) * 10 * minute, until: (n + 2) * 10 * minute + minute },
+      // From the eleventh on there is too much of it.
+      amount: { ...ZERO, cpuMillis: n < 10 ? 300 : 800 },
+    }));
+    const promising = host('h1', 1_000, { promised: { promises, stays: [] } });
+    expect(ifs(snapshotOf([promising]), { vees: [vee('a', 0, 600)], constraints: [] })).toContain(
+      `if it ended by ${utcText((10 + 2) * 10 * minute - minute)}`,
+    );
   });
 
   it('is enough: the plan that is made with it finds room', () => {

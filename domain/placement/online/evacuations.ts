@@ -194,8 +194,8 @@ export class Evacuations {
   }
 
   /** Do its rules look no further than to which of its own service are on its host? */
-  private isLocal({ kind, unit }: Resident): boolean {
-    if (unit !== undefined) return false;
+  private isLocal({ kind, unit, account }: Resident): boolean {
+    if (unit !== undefined || account) return false;
     const reach = this.site.reachOf(kind);
     return reach === 'none' || reach === 'service';
   }
@@ -208,12 +208,15 @@ export class Evacuations {
     const moves = this.inThought(domain, (put) => {
       const left = fresh.slice();
       for (const { resident, to } of before.moves)
-        if (site.canTake(resident.kind, resident.shape, to)) put(resident, to);
+        if (this.residents.lookedFor(resident, () => site.canTake(resident.kind, resident.shape, to)))
+          put(resident, to);
         else left.push(resident);
       for (const [n, resident] of left.entries()) {
         // What goes together is planned together.
         if (resident.unit !== undefined) return false;
-        const to = site.findAny(resident.kind, resident.shape, this.startOf(domain, n));
+        const to = this.residents.lookedFor(resident, () =>
+          site.findAny(resident.kind, resident.shape, this.startOf(domain, n)),
+        );
         if (to === NOWHERE) return false;
         put(resident, to);
       }
@@ -238,8 +241,11 @@ export class Evacuations {
       const stranded: Resident[] = [];
       const moves = this.inThought(domain, (put) => {
         for (const [n, of] of units.entries()) {
-          const only = of.length === 1 ? of[0] : undefined;
-          const to = only ? find(only, n) : site.findForAll(of, this.startOf(domain, n));
+          const [first] = of;
+          if (!first) continue;
+          const to = this.residents.lookedFor(first, () =>
+            of.length === 1 ? find(first, n) : site.findForAll(of, this.startOf(domain, n)),
+          );
           if (to === NOWHERE) stranded.push(...of);
           else for (const resident of of) put(resident, to);
         }

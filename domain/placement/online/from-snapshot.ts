@@ -1,7 +1,7 @@
-import type { HostId } from '../../ids';
-import { add, atLeastNothing, type Capacity, dimensionsOfAll, subtract, ZERO } from '../../units';
+import type { HostId, LeaseId, ServiceId } from '../../ids';
+import { add, atLeastNothing, type Capacity, dimensionsOfAll, subtract, sum, ZERO } from '../../units';
 import type { Constraint, Snapshot, SpareVee } from '../model';
-import { keptFrom } from '../promised';
+import { freeThroughout, keptFrom, type Stay, spanOf } from '../promised';
 import { OnlineSite, type Takes } from './online-site';
 import type { Resident } from './residents';
 
@@ -10,25 +10,59 @@ import type { Resident } from './residents';
  * it is.
  */
 export function siteWithout(
-  { hosts, apart }: Pick<Snapshot, 'hosts' | 'apart'>,
-  vees: readonly { readonly hostId: HostId; readonly need: Capacity }[],
+  { at, hosts, apart, stays }: Pick<Snapshot, 'at' | 'hosts' | 'apart' | 'stays'>,
+  vees: readonly { readonly hostId: HostId; readonly serviceId: ServiceId; readonly need: Capacity }[],
   takes: Takes,
+  asking?: Stay,
 ): OnlineSite {
   const rest = new Map(hosts.map((h) => [h.id, h.reserved]));
   for (const { hostId, need } of vees) rest.set(hostId, subtract(rest.get(hostId) ?? ZERO, need));
   // Places are looked for here that nobody gives back soon: what is promised at any time is not free.
+  const used = usedOf(vees, stays);
   const others = hosts.map((h) => ({
     ...h,
-    reserved: add(atLeastNothing(rest.get(h.id) ?? ZERO), keptFrom(h, 0) ?? ZERO),
+    // What users of a reservation have of its promise is given back as they are put there.
+    reserved: sum([
+      atLeastNothing(rest.get(h.id) ?? ZERO),
+      keptFrom(h, at) ?? ZERO,
+      ...(used.get(h.id)?.values() ?? []),
+    ]),
   }));
   const dimensions = dimensionsOfAll([...hosts.map((h) => h.capacity), ...vees.map((v) => v.need)]);
-  return new OnlineSite(others, takes, apart, dimensions);
+  const site = new OnlineSite(others, takes, apart, dimensions);
+  const users = new Set([...(stays?.values() ?? []), ...(asking ? [asking] : [])].map((s) => s.leaseId));
+  for (const [n, h] of hosts.entries()) {
+    const mine = used.get(h.id) ?? new Map<LeaseId, Capacity>();
+    for (const leaseId of new Set([...(h.promised?.promises ?? []).map((p) => p.leaseId), ...mine.keys()])) {
+      if (!users.has(leaseId)) continue;
+      const left = subtract(freeThroughout(h, spanOf(at, { leaseId })), freeThroughout(h, spanOf(at)));
+      site.own.keep(leaseId, n, add(left, mine.get(leaseId) ?? ZERO));
+    }
+  }
+  return site;
+}
+
+/** What those that are to be put on hosts hold there on the account of reservations. */
+function usedOf(
+  vees: readonly { readonly hostId: HostId; readonly serviceId: ServiceId; readonly need: Capacity }[],
+  stays: Snapshot['stays'],
+): ReadonlyMap<HostId, Map<LeaseId, Capacity>> {
+  const used = new Map<HostId, Map<LeaseId, Capacity>>();
+  for (const { hostId, serviceId, need } of vees) {
+    const leaseId = stays?.get(serviceId)?.leaseId;
+    if (!leaseId) continue;
+    const there = used.get(hostId) ?? new Map<LeaseId, Capacity>();
+    there.set(leaseId, add(there.get(leaseId) ?? ZERO, need));
+    used.set(hostId, there);
+  }
+  return used;
 }
 
 export function residentOf(
   site: OnlineSite,
   { tenantId, serviceId, component, image, constraints, need }: Omit<SpareVee, 'id' | 'hostId' | 'slaClass'>,
   { host, counts, name }: Pick<Resident, 'host' | 'counts' | 'name'>,
+  stay?: Stay,
 ): Resident {
   return {
     kind: site.kindOf({ tenantId, serviceId, component, image, constraints }),
@@ -36,6 +70,7 @@ export function residentOf(
     service: serviceId,
     unit: unitOf(serviceId, component, constraints),
     ...{ counts, host, name },
+    ...(stay?.leaseId ? { account: { leaseId: stay.leaseId, need } } : {}),
   };
 }
 

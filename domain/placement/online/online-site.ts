@@ -1,7 +1,8 @@
-import type { Dimension } from '../../units';
+import type { Capacity, Dimension } from '../../units';
 import type { Apartness, SnapshotHost } from '../model';
 import { BUCKETS, Buckets } from './buckets';
 import { type CompiledKind, groupsOf, type HostGroups, KindCompiler, type OnlineKind } from './kinds';
+import { OwnPromises } from './own-promises';
 import { Rooms } from './rooms';
 import { NOWHERE, RuleCounts } from './rule-counts';
 import { VeeTable } from './vee-table';
@@ -28,6 +29,7 @@ export class OnlineSite {
   readonly hosts: readonly SnapshotHost[];
   readonly vees = new VeeTable();
   readonly rooms: Rooms;
+  readonly own = new OwnPromises();
   readonly zoneOf: Int32Array;
   readonly zones: number;
   private readonly takes: Takes;
@@ -97,6 +99,12 @@ export class OnlineSite {
     this.shift(kind, shape, host, 1);
     return this.vees.add(kind, shape, host);
   }
+
+  /** Gives a host room that was kept for somebody, or takes it. */
+  readonly grant = (amount: Capacity, host: number, times: 1 | -1): void => {
+    this.rooms.grant(amount, host, times);
+    if (this.open[host] === 1) this.file(host);
+  };
 
   take(vee: number): void {
     this.shift(this.vees.kind(vee), this.vees.shape(vee), this.vees.host(vee), -1);

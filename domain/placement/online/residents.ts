@@ -1,5 +1,6 @@
 import type { ServiceId } from '../../ids';
 import type { OnlineSite } from './online-site';
+import type { Account } from './own-promises';
 
 /** A VEE that is on a host. */
 export interface Resident {
@@ -11,6 +12,8 @@ export interface Resident {
   /** Has it to find a place when its host is lost? */
   readonly counts: boolean;
   readonly host: number;
+  /** Absent for what uses no reservation. */
+  readonly account?: Account;
   /** As it is told. */
   readonly name: string;
 }
@@ -34,6 +37,7 @@ export class Residents {
   settle(resident: Resident): void {
     const { kind, shape, host } = resident;
     this.numbers.set(resident, this.site.put(kind, shape, host));
+    this.use(resident, host, 1);
     this.byHost[host]?.push(resident);
   }
 
@@ -41,7 +45,14 @@ export class Residents {
     const there = this.byHost[resident.host] ?? [];
     there.splice(there.lastIndexOf(resident), 1);
     this.site.take(this.numbers.get(resident) as number);
+    this.use(resident, resident.host, -1);
     this.numbers.delete(resident);
+  }
+
+  /** Looks for a place for a resident, on a site where what is promised to its reservation is free for it. */
+  lookedFor<T>({ account }: Resident, look: () => T): T {
+    const { own, grant } = this.site;
+    return account ? own.asOwn(account.leaseId, grant, look) : look();
   }
 
   /** Works on the site as it is once these hosts are lost; then all is as it was. */
@@ -51,11 +62,20 @@ export class Residents {
     for (const r of gone) site.take(this.numbers.get(r) as number);
     const closed = hosts.filter((h) => site.isOpen(h));
     for (const h of closed) site.closeHost(h);
-    const moved: number[] = [];
-    const answer = work((r, to) => moved.push(site.put(r.kind, r.shape, to)));
-    for (const vee of moved.reverse()) site.take(vee);
+    const moved: { readonly vee: number; readonly r: Resident; readonly to: number }[] = [];
+    const answer = work((r, to) => {
+      moved.push({ vee: site.put(r.kind, r.shape, to), r, to });
+      this.use(r, to, 1);
+    });
+    for (const { vee, r, to } of moved.reverse()) {
+      site.take(vee);
+      this.use(r, to, -1);
+    }
     for (const h of closed) site.openHost(h);
     for (const r of gone) this.numbers.set(r, site.put(r.kind, r.shape, r.host));
     return answer;
+  }
+  private use({ account }: Resident, host: number, times: 1 | -1): void {
+    if (account) this.site.own.use(account, host, times, this.site.grant);
   }
 }

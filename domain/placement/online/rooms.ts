@@ -81,6 +81,14 @@ export class Rooms {
       this.free[at + d] = (this.free[at + d] as number) - times * (needs[from + d] as number);
   }
 
+  /** @param times 1 gives a host so much, -1 takes it */
+  grant(amount: Capacity, host: number, times: 1 | -1): void {
+    for (const [d, dimension] of this.dimensions.entries()) {
+      const at = host * this.dimensions.length + d;
+      this.free[at] = (this.free[at] as number) + times * amountOf(amount, dimension);
+    }
+  }
+
   fits(shape: number, host: number): boolean {
     const { needs, shapes } = this;
     const D = shapes.dimensions;

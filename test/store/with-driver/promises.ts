@@ -14,6 +14,7 @@ import {
   spanOf,
 } from '../../../domain/placement/promised';
 import { add, type Capacity, subtract } from '../../../domain/units';
+import { plannerInThread } from '../../../process/planner';
 import { connectStore, type StoreConnection } from '../../../store/connect';
 import { toLeaseHost } from '../../../store/hosts';
 import { ensureIndexes } from '../../../store/indexes';
@@ -261,9 +262,17 @@ describe('what a host promises', () => {
   it('is promised to one of two leases that count on the same room, and nothing is left of the other', async () => {
     const shape: LeaseShape = { tenantId, count: 5, each: size(1), labels: {}, apart: false };
     const time = { kind: 'immediate' as const, from: Date.now(), millis: 600_000 };
+    // In its thread, as in the API: a site of thousands of hosts takes seconds, and others ask meanwhile.
+    const planner = plannerInThread({ policyFolder: undefined, algorithmFolder: undefined });
     const identity = { id: 'i', name: 'ann', role: 'operator' as const, createdAt: 0 };
     const make = (n: number) =>
-      makeLease({ store, siteId }, { identity, operationId: operation(n) }, `r${n}`, shape, time).then(
+      makeLease(
+        { store, siteId, planner },
+        { identity, operationId: operation(n) },
+        `r${n}`,
+        shape,
+        time,
+      ).then(
         (lease) => lease.id as string,
         (error: unknown) => (error instanceof SluiceError ? error.code : String(error)),
       );
