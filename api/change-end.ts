@@ -1,17 +1,18 @@
 import { SluiceError } from '../domain/errors';
-import { groupBy } from '../domain/group-by';
-import type { HostId } from '../domain/ids';
 import { lastEndIn } from '../domain/leases/model';
-import { type ServiceRecord, stayOfService } from '../domain/service/service';
+import type { ServiceRecord } from '../domain/service/service';
 import { utcText } from '../domain/utc';
+import { endOnHosts } from '../store/ends';
 import type { ApiDeps } from './deps';
 import { invalid } from './invalid';
 import type { Context } from './route';
+import { requireTimeToGo } from './term';
 
 /**
  * Gives a service another end, or none. Its places are kept for longer only where nothing is promised that this leaves no
- * room for: each host decides in one write, and all go back to what they had when one refuses.
- * @throws SluiceError `operation-in-progress`, `transition-illegal`, `placement-infeasible`
+ * room for: each host decides in one write. A later end is on all hosts before it is in the record, an earlier one after
+ * that: whatever stops half-way, hosts keep places for no less than the record says, and the site's next look sets them right.
+ * @throws SluiceError `operation-in-progress`, `transition-illegal`, `placement-infeasible`, `conflict`
  */
 export async function changeEnd(
   { store }: Pick<ApiDeps, 'store'>,
@@ -24,19 +25,19 @@ export async function changeEnd(
   if (until !== undefined && until <= now)
     throw invalid('/until', `${utcText(until)} is over`, 'Give a time to come, or null for no end.');
   await requireWithinLease();
-  // The record first: what is placed from now on is placed for as long, whatever hosts say of what is there.
-  await store.services.setUntil(service.id, until, now);
-  const changed = { ...service };
-  const refused = await setOnHosts(until);
-  if (refused !== undefined) {
-    await store.services.setUntil(service.id, service.until, Date.now());
-    await setOnHosts(service.until, true);
-    throw new SluiceError(
-      'placement-infeasible',
-      identity.role === 'operator'
-        ? `${refused} has promised to others what ${service.name} would go on to hold: sluice reservation list.`
-        : `There is no room for ${service.name} for so long.`,
-    );
+  if (until !== undefined) requireTimeToGo(await store.services.manifest(service.manifestDigest), '/until');
+  const later = (until ?? Infinity) > (service.until ?? Infinity);
+  const { until: _, ...rest } = service;
+  const changed = { ...rest, ...(until === undefined ? {} : { until }), generation: service.generation + 1 };
+  try {
+    if (later) await requireRoom();
+    if (!(await store.services.setUntil(service, until, now)))
+      throw new SluiceError('conflict', `${service.name} was changed meanwhile.`);
+    await requireKept();
+  } catch (error) {
+    // As the record says now, which somebody else may have changed.
+    await endOnHosts(store, (await store.services.get(service.id)) ?? service, Date.now());
+    throw error;
   }
   await store.events.append({
     id: `${operationId}/end`,
@@ -70,15 +71,26 @@ export async function changeEnd(
       );
   }
 
-  /** @returns the first host that refuses */
-  async function setOnHosts(end: number | undefined, force = false): Promise<HostId | undefined> {
-    const { until: _, ...rest } = service;
-    const freeAt = stayOfService({ ...rest, ...(end === undefined ? {} : { until: end }) })?.freeAt;
-    const vees = await store.vees.find({ serviceId: service.id, living: true });
-    for (const [hostId, there] of groupBy(vees, (v) => v.hostId)) {
-      const ids = there.map((v) => v.id);
-      if (!(await store.hosts.setFreeAt(hostId, ids, freeAt, Date.now(), force))) return hostId;
+  async function requireRoom(): Promise<void> {
+    const refused = await endOnHosts(store, changed, Date.now());
+    if (refused === undefined) return;
+    throw new SluiceError(
+      'placement-infeasible',
+      identity.role === 'operator'
+        ? `${refused} has promised to others what ${service.name} would go on to hold: sluice reservation list.`
+        : `There is no room for ${service.name} for so long.`,
+    );
+  }
+
+  /** Once it is in the record: the site may have begun to end it, or a look have set its hosts back, in between. */
+  async function requireKept(): Promise<void> {
+    try {
+      if (later) await requireRoom();
+      else await endOnHosts(store, changed, Date.now());
+      await requireOpen();
+    } catch (error) {
+      await store.services.setUntil(changed, service.until, Date.now());
+      throw error;
     }
-    return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { makeLeaseId, type TenantId } from '../domain/ids';
@@ -77,7 +78,7 @@ export async function makeLease(
   const id = makeLeaseId(derivedEntropy(operationId, 'lease'));
   const made = await store.leases.get(id);
   if (made?.confirmed) return made;
-  if (made) await abandon();
+  if (made) await abandon(made);
   const others = [...((await store.identities.apartness()).get(shape.tenantId) ?? [])];
   for (let attempt = 1; attempt <= MOST_FRESH_PLANS; attempt++) {
     const site = await readLeaseSite(store, Date.now());
@@ -88,22 +89,26 @@ export async function makeLease(
     if (lease.confirmed) return lease;
     if (
       (await promiseEverywhere(store.hosts, { ...lease, ...timesAndPlaces(plan) }, Date.now(), others)) &&
-      (await store.leases.confirm(id, timesAndPlaces(plan)))
+      (await store.leases.confirm(lease, timesAndPlaces(plan)))
     )
       return (await store.leases.get(id)) ?? lease;
-    await abandon();
+    await abandon(lease);
+    const other = await store.leases.get(id);
+    if (other?.confirmed) return other;
+    if (other)
+      throw new SluiceError('placement-race', 'The same request has been sent again, and is at work.');
   }
   throw new SluiceError('placement-race', 'Others took the room that was counted on, time and again.');
 
-  async function abandon(): Promise<void> {
-    await store.hosts.withdraw(id);
-    await store.leases.forget(id);
+  /** What another attempt at the same request has promised since is left to that. */
+  async function abandon(attempted: Pick<Lease, 'id' | 'attempt'>): Promise<void> {
+    if (await store.leases.forget(attempted)) await store.hosts.withdraw(id);
   }
 
   function draft(plan: LeasePlan): Lease {
     return {
       ...{ id, siteId, name, kind: time.kind, ...shape, ...timesAndPlaces(plan) },
-      ...{ confirmed: false, live: true, generation: 1, createdAt: Date.now() },
+      ...{ confirmed: false, attempt: randomUUID(), live: true, generation: 1, createdAt: Date.now() },
       ...{ requestedBy: identity.name, requestedAs: operationId },
     };
   }

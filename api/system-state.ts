@@ -15,9 +15,12 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
   const { store } = deps;
   const idempotencyKeys = await store.idempotency.all();
   const { openOperations, watched } = await askTemporal(deps);
-  // Hosts are read after the leases: what has been promised since is no less than what those say.
-  const leases = await store.leases.all();
+  // Hosts are read between leases and leases: of one that has changed meanwhile they may say what it was, or will be, as of one that is being made.
+  const before = new Map((await store.leases.all()).map((l) => [l.id, l.generation]));
   const hosts = await store.hosts.all();
+  const leases = (await store.leases.all()).map((l) =>
+    before.get(l.id) === l.generation ? l : { ...l, confirmed: false, createdAt: now },
+  );
   const ledger = await store.vees.ledgerEvents({});
   const [vees, services] = await Promise.all([store.vees.find(), store.services.all()]);
   const operations = await store.operations.all();

@@ -2,7 +2,9 @@ import { SluiceError } from '../domain/errors';
 import type { TenantId } from '../domain/ids';
 import type { Lease } from '../domain/leases/model';
 import { endOnLease } from '../domain/leases/use';
+import type { Manifest } from '../domain/manifest/schema';
 import type { ServiceRecord } from '../domain/service/service';
+import { MOST_STOP_MILLIS, stopMillisOf } from '../domain/service/time-to-go';
 import { utcText } from '../domain/utc';
 import type { ApiDeps } from './deps';
 import { invalid } from './invalid';
@@ -10,16 +12,33 @@ import { leaseNamed } from './make-lease';
 
 export type Term = Pick<ServiceRecord, 'until' | 'leaseId'>;
 
+/**
+ * What has an end must be able to go in the time that is left for that: others count on its place then.
+ * @throws SluiceError `request-invalid`
+ */
+export function requireTimeToGo(manifest: Manifest, pointer: string): void {
+  const millis = stopMillisOf(manifest);
+  if (millis > MOST_STOP_MILLIS)
+    throw invalid(
+      pointer,
+      `it may take ${Math.ceil(millis / 1_000)} s to stop, and what has an end at most ${MOST_STOP_MILLIS / 1_000}`,
+      'Give it less stopGraceMillis and less time to drain, or no end.',
+    );
+}
+
 /** How long what is applied stays, where there is an end to it, and on what reservation. */
 export async function termOf(
   deps: Pick<ApiDeps, 'store'>,
   tenantId: TenantId,
+  manifest: Manifest,
   { until, reservation }: { readonly until?: number | undefined; readonly reservation?: string | undefined },
 ): Promise<{ readonly term: Term; readonly lease?: Lease }> {
   const now = Date.now();
   if (until !== undefined && until <= now)
     throw invalid('/query/until', `${utcText(until)} is over`, 'Give a time to come.');
+  if (until !== undefined) requireTimeToGo(manifest, '/query/until');
   if (reservation === undefined) return { term: until === undefined ? {} : { until } };
+  requireTimeToGo(manifest, '/query/reservation');
   const lease = await leaseNamed(deps, tenantId, reservation);
   return { term: { until: endOnLease(lease, until, now), leaseId: lease.id }, lease };
 }

@@ -8,16 +8,17 @@ import type { PolicyData } from '../domain/placement/policy';
 import { DEFAULT_DRIFT_POLICY, type DriftPolicy } from '../domain/reconcile/model';
 import { USUAL_BATCH } from '../domain/service/batches';
 import { MOST_OPERATIONS_A_RUN } from '../domain/service/messages';
+import { MOST_LOOK_MILLIS } from '../domain/service/time-to-go';
 
 const millis = (fallback: number) => z.coerce.number().int().min(10).max(3_600_000).default(fallback);
 
 const kbps = (fallback: number) => z.coerce.number().int().min(1).max(400_000_000).default(fallback);
 
-const periodMillis = (fallback: number) =>
+const periodMillis = (fallback: number, most = 86_400_000) =>
   z.coerce
     .number()
     .int()
-    .max(86_400_000)
+    .max(most)
     .refine((n) => n === 0 || n >= 1_000, 'give 0 for never, or 1000 and more')
     .default(fallback);
 
@@ -38,7 +39,7 @@ const siteSchema = z.object({
   SLUICE_FENCE_TIMEOUT_MILLIS: millis(30_000),
   SLUICE_RECONCILE_MILLIS: periodMillis(60_000),
   SLUICE_REBALANCE_MILLIS: periodMillis(0),
-  SLUICE_LEASES_MILLIS: periodMillis(10_000),
+  SLUICE_LEASES_MILLIS: periodMillis(10_000, MOST_LOOK_MILLIS),
   SLUICE_ORPHAN_GRACE_MILLIS: z.coerce
     .number()
     .int()

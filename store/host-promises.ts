@@ -1,7 +1,7 @@
 import type { Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, LeaseId, TenantId } from '../domain/ids';
-import type { Promised } from '../domain/placement/promised';
+import { endOf, MOST_PROMISES, type Promised } from '../domain/placement/promised';
 import { type Dimension, deviceOf, dimensionsOf, isDevice, sum, ZERO } from '../domain/units';
 import type { Stored } from './documents';
 
@@ -36,7 +36,13 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       const fits = holds({ held: HELD, promised: all, now, from, until, dimensions });
       const open = {
         ...{ liveness: 'up', cordoned: false },
-        $expr: { $and: [fits, ...(others.length > 0 ? [nothingOf(others)] : [])] },
+        $expr: {
+          $and: [
+            { $lt: [{ $size: rest }, MOST_PROMISES] },
+            fits,
+            ...(others.length > 0 ? [nothingOf(others)] : []),
+          ],
+        },
       };
       const there = { [`promises.${leaseId}`]: { $exists: true } };
       const result = await hosts.updateOne(
@@ -46,12 +52,14 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       return result.matchedCount === 1;
     },
 
-    /** Which leases something is promised to, and where. */
-    async promising(): Promise<{ hostId: HostId; leaseId: LeaseId }[]> {
-      const some = { promises: { $exists: true, $ne: {} } } as Document;
-      const docs = await hosts.find(some, { projection: { promises: 1 } }).toArray();
+    /** What is promised, and where: to this lease, or to all. */
+    async promising(to?: LeaseId): Promise<{ hostId: HostId; promised: Promised }[]> {
+      const some = to ? { [`promises.${to}`]: { $exists: true } } : { promises: { $exists: true, $ne: {} } };
+      const docs = await hosts.find(some as Document, { projection: { promises: 1 } }).toArray();
       return docs.flatMap(({ _id, promises = {} }) =>
-        Object.values(promises).map(({ leaseId }) => ({ hostId: _id as HostId, leaseId })),
+        Object.values(promises)
+          .filter(({ leaseId }) => to === undefined || leaseId === to)
+          .map((promised) => ({ hostId: _id as HostId, promised })),
       );
     },
 
@@ -66,8 +74,23 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       );
     },
 
+    /** When what VEEs hold is free again, by VEE and host, where that is known. */
+    async ends(): Promise<Map<string, Map<HostId, number>>> {
+      const ending = { $filter: { input: HELD, cond: { $gt: ['$$this.v.freeAt', null] } } };
+      const entries = { $map: { input: ending, in: { k: '$$this.k', at: '$$this.v.freeAt' } } };
+      const docs = hosts.aggregate<{ _id: HostId; ends: { k: string; at: number }[] }>([
+        { $project: { ends: entries } },
+        { $match: { ends: { $ne: [] } } },
+      ]);
+      const ends = new Map<string, Map<HostId, number>>();
+      for await (const { _id, ends: there } of docs)
+        for (const { k, at } of there) ends.set(k, (ends.get(k) ?? new Map<HostId, number>()).set(_id, at));
+      return ends;
+    },
+
     /**
-     * Changes when what VEEs hold on a host is given back at the latest.
+     * Changes when what VEEs hold on a host is given back at the latest. An earlier end takes nothing from anybody, so it is
+     * never refused; what has left the host meanwhile has no end there.
      * @returns false when something is promised that this leaves no room for
      */
     async setFreeAt(
@@ -75,11 +98,12 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       veeIds: readonly string[],
       freeAt: number | undefined,
       now: number,
-      force = false,
     ): Promise<boolean> {
       const known = (await hosts.findOne({ _id: id }))?.reservations ?? {};
       const there = veeIds.filter((veeId) => known[veeId] && known[veeId].freeAt !== freeAt);
       if (there.length === 0) return true;
+      const end = (at: number | undefined) => endOf(at, now) ?? Number.POSITIVE_INFINITY;
+      const earlier = there.every((v) => end(freeAt) <= end(known[v]?.freeAt));
       const then = freeAt === undefined ? '$$REMOVE' : freeAt;
       const held = {
         $map: {
@@ -97,12 +121,18 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
         },
       };
       const dimensions = dimensionsOf(sum(there.map((veeId) => known[veeId]?.amount ?? ZERO)));
-      const fits = force ? true : holds({ held, promised: PROMISED, now, dimensions });
-      const result = await hosts.updateOne(
-        { _id: id, $expr: { $and: [fits, ...there.map((v) => ({ $gt: [`$reservations.${v}`, null] }))] } },
-        [{ $set: Object.fromEntries(there.map((veeId) => [`reservations.${veeId}.freeAt`, then])) }],
-      );
-      return result.matchedCount === 1;
+      const fits = earlier ? true : holds({ held, promised: PROMISED, now, dimensions });
+      const unchanged = there.map((v) => ({
+        $eq: [{ $ifNull: [`$reservations.${v}.freeAt`, null] }, known[v]?.freeAt ?? null],
+      }));
+      const present = there.map((v) => ({ $gt: [`$reservations.${v}`, null] }));
+      const result = await hosts.updateOne({ _id: id, $expr: { $and: [...present, ...unchanged, fits] } }, [
+        { $set: Object.fromEntries(there.map((veeId) => [`reservations.${veeId}.freeAt`, then])) },
+      ]);
+      if (result.matchedCount === 1) return true;
+      const seen = (await hosts.findOne({ _id: id }))?.reservations ?? {};
+      const same = there.every((v) => seen[v] && seen[v].freeAt === known[v]?.freeAt);
+      return same ? false : this.setFreeAt(id, veeIds, freeAt, now);
     },
   };
 }

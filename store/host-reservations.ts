@@ -2,7 +2,7 @@ import type { ClientSession, Collection, Document } from 'mongodb';
 import type { HostRecord } from '../domain/host';
 import type { HostId, OperationId, TenantId, VeeId } from '../domain/ids';
 import type { LicensedPlace } from '../domain/placement/licences';
-import type { Stay } from '../domain/placement/promised';
+import { endOf, type Stay } from '../domain/placement/promised';
 import {
   amountOf,
   type Capacity,
@@ -143,7 +143,13 @@ export function hostReservations(
       const growing = dimensionsOf(more).filter((d) => amountOf(more, d) > 0);
       const room = growing.map((d) => roomFor(d, amountOf(more, d)));
       const grown = changed(veeId, { amount: { $literal: to } });
-      const fits = holds({ held: grown, promised: PROMISED, now, until: held.freeAt, dimensions: growing });
+      const fits = holds({
+        held: grown,
+        promised: PROMISED,
+        now,
+        until: endOf(held.freeAt, now),
+        dimensions: growing,
+      });
       const filter = {
         ...{ _id: id, [`reservations.${veeId}.amount`]: held.amount },
         $expr: { $and: [...room, fits] },
@@ -195,7 +201,7 @@ function taking(
   const coming = [...needs].map(([k, amount]) => ({ k, v: { amount, ...stay } }));
   const held = { $concatArrays: [HELD, { $literal: coming }] };
   const dimensions = dimensionsOf(total);
-  const fits = holds({ held, promised: PROMISED, now, until: stay.freeAt, dimensions });
+  const fits = holds({ held, promised: PROMISED, now, until: endOf(stay.freeAt, now), dimensions });
   return {
     filter: {
       ...{ _id: id, liveness: 'up', cordoned: false, $and: absent },

@@ -1,4 +1,4 @@
-import type { Db } from 'mongodb';
+import type { Db, Filter } from 'mongodb';
 import { SluiceError } from '../domain/errors';
 import type { LeaseId, TenantId } from '../domain/ids';
 import { type Lease, promiseOn } from '../domain/leases/model';
@@ -37,7 +37,8 @@ export function leaseRepository(db: Db) {
     },
 
     /**
-     * Begins to make one. Of a name that is taken by one that is over nothing is left to be taken.
+     * Begins to make one, or goes on with it under another attempt. Of a name that is taken by one that is over nothing is
+     * left to be taken.
      * @throws SluiceError `already-exists`
      */
     async begin(lease: Lease, now: number): Promise<Lease> {
@@ -51,16 +52,21 @@ export function leaseRepository(db: Db) {
         return lease;
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
-        const same = await this.get(lease.id);
-        if (same) return same;
+        const { id, attempt, from, until, places, createdAt } = lease;
+        await leases.updateOne(
+          { _id: id, confirmed: false },
+          { $set: { attempt: attempt ?? null, from, until, places, createdAt } as never },
+        );
+        const same = await this.get(id);
+        if (same) return same.confirmed ? same : lease;
         throw new SluiceError('already-exists', `${tenantId} has a reservation "${name}" already.`);
       }
     },
 
-    /** @returns false when somebody took it for given up meanwhile */
-    async confirm(id: LeaseId, plan: Pick<Lease, 'from' | 'until' | 'places'>): Promise<boolean> {
+    /** @returns false when somebody took it for given up meanwhile, or makes it under another attempt */
+    async confirm(lease: Attempt, plan: Pick<Lease, 'from' | 'until' | 'places'>): Promise<boolean> {
       const result = await leases.updateOne(
-        { _id: id, live: true },
+        { ...attemptOf(lease), live: true },
         { $set: { ...plan, confirmed: true }, $inc: { generation: 1 } },
       );
       return result.matchedCount === 1;
@@ -75,17 +81,34 @@ export function leaseRepository(db: Db) {
       return result.modifiedCount === 1;
     },
 
-    /** @returns false when that was known already */
-    async setRisk(id: LeaseId, because: string | undefined, now: number): Promise<boolean> {
-      const result = await leases.updateOne(
+    /** That is told: whoever changes the lease need not have seen it. */
+    async noteBegun(id: LeaseId, now: number): Promise<void> {
+      await leases.updateOne({ _id: id }, { $set: { begunAt: now } });
+    },
+
+    /** @returns whether that is news: what there is room for elsewhere is noted, and no more than that */
+    async setRisk(
+      id: LeaseId,
+      risk: { readonly because: string; readonly doubts: string } | undefined,
+      now: number,
+    ): Promise<boolean> {
+      const since = { $ifNull: ['$risk.since', now] };
+      const before = await leases.findOneAndUpdate(
         {
           _id: id,
           live: true,
-          ...(because === undefined ? { risk: { $ne: null } } : { 'risk.because': { $ne: because } }),
-        },
-        { $set: { risk: because === undefined ? null : { since: now, because } }, $inc: { generation: 1 } },
+          ...(risk === undefined ? { risk: { $ne: null } } : { 'risk.because': { $ne: risk.because } }),
+        } as Filter<Stored<Lease>>,
+        [
+          {
+            $set: {
+              risk: risk === undefined ? null : { $mergeObjects: [{ $literal: risk }, { since }] },
+              generation: { $add: ['$generation', 1] },
+            },
+          },
+        ],
       );
-      return result.modifiedCount === 1;
+      return before !== null && (before.risk?.doubts ?? before.risk?.because) !== risk?.doubts;
     },
 
     /** @param cancelledAt unless its time is over @returns false when it was not living any more */
@@ -100,27 +123,27 @@ export function leaseRepository(db: Db) {
       return result.modifiedCount === 1;
     },
 
-    /** One that could not be made never was. */
-    async forget(id: LeaseId): Promise<void> {
-      await leases.deleteOne({ _id: id, confirmed: false });
+    /** One that could not be made never was. @returns false when it was, or is made under another attempt */
+    async forget(lease: Attempt): Promise<boolean> {
+      return (await leases.deleteOne(attemptOf(lease))).deletedCount === 1;
     },
   };
 }
 
-/**
- * Makes the promises of a lease on each of its hosts, all or none.
- * @returns false when one of them had no room any more; what was promised elsewhere is taken back then
- */
+type Attempt = Pick<Lease, 'id' | 'attempt'>;
+
+/** One that is being made, and nobody else is making since. */
+const attemptOf = ({ id, attempt }: Attempt): Filter<Stored<Lease>> =>
+  ({ _id: id, confirmed: false, attempt: attempt ?? null }) as Filter<Stored<Lease>>;
+
+/** Makes the promises of a lease on each of its hosts. @returns false when one of them had no room any more */
 export async function promiseEverywhere(
-  hosts: Pick<HostRepository, 'promise' | 'withdraw'>,
+  hosts: Pick<HostRepository, 'promise'>,
   lease: Lease,
   now: number,
   others: readonly TenantId[],
 ): Promise<boolean> {
-  for (const { hostId, count } of lease.places) {
-    if (await hosts.promise(hostId, promiseOn(lease, count), now, others)) continue;
-    await hosts.withdraw(lease.id);
-    return false;
-  }
+  for (const { hostId, count } of lease.places)
+    if (!(await hosts.promise(hostId, promiseOn(lease, count), now, others))) return false;
   return true;
 }

@@ -57,13 +57,21 @@ export function serviceRepository(client: MongoClient, db: Db) {
       );
     },
 
-    /** @param until when it is to end, or that it is not to end by itself */
-    async setUntil(id: ServiceId, until: number | undefined, now: number): Promise<void> {
-      await services.updateOne({ _id: id }, {
+    /**
+     * @param until when it is to end, or that it is not to end by itself
+     * @returns false when the service has changed since it was read
+     */
+    async setUntil(
+      { id, generation }: Pick<ServiceRecord, 'id' | 'generation'>,
+      until: number | undefined,
+      now: number,
+    ): Promise<boolean> {
+      const result = await services.updateOne({ _id: id, generation }, {
         ...(until === undefined ? { $unset: { until: '' } } : {}),
         $set: { updatedAt: now, ...(until === undefined ? {} : { until }) },
         $inc: { generation: 1 },
       } as never);
+      return result.matchedCount === 1;
     },
 
     /** Of those that are not over. */

@@ -73,7 +73,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         const living = await store.services.named(tenantId, manifest.name);
         const isThere = living !== undefined && living.manifestDigest === digestOf(manifest);
         if (isThere) await requireTerm(deps, living, context.query);
-        const { term, lease } = living ? { term: {} } : await termOf(deps, tenantId, context.query);
+        const { term, lease } = living ? { term: {} } : await termOf(deps, tenantId, manifest, context.query);
         if (context.dryRun) {
           if (living && !isThere) throw alreadyThere(living);
           // It may fall short of its manifest all the same, when what failed was given up alone.

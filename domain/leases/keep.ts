@@ -2,10 +2,11 @@ import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
 import type { SnapshotHost } from '../placement/model';
 import { type HostPromises, overPromised, type Promised } from '../placement/promised';
-import { fits, subtract, sum, termOf } from '../units';
+import { describeRefusal } from '../placement/refusal-summary';
+import { fits, sameCapacity, subtract, sum, termOf } from '../units';
 import { utcText } from '../utc';
 import { type Lease, type LeasePlace, type LeasePlan, promiseOn, times } from './model';
-import { type LeaseSite, placeLease } from './place';
+import { type LeaseSite, placeLease, standingRefusals } from './place';
 
 /** What is not as a lease needs it on one of its hosts. */
 export interface Doubt {
@@ -13,24 +14,50 @@ export interface Doubt {
   readonly because: string;
 }
 
-/** Which places of a lease are in doubt, as their host is not there, or has too little for all that is promised of it. */
-export function doubtsOf({ places, id }: Lease, site: LeaseSite): Doubt[] {
-  const hosts = new Map(site.hosts.map((h) => [h.id, h]));
-  return places.flatMap((place): Doubt[] => {
+/**
+ * Which places of a lease are in doubt, as their host is not there, is not as the lease wants it any more, or has too little
+ * for all that is promised of it.
+ */
+export function doubtsOf(lease: Lease, site: LeaseSite): Doubt[] {
+  const { hosts, vees } = byHost(site);
+  return lease.places.flatMap((place): Doubt[] => {
     const doubt = (because: string) => [{ place, because }];
     const host = hosts.get(place.hostId);
     if (!host) return doubt(`${place.hostId} is gone`);
     if (host.liveness === 'lost') return doubt(`${host.id} is lost`);
     if (host.cordoned) return doubt(`${host.id} is cordoned`);
-    if (!host.promised?.promises.some((p) => p.leaseId === id))
-      return doubt(`${host.id} does not know of it`);
+    const promised = host.promised?.promises.find((p) => p.leaseId === lease.id);
+    if (!promised) return doubt(`${host.id} does not know of it`);
+    if (!samePromise(promised, promiseOn(lease, place.count)))
+      return doubt(`${host.id} has not promised all of it`);
+    const there = { ...site, hosts: [host], vees: vees.get(host.id) ?? [] };
+    const [refusals = []] = standingRefusals(there, lease);
+    const refusal = refusals.find((r) => r.reason !== 'not-up' && r.reason !== 'cordoned');
+    if (refusal) return doubt(`${host.id}: ${describeRefusal(refusal)}`);
     const over = overPromised(host, site.at);
-    return over
-      ? doubt(
-          `${host.id} has too little ${termOf(over.dimension)} for all that is promised from ${utcText(over.at)} on`,
-        )
-      : [];
+    if (!over) return [];
+    // The same words at each look: what is too little now has been so for a while, or not.
+    const since = over.at <= site.at ? 'now' : `from ${utcText(over.at)} on`;
+    return doubt(`${host.id} has too little ${termOf(over.dimension)} for all that is promised ${since}`);
   });
+}
+
+interface ByHost {
+  readonly hosts: ReadonlyMap<HostId, SnapshotHost>;
+  readonly vees: ReadonlyMap<HostId, LeaseSite['vees']>;
+}
+/** Once for all leases that are looked at: a site may have many of each. */
+const known = new WeakMap<LeaseSite, ByHost>();
+
+function byHost(site: LeaseSite): ByHost {
+  const before = known.get(site);
+  if (before) return before;
+  const made = {
+    hosts: new Map(site.hosts.map((h) => [h.id, h])),
+    vees: groupBy(site.vees, (v) => v.hostId as HostId),
+  };
+  known.set(site, made);
+  return made;
 }
 
 /** How a lease goes on: what is promised anew, and what is left of the places that were in doubt. */
@@ -74,8 +101,8 @@ export function relocate(lease: Lease, doubts: readonly Doubt[], site: LeaseSite
 }
 
 /** So many of its places on a host its own VEEs use, at least in part. */
-function usedOn({ id, each }: Lease, hostId: HostId, count: number, { hosts }: LeaseSite): number {
-  const stays: HostPromises['stays'] = hosts.find((h) => h.id === hostId)?.promised?.stays ?? [];
+function usedOn({ id, each }: Lease, hostId: HostId, count: number, site: LeaseSite): number {
+  const stays: HostPromises['stays'] = byHost(site).hosts.get(hostId)?.promised?.stays ?? [];
   const used = sum(stays.filter((s) => s.leaseId === id).map((s) => s.amount));
   for (let n = 0; n < count; n++) if (fits(times(each, n), used)) return n;
   return count;
@@ -103,6 +130,13 @@ function together(kept: readonly LeasePlace[], { places }: LeasePlan): LeasePlac
     count: total(of),
   }));
 }
+
+type Time = Pick<Promised, 'from' | 'until'>;
+export const sameTime = (one: Time, other: Time): boolean =>
+  one.from === other.from && one.until === other.until;
+
+export const samePromise = (one: Promised, other: Promised): boolean =>
+  sameTime(one, other) && sameCapacity(one.amount, other.amount);
 
 /** What its hosts should have noted of a lease. */
 export const promisesOf = (lease: Lease): Map<HostId, Promised> =>

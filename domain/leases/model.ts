@@ -14,6 +14,9 @@ export type LeaseKind = (typeof LEASE_KINDS)[number];
 export const SHORTEST_LEASE_MILLIS = 2 * CLEARING_MILLIS;
 export const MOST_LEASED = 1_000;
 
+/** One that was begun so long ago and is not made was left by a process that died. */
+export const MAKING_MILLIS = 60_000;
+
 /** Places of one size that are asked for. */
 export interface LeaseShape {
   readonly tenantId: TenantId;
@@ -43,11 +46,20 @@ export interface Lease extends LeaseShape {
   readonly places: readonly LeasePlace[];
   /** Are the promises on its hosts made? Until then it is not there for anybody. */
   readonly confirmed: boolean;
+  /** Who makes it: of two that are at it for the same request only the later one may confirm it, or give it up. */
+  readonly attempt?: string;
   /** Neither over nor cancelled, as far as that is noted: what is over is noted a little later. */
   readonly live: boolean;
   readonly cancelledAt?: number;
+  /** When it was told that it has begun. */
+  readonly begunAt?: number;
   /** Why what is promised might not be there, as long as that is so. */
-  readonly risk?: { readonly since: number; readonly because: string } | null;
+  readonly risk?: {
+    readonly since: number;
+    readonly because: string;
+    /** What of it is news when it changes: not, how much room there is elsewhere. */
+    readonly doubts?: string;
+  } | null;
   readonly requestedBy: string;
   readonly requestedAs: OperationId;
   readonly generation: number;

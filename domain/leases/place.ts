@@ -2,7 +2,7 @@ import { derivedEntropy } from '../derived-entropy';
 import { makeServiceId, type VeeId } from '../ids';
 import { Board, unitsOf } from '../placement/feasibility';
 import type { HostVerdict, PlacementRequest, Refusal, Snapshot, SnapshotHost } from '../placement/model';
-import { freeThroughout, inTheWay, type Span } from '../placement/promised';
+import { freeThroughout, inTheWay, MOST_PROMISES, type Span } from '../placement/promised';
 import { timesIn } from '../placement/room';
 import { amountOf, type Capacity, type Dimension, shortages, subtract } from '../units';
 import { type LeasePlace, type LeasePlan, type LeaseShape, type NoLease, times } from './model';
@@ -111,7 +111,10 @@ class OpenHosts {
   constructor(site: LeaseSite, shape: LeaseShape) {
     this.site = site;
     this.shape = shape;
-    this.standing = standingRefusals(site, shape);
+    this.standing = standingRefusals(site, shape).map((refusals, n) => {
+      const promises = site.hosts[n]?.promised?.promises.length ?? 0;
+      return promises < MOST_PROMISES ? refusals : [...refusals, FULL];
+    });
   }
 
   /** For how many there is room at first, and how that changes for what begins later, in order. */
@@ -178,11 +181,16 @@ const enough = (free: Capacity, need: Capacity, dimension: Dimension): boolean =
 
 const withoutPromises = ({ promised }: SnapshotHost) => ({ promises: [], stays: promised?.stays ?? [] });
 
+const FULL: Refusal = {
+  ...{ reason: 'constraint', constraint: `a host promises to ${MOST_PROMISES} reservations at most` },
+  because: 'it does so already',
+};
+
 const COMPONENT = 'place';
 const NOBODYS = makeServiceId(derivedEntropy('lease'));
 
 /** By the planner's own rules, as for a VEE of that size: whoever uses the lease meets them again. */
-function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly Refusal[])[] {
+export function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly Refusal[])[] {
   const { tenantId, each, image = '', labels } = shape;
   const vee = { id: 'place' as VeeId, tenantId, serviceId: NOBODYS, component: COMPONENT, index: 0 };
   const request: PlacementRequest = {

@@ -22,6 +22,9 @@ export interface Promised {
   readonly amount: Capacity;
 }
 
+/** To so many leases something of one host is promised at most: each write to it looks at what is promised at every time. */
+export const MOST_PROMISES = 50;
+
 /** What an end leaves for what is there to go: a place counts as taken for so long after it. */
 export const CLEARING_MILLIS = 60_000;
 
@@ -62,10 +65,14 @@ export interface Span {
   readonly without?: LeaseId | undefined;
 }
 
+/** When a place is free again; absent also of what should be gone by now: that may stay for who knows how long. */
+export const endOf = (freeAt: number | undefined, now: number): number | undefined =>
+  freeAt !== undefined && freeAt > now ? freeAt : undefined;
+
 /** What asks for a place now, for as long as it stays: until the end of time, or until its own. */
-export const spanOf = (now: number, { freeAt, leaseId }: Stay = {}): Span => ({
-  ...{ now, from: now, until: freeAt ?? Number.POSITIVE_INFINITY },
-  without: leaseId,
+export const spanOf = (now: number, stay: Stay = {}): Span => ({
+  ...{ now, from: now, until: endOf(stay.freeAt, now) ?? Number.POSITIVE_INFINITY },
+  without: stay.leaseId,
 });
 
 /** What is held at an instant, and what is promised then beyond what the lease's own VEEs hold already. */
@@ -145,9 +152,8 @@ export function withoutStay<H extends Offer>(host: H, veeId: string): H {
   };
 }
 
-/** What should be gone by now and is not may stay for who knows how long. */
 const isGoneBy = ({ freeAt }: Stay, at: number, now: number): boolean =>
-  freeAt !== undefined && freeAt > now && freeAt <= at;
+  (endOf(freeAt, now) ?? Number.POSITIVE_INFINITY) <= at;
 
 const promisesAt = ({ promises }: HostPromises, at: number): readonly Promised[] =>
   promises.filter((p) => p.from <= at && at < p.until);

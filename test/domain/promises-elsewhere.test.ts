@@ -2,9 +2,11 @@ import type { HostRecord } from '../../domain/host';
 import type { HostId, LeaseId, SiteId, TenantId } from '../../domain/ids';
 import { checkInvariants } from '../../domain/invariants/check';
 import { type Lease, promiseOn } from '../../domain/leases/model';
+import { placeLease } from '../../domain/leases/place';
 import type { SnapshotHost } from '../../domain/placement/model';
 import { plan } from '../../domain/placement/plan';
-import { keptFrom } from '../../domain/placement/promised';
+import { keptFrom, MOST_PROMISES } from '../../domain/placement/promised';
+import { refusalSummary } from '../../domain/placement/refusal-summary';
 import { roomForShape } from '../../domain/placement/room';
 import { strandedBy } from '../../domain/placement/spare-losses';
 import { planRebalance } from '../../domain/rebalance/plan';
@@ -43,6 +45,22 @@ describe('what is promised', () => {
     const room = roomForShape(snapshotOf([promising]), { need: size(100), labels: {} });
     expect(room.hosts).toEqual([{ hostId: 'host-1', fits: 3, because: 'CPU, beside what is promised' }]);
     expect(keptFrom(promising, 1)).toEqual(size(700));
+  });
+
+  it('is promised to so many leases of a host, and the next one is told so', () => {
+    const many = (count: number) => {
+      const promises = Array.from({ length: count }, (_, n) => ({
+        ...promiseOn(leaseOf('host-1', size(1), 10 * n, 10 * n + 1), 1),
+        leaseId: `rsv-${n}` as LeaseId,
+      }));
+      const promising = host('host-1', 1_000, { promised: { promises, stays: [] } });
+      return placeLease(snapshotOf([promising]), leaseOf('host-1', size(100), 0, 0), { from: 5, until: 7 });
+    };
+    expect(many(MOST_PROMISES - 1)).toMatchObject({ kind: 'lease' });
+    const none = many(MOST_PROMISES);
+    expect(none.kind === 'no-lease' && refusalSummary(none.why)).toContain(
+      'a host promises to 50 reservations at most: it does so already',
+    );
   });
 
   it('leaves no room for losses beside what is overdue: it may stay for who knows how long', () => {
@@ -97,6 +115,11 @@ describe('what is promised', () => {
     };
     const some = { ...whole, each: { ...more, cpuMillis: 1, memoryMiB: 1, diskMiB: 0, bandwidthKbps: 0 } };
     expect(seen(some, some)).toEqual([]);
+    const making = { ...some, confirmed: false, createdAt: state.now - 10_000 };
+    expect(seen(making, some)).toEqual([]);
+    expect(seen({ ...making, createdAt: state.now - 200_000 }, some)).toEqual([
+      'h1: what was to be promised to reservation web was never taken back',
+    ]);
     expect(seen(some, undefined)).toEqual(['h1 knows nothing of reservation web, which counts on it']);
     expect(seen(some, whole)).toContain('h1 has promised reservation web another amount than it says');
     expect(seen(whole, whole)).toEqual([
