@@ -16,7 +16,7 @@ import type {
   VeeStatus,
 } from '../contract';
 import { machineUsage } from '../lib/machine-usage';
-import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { limitsOf } from './bundle';
 import { Containers } from './containers';
 import { checkDeviceNodes } from './device-nodes';
@@ -307,12 +307,9 @@ class ContainerDriver implements Driver {
   }
 
   private async status(vee: KeptVee, probe = true): Promise<VeeStatus> {
-    const { veeId, epoch, template } = vee.spec;
     const { state, pid } = await this.containers.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.containers.isReady(vee));
-    const { capacity } = template;
-    const { devices } = vee;
-    return { veeId, epoch, state, ready, capacity, ...(devices ? { devices } : {}), ...(pid ? { pid } : {}) };
+    return statusOf({ ...vee, state }, ready, pid);
   }
 
   private stopReceiving(veeId: VeeId): void {

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
-import type { DriverState, VeeRef, VeeSpec } from '../contract';
+import type { DriverState, VeeRef, VeeSpec, VeeStatus } from '../contract';
 import { readJson, writeJson, writeJsonUnsynced } from './atomic-file';
 import { devicesFor, type GivenDevices, type HostDevices } from './device-numbers';
 
@@ -10,6 +10,13 @@ import { devicesFor, type GivenDevices, type HostDevices } from './device-number
 export interface KeptVee extends GivenDevices {
   readonly spec: VeeSpec;
   readonly state: DriverState;
+}
+
+/** What a driver tells of a VEE that it keeps. */
+export function statusOf({ spec, state, devices }: KeptVee, ready: boolean, pid?: number): VeeStatus {
+  const { veeId, epoch, template } = spec;
+  const { capacity } = template;
+  return { veeId, epoch, state, ready, capacity, ...(devices ? { devices } : {}), ...(pid ? { pid } : {}) };
 }
 
 interface Fence {

@@ -17,7 +17,7 @@ import type {
 import { rotate, tailOf } from '../lib/console-log';
 import { machineUsage, processUsage } from '../lib/machine-usage';
 import { findOnPath } from '../lib/program';
-import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { FILES } from './command-line';
 import { type QemuDriverConfig, QemuHost } from './host';
 import { Machines } from './machines';
@@ -135,9 +135,7 @@ class QemuDriver implements Driver {
   async list(): Promise<VeeStatus[]> {
     const kept = await this.records.all();
     await Promise.all(kept.map((vee) => rotate(this.machines.path(vee.spec.veeId, FILES.console))));
-    return Promise.all(
-      kept.map((vee) => this.status(vee, false).catch(() => statusOf(vee, vee.state, false))),
-    );
+    return Promise.all(kept.map((vee) => this.status(vee, false).catch(() => statusOf(vee, false))));
   }
 
   /** Of a host that is a part of the machine only what its own machines use is its own. */
@@ -280,17 +278,11 @@ class QemuDriver implements Driver {
   private async status(vee: KeptVee, probe: boolean): Promise<VeeStatus> {
     const { state, pid } = await this.machines.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.vees.isReady(vee));
-    return statusOf(vee, state, ready, pid);
+    return statusOf({ ...vee, state }, ready, pid);
   }
 
   private stopReceiving(veeId: VeeId): void {
     this.receivers.get(veeId)?.close();
     this.receivers.delete(veeId);
   }
-}
-
-function statusOf({ spec, devices }: KeptVee, state: DriverState, ready: boolean, pid?: number): VeeStatus {
-  const { veeId, epoch, template } = spec;
-  const { capacity } = template;
-  return { veeId, epoch, state, ready, capacity, ...(devices ? { devices } : {}), ...(pid ? { pid } : {}) };
 }

@@ -14,7 +14,7 @@ import type {
   VeeSpec,
   VeeStatus,
 } from '../contract';
-import { type KeptVee, requireState, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { ScriptedHost } from './script';
 import { SimulatedUsage } from './usage';
 
@@ -105,14 +105,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     await records.remove(ref.veeId);
   }
 
-  const statusOf = ({ spec, state, devices }: KeptVee): VeeStatus => ({
-    veeId: spec.veeId,
-    epoch: spec.epoch,
-    state,
-    ready: state === 'ACTIVE',
-    capacity: spec.template.capacity,
-    ...(devices ? { devices } : {}),
-  });
+  const status = (vee: KeptVee): VeeStatus => statusOf(vee, vee.state === 'ACTIVE');
 
   return {
     name: 'simulator',
@@ -157,11 +150,11 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         async () => {
           const vee = await records.get(veeId);
           const { unready = false } = await script.script();
-          return vee && { ...statusOf(vee), ...(unready ? { ready: false } : {}) };
+          return vee && { ...status(vee), ...(unready ? { ready: false } : {}) };
         },
         nothing,
       ),
-    list: async () => (await records.all()).map(statusOf),
+    list: async () => (await records.all()).map(status),
     measure: async () => usage.measure(await records.all(), performance.now()),
     logs: async (veeId, tailLines) => {
       const vee = await records.get(veeId);
