@@ -4,6 +4,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { SluiceError } from '../../domain/errors';
 import type { TransferOffer } from '../contract';
+import { listenOn } from '../lib/listen';
 
 const TOKEN_LENGTH = 32;
 
@@ -23,14 +24,7 @@ export class DiskReceiver {
   async listen(address: string): Promise<TransferOffer> {
     const server = createServer({ allowHalfOpen: true }, (socket) => this.receive(socket));
     this.server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, address, resolve);
-    });
-    const bound = server.address();
-    if (bound === null || typeof bound === 'string')
-      throw new SluiceError('driver-failed', 'No transfer port could be opened.');
-    return { address: `${address}:${bound.port}`, token: this.token };
+    return { address: await listenOn(server, address), token: this.token };
   }
 
   close(): void {

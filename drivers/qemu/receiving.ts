@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SluiceError } from '../../domain/errors';
 import type { TransferOffer, VeeRef } from '../contract';
+import { listenOn } from '../lib/listen';
 import type { VeeRecords } from '../lib/vee-records';
 import { Conversation, type Hello, join, opening, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
@@ -49,14 +50,7 @@ export class Receiver {
       this.serve(socket).catch(() => socket.destroy());
     });
     this.server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, address, resolve);
-    });
-    const bound = server.address();
-    if (bound === null || typeof bound === 'string')
-      throw new SluiceError('driver-failed', 'No transfer port could be opened.');
-    this.offer = { ...this.offer, address: `${address}:${bound.port}` };
+    this.offer = { ...this.offer, address: await listenOn(server, address) };
   }
 
   close(): void {
