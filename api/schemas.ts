@@ -5,18 +5,11 @@ import { OPERATION_KINDS, OPERATION_STATES } from '../domain/operation/operation
 import { DRIFT_KINDS } from '../domain/reconcile/model';
 import { PHASES } from '../domain/service/service';
 import { VEE_STATES } from '../domain/vee/state-machine';
-import { optimalityFields } from './optimality-schema';
+import { amounts } from './amounts-schema';
+import { planSchema } from './plan-schema';
 
 /** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
 export const millis = z.int().describe('Milliseconds since the epoch, UTC');
-
-const amounts = z.object({
-  ...{ cpuMillis: z.int(), memoryMiB: z.int(), diskMiB: z.int(), bandwidthKbps: z.int() },
-  devices: z
-    .record(z.string(), z.int())
-    .optional()
-    .describe('Whole devices by name; absent where there are none'),
-});
 
 export const capacitySchema = amounts.meta({ id: 'Capacity' });
 
@@ -257,113 +250,6 @@ export const invariantsSchema = z
     ),
   })
   .meta({ id: 'Invariants' });
-
-export const planSchema = z
-  .object({
-    dryRun: z.literal(true),
-    operation: z.string(),
-    feasible: z.boolean(),
-    steps: z.array(z.string()),
-    cost: z
-      .object({
-        vees: z.int().describe('VEEs that are made, changed, moved or ended'),
-        interrupted: z
-          .int()
-          .describe('Of those that serve now, how many stop serving, for a while or for good'),
-        capacity: amounts.describe(
-          'Held on hosts afterwards beyond what is held now; negative is given back',
-        ),
-        hosting: z
-          .object({
-            ...{ perHour: z.number(), perMonth: z.number(), watts: z.number() },
-            wakeSeconds: z
-              .number()
-              .optional()
-              .describe('The longest that one takes to wake of those that come into use'),
-          })
-          .optional()
-          .describe(
-            'By how much more hosts cost and draw afterwards; absent where none has told either, and for tenants',
-          ),
-        moving: z
-          .object({
-            stillMillis: z.int().describe('How long VEEs do not run, added up'),
-            sentMiB: z.number(),
-            money: z
-              .number()
-              .optional()
-              .describe('What both are worth, where the policy in force prices them'),
-            diverging: z.int().optional().describe('VEEs that write their memory faster than it is sent'),
-          })
-          .optional()
-          .describe('What migrations take'),
-      })
-      .optional()
-      .describe('What carrying it out takes; absent when it is not feasible'),
-    estimatedMillis: z.int().optional().describe('About how long migrations take: an estimate, no bound'),
-    imbalance: z
-      .object({ before: z.number(), after: z.number() })
-      .optional()
-      .describe(
-        'Of a rebalance that evens out: the root mean square of how far loads are from the site’s, as a share of a host',
-      ),
-    hostsInUse: z
-      .object({ before: z.int(), after: z.int() })
-      .optional()
-      .describe('Of a rebalance that frees hosts: of those that are open'),
-    watts: z
-      .object({ before: z.number(), after: z.number() })
-      .optional()
-      .describe('Of a rebalance that saves power: what hosts in use draw'),
-    costPerHour: z
-      .object({ before: z.number(), after: z.number() })
-      .optional()
-      .describe('Of a rebalance by cost: what hosts in use cost an hour, in the currency of the site'),
-    payback: z
-      .object({ moves: z.number(), hours: z.number() })
-      .optional()
-      .describe('Of a rebalance by cost: what its moves cost once, and within how long that has to be saved'),
-    ...optimalityFields,
-    why: z.string().optional().describe('Why it is not feasible, or why there is nothing to do'),
-    remedies: z
-      .array(z.string())
-      .optional()
-      .describe(
-        'What would be enough, each by itself, for it to fit: "it would fit …"; absent when nobody could say in time',
-      ),
-    blueprint: z.unknown().optional(),
-    actions: z
-      .array(
-        z.object({
-          verb: z.enum(['no-op', 'resize', 'move', 'replace', 'destroy']),
-          veeId: z.string(),
-          component: z.string(),
-          index: z.int(),
-          hostId: z.string(),
-          reasons: z.array(z.looseObject({ reason: z.string() })),
-        }),
-      )
-      .optional()
-      .describe('Of a re-composition: what becomes of each VEE, and why'),
-    creations: z
-      .array(
-        z.object({ component: z.string(), count: z.int(), reason: z.looseObject({ reason: z.string() }) }),
-      )
-      .optional()
-      .describe('Of a re-composition: VEEs that are new, beyond those that replace others'),
-    waves: z
-      .array(
-        z.object({
-          resizes: z.array(z.string()),
-          move: z.string().optional(),
-          creates: z.array(z.object({ component: z.string(), index: z.int() })),
-          destroys: z.array(z.string()),
-        }),
-      )
-      .optional()
-      .describe('Of a re-composition: the order, one wave after the other'),
-  })
-  .meta({ id: 'Plan' });
 
 /** What a route answers that starts an operation. */
 export const started = {
