@@ -1,7 +1,8 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeJson } from '../drivers/lib/atomic-file';
-import { isAlive, type ProcessIdentity, startTimeOf } from '../drivers/lib/process-identity';
+import type { ProcessIdentity } from '../drivers/lib/process-identity';
+import { LockHeld, lockHolder, takeLock } from '../drivers/lib/process-lock';
 
 export interface Holder extends ProcessIdentity {
   readonly apiUrl?: string;
@@ -19,39 +20,18 @@ export class DataDirHeld extends Error {
 
 const lockPath = (dataDir: string) => join(dataDir, 'supervisor.json');
 
-export async function holderOf(dataDir: string): Promise<Holder | undefined> {
-  const text = await readFile(lockPath(dataDir), 'utf8').catch(() => undefined);
-  if (!text) return undefined;
-  try {
-    const holder = JSON.parse(text) as Holder;
-    return (await isAlive(holder)) ? holder : undefined;
-  } catch {
-    return undefined;
-  }
-}
+export const holderOf = (dataDir: string): Promise<Holder | undefined> =>
+  lockHolder<Holder>(lockPath(dataDir));
 
 /** One supervisor a data directory. A lock whose process is gone is taken over. @throws DataDirHeld */
 export async function lockDataDir(dataDir: string): Promise<DataLock> {
   // Tokens and the disks of VEEs live below: nobody else's business.
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const me: Holder = { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '' };
-  const mine = `${lockPath(dataDir)}.${process.pid}`;
-  await writeFile(mine, JSON.stringify(me), { mode: 0o600 });
   try {
-    for (;;) {
-      try {
-        // A link appears whole or not at all: nobody can find a lock that says not yet whose it is.
-        await link(mine, lockPath(dataDir));
-        return new DataLock(dataDir, me);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-        const holder = await holderOf(dataDir);
-        if (holder) throw new DataDirHeld(dataDir, holder);
-        await rm(lockPath(dataDir), { force: true });
-      }
-    }
-  } finally {
-    await rm(mine, { force: true });
+    return new DataLock(dataDir, await takeLock(lockPath(dataDir)));
+  } catch (error) {
+    if (error instanceof LockHeld) throw new DataDirHeld(dataDir, error.holder);
+    throw error;
   }
 }
 

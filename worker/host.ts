@@ -11,6 +11,7 @@ import { createLogger, type Logger } from '../process/log';
 import { workerConnection } from '../temporal/worker-connection';
 import { AgentLink } from './agent-link';
 import { agentSettings } from './agent-settings';
+import { lockHost, unlockHost } from './host-locks';
 
 /** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
 async function main(log: Logger): Promise<void> {
@@ -20,9 +21,11 @@ async function main(log: Logger): Promise<void> {
     shutdownSignals: [],
   });
 
+  const dataDirOf = (hostId: HostId) => join(settings.dataDir, 'hosts', hostId);
   const drivers = new Map<HostId, Driver>();
   for (const host of settings.hosts) {
-    const dataDir = join(settings.dataDir, 'hosts', host.id);
+    const dataDir = dataDirOf(host.id);
+    await lockHost(host.id, dataDir);
     const driver = await createDriver(host.driver, {
       hostId: host.id,
       dataDir,
@@ -56,7 +59,10 @@ async function main(log: Logger): Promise<void> {
     if (worker.getState() === 'RUNNING') worker.shutdown();
     await Promise.all([running, beating]);
     await connection.close();
-    for (const driver of drivers.values()) await driver.close();
+    for (const [hostId, driver] of drivers) {
+      await driver.close();
+      await unlockHost(dataDirOf(hostId));
+    }
   });
   log.info({ agentId: settings.agentId, hosts: settings.hosts.length }, 'host agent runs');
   reportReady();
