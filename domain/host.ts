@@ -16,6 +16,8 @@ export interface DriverCapabilities {
   readonly logs: boolean;
   /** Are the capacity limits enforced by the platform? */
   readonly enforces: { readonly cpu: boolean; readonly memory: boolean; readonly disk: boolean };
+  /** Does it connect VEEs to networks? Absent where not, and from agents that are older than this. */
+  readonly networks?: boolean | undefined;
 }
 
 export interface HostFingerprint {
@@ -121,6 +123,8 @@ export interface HostRecord extends HostEconomy {
   readonly siteId: SiteId;
   readonly zone: string;
   readonly agentId: AgentId;
+  /** Where other hosts send it what belongs to networks; absent where it takes part in none with other machines. */
+  readonly underlayAddress?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly fingerprint: HostFingerprint;
   readonly liveness: HostLiveness;

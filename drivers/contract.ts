@@ -1,6 +1,7 @@
 import type { HostFingerprint } from '../domain/host';
 import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { Counters } from '../domain/measured';
+import type { NetworkAttachment } from '../domain/network/attachment';
 import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
 import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
@@ -74,6 +75,8 @@ export interface VeeSpec extends VeeRef {
   readonly component: string;
   readonly index: number;
   readonly template: VeeTemplate;
+  /** The same for its whole life, wherever it is; absent where it is on none. */
+  readonly networks?: readonly NetworkAttachment[];
 }
 
 /**

@@ -30,6 +30,12 @@ export interface HostJoin extends HostEconomy {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly fingerprint: HostFingerprint;
+  readonly underlayAddress?: string;
+}
+
+export interface Peer {
+  readonly hostId: HostId;
+  readonly underlayAddress: string;
 }
 
 /**
@@ -104,7 +110,9 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
     /** A host that joins again keeps its reservations: its VEEs may well have outlived its agent. */
     async join(join: HostJoin, now: number): Promise<void> {
       const { id, ...facts } = join;
-      const silent = (['price', 'power', 'failuresPerYear'] as const).filter((k) => facts[k] === undefined);
+      const silent = (['price', 'power', 'failuresPerYear', 'underlayAddress'] as const).filter(
+        (k) => facts[k] === undefined,
+      );
       for (const key of silent) delete facts[key];
       await hosts.updateOne(
         { _id: id },
@@ -138,7 +146,8 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
       now: number,
       collectedAt: number,
       load?: HostLoad,
-    ): Promise<{ fenced: boolean } | undefined> {
+      underlayAddress?: string,
+    ): Promise<{ fenced: boolean; underlay: boolean } | undefined> {
       const doc = await hosts.findOneAndUpdate(
         { _id: id, agentId },
         {
@@ -148,12 +157,22 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
             liveness: 'up',
             reported: [...reported],
             ...(load ? { measured: { ...load, at: now } } : {}),
+            ...(underlayAddress ? { underlayAddress } : {}),
           },
         },
-        { projection: { fenced: 1, measured: 1 } },
+        { projection: { fenced: 1, measured: 1, underlayAddress: 1 }, returnDocument: 'after' },
       );
       if (!load && doc?.measured) await this.forgetStaleLoad(id, now);
-      return doc ? { fenced: doc.fenced != null } : undefined;
+      return doc ? { fenced: doc.fenced != null, underlay: doc.underlayAddress !== undefined } : undefined;
+    },
+
+    /** Between whom the packets of networks travel. */
+    async peers(): Promise<Peer[]> {
+      const docs = await hosts
+        .find({ underlayAddress: { $exists: true } }, { projection: { underlayAddress: 1 } })
+        .sort({ _id: 1 })
+        .toArray();
+      return docs.map(({ _id, underlayAddress = '' }) => ({ hostId: _id as HostId, underlayAddress }));
     },
 
     /**

@@ -46,8 +46,9 @@ export const plainReport = ({ ageMillis, hosts }: Report): Report => ({
 
 export const plainJoin = ({ agentId, hosts }: Join): Join => ({
   agentId,
-  hosts: hosts.map(({ id, zone, labels, fingerprint: { physical: _, ...fingerprint } }) => ({
-    ...{ id, zone, labels },
-    fingerprint: { ...fingerprint, capacity: withoutDevices(fingerprint.capacity) },
-  })),
+  hosts: hosts.map(({ id, zone, labels, fingerprint: { physical: _, ...fingerprint } }) => {
+    const { networks: __, ...capabilities } = fingerprint.capabilities;
+    const capacity = withoutDevices(fingerprint.capacity);
+    return { ...{ id, zone, labels }, fingerprint: { ...fingerprint, capabilities, capacity } };
+  }),
 });

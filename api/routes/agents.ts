@@ -6,6 +6,7 @@ import { type AgentId, type HostId, NAME_PATTERN, type OperationId, type VeeId }
 import { hasEnded } from '../../domain/operation/operation';
 import { VEE_STATES } from '../../domain/vee/state-machine';
 import { type CopyVerdict, type Standing, verdictOnCopy } from '../../domain/vee/superseded';
+import type { Peer } from '../../store/hosts';
 import { type Identity, makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
 import { json, type Route, route } from '../route';
@@ -35,12 +36,18 @@ const fingerprintSchema: z.ZodType<HostFingerprint> = z.object({
     exec: z.boolean(),
     logs: z.boolean(),
     enforces: z.object({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
+    networks: z.boolean().optional().describe('Does it connect VEEs to networks?'),
   }),
   capacity,
   physical: usage.optional().describe('Of CPU and memory, where its capacity is more than it has'),
   images: z.array(z.string().max(128)).max(1_000),
   attributes: z.record(z.string().max(63), z.string().max(200)),
 });
+
+const underlayAddress = z
+  .union([z.ipv4(), z.ipv6()])
+  .optional()
+  .describe('Where other hosts send it what belongs to networks');
 
 const joinSchema = z.object({
   agentId: name,
@@ -51,6 +58,7 @@ const joinSchema = z.object({
         zone: name,
         labels: z.record(z.string().max(63), z.string().max(63)),
         fingerprint: fingerprintSchema,
+        underlayAddress,
         ...HOST_ECONOMY_FIELDS,
         price: HOST_ECONOMY_FIELDS.price.unwrap().strip().optional(),
         power: HOST_ECONOMY_FIELDS.power.unwrap().strip().optional(),
@@ -63,12 +71,16 @@ const joinSchema = z.object({
 /** A report is taken to be so much older than its agent says: it was on its way. */
 const TRANSIT_MILLIS = 100;
 
+/** So old may be what an agent is told of other hosts. */
+const PEERS_MILLIS = 1_000;
+
 const reportSchema = z.object({
   ageMillis: z.int().min(0).max(60_000).describe('How long ago the agent began to collect it'),
   hosts: z
     .array(
       z.object({
         hostId: name,
+        underlayAddress,
         vees: z
           .array(
             z.object({
@@ -142,6 +154,15 @@ export function agentRoutes(deps: ApiDeps): Route[] {
     return ended;
   }
 
+  let lastPeers: { readonly at: number; readonly peers: readonly Peer[] } | undefined;
+
+  /** Asked with each heartbeat of each agent, and changed only when one joins: once in a while is enough. */
+  async function peers(now: number): Promise<readonly Peer[]> {
+    if (!lastPeers || Math.abs(now - lastPeers.at) > PEERS_MILLIS)
+      lastPeers = { at: now, peers: await store.hosts.peers() };
+    return lastPeers.peers;
+  }
+
   return [
     route({
       method: 'post',
@@ -184,9 +205,9 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const hostIds = body.hosts.map((h) => h.id as HostId);
         await mayServe(identity, agentId, hostIds);
         const now = Date.now();
-        for (const { id, zone, labels, fingerprint, ...rest } of body.hosts) {
+        for (const { id, zone, labels, fingerprint, underlayAddress, ...rest } of body.hosts) {
           const facts = { id: id as HostId, siteId, agentId, zone, labels, fingerprint, ...economyOf(rest) };
-          await store.hosts.join(facts, now);
+          await store.hosts.join({ ...facts, ...(underlayAddress ? { underlayAddress } : {}) }, now);
         }
         if (returning) {
           await store.identities.setHosts(identity.id, hostIds);
@@ -218,6 +239,10 @@ export function agentRoutes(deps: ApiDeps): Route[] {
           description: 'Noted; and which of the copies that were reported no longer count',
           schema: z.object({
             superseded: z.array(z.object({ hostId: z.string(), veeId: z.string(), epoch: z.int() })),
+            peers: z
+              .array(z.object({ hostId: z.string(), underlayAddress: z.string() }))
+              .optional()
+              .describe('All hosts that networks reach, these among them; only for whom they reach'),
           }),
         },
       },
@@ -230,7 +255,8 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         if (own.length === 0) throw new SluiceError('forbidden', `None of these hosts is ${agentId}’s.`);
         const collectedAt = now - body.ageMillis - TRANSIT_MILLIS;
         const fenced = new Set<string>();
-        for (const { hostId, vees, measured, accounted } of own) {
+        let reached = false;
+        for (const { hostId, vees, measured, accounted, underlayAddress } of own) {
           const known = await store.hosts.heartbeat(
             hostId as HostId,
             agentId,
@@ -238,9 +264,11 @@ export function agentRoutes(deps: ApiDeps): Route[] {
             now,
             collectedAt,
             measured && { ...measured, ...(accounted ? { accounted } : {}) },
+            underlayAddress,
           );
           if (!known) throw new SluiceError('not-found', `${hostId} has not joined.`);
           if (known.fenced) fenced.add(hostId);
+          if (known.underlay) reached = true;
         }
         const judged = await judge(own, fenced, collectedAt);
         for (const hostId of fenced)
@@ -255,7 +283,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const superseded = judged
           .filter((c) => c.verdict === 'superseded')
           .map(({ hostId, veeId, epoch }) => ({ hostId, veeId, epoch }));
-        return { status: 200, body: { superseded } };
+        return { status: 200, body: { superseded, ...(reached ? { peers: await peers(now) } : {}) } };
       },
     }),
   ];

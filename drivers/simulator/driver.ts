@@ -26,6 +26,7 @@ export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
   exec: true,
   logs: true,
   enforces: { cpu: false, memory: false, disk: false },
+  networks: true,
 };
 
 const DEFAULT_CAPACITY: Capacity = {
@@ -52,6 +53,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
   const capabilities: DriverCapabilities = {
     ...SIMULATOR_CAPABILITIES,
     liveResize: !lacking.includes('liveResize'),
+    networks: !lacking.includes('networks'),
   };
   const nothing = () => undefined;
 
