@@ -16,11 +16,14 @@ import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import { planRebalance as rebalanceOf } from '../domain/rebalance/plan';
 import { AlgorithmPlugins } from './policies/algorithms';
 import { PolicyPlugins } from './policies/plugins';
+import { findCbc } from './portfolio/cbc';
 import { sideBySide } from './portfolio/side-by-side';
 
 const { policyFolder, algorithmFolder } = Piscina.workerData as PluginFolders;
 const plugins = new PolicyPlugins(policyFolder);
 const algorithms = new AlgorithmPlugins(algorithmFolder);
+/** Looked for once: whoever installs it starts the process again. */
+const cbc = findCbc();
 
 /** Where the plug-ins are that were added to what is built in. */
 export interface PluginFolders {
@@ -52,7 +55,7 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
   const began = performance.now();
   const asked = question.algorithms ?? [];
   const broken = new Map<string, BrokenAlgorithm>();
-  const solve = sideBySide({ outsiders: asked.map((a) => algorithms.outsider(a)) });
+  const solve = sideBySide({ cbc, outsiders: asked.map((a) => algorithms.outsider(a)) });
   const plan = rebalanceOf(question, (problem, quest) => {
     const solved = solve(problem, quest);
     for (const algorithm of asked) {
@@ -66,7 +69,7 @@ export function planRebalance(question: BalanceQuestion): BalancePlan {
 }
 
 export const placeHarder = equipped(({ snapshot, request, policy, context }: PlaceQuestion) =>
-  plan(snapshot, request, policy, context, sideBySide({ deadlineMillis: PLACE_MILLIS })),
+  plan(snapshot, request, policy, context, sideBySide({ cbc, deadlineMillis: PLACE_MILLIS })),
 );
 
 export const admission = equipped(admissionOf);

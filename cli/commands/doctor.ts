@@ -28,6 +28,7 @@ export async function diagnose(): Promise<DoctorFinding[]> {
     await containers(),
     await busybox(),
     await machines(),
+    await cbc(),
   ];
 }
 
@@ -100,6 +101,18 @@ async function busybox(): Promise<DoctorFinding> {
     state: 'optional',
     found: 'nothing',
     mend: 'put a static busybox on PATH: real containers need it',
+  };
+}
+
+/** It is asked beside what comes with Sluice, so nothing is missing without it. */
+async function cbc(): Promise<DoctorFinding> {
+  const what = 'CBC';
+  const path = findOnPath('cbc');
+  const version = path && /Version: (\S+)/.exec((await run([path, '-quit'])).stdout)?.[1];
+  if (version) return { what, state: 'ok', found: `${version} (${path}), asked beside HiGHS` };
+  return {
+    ...{ what, state: 'optional', found: 'nothing: small problems of placement are proven by HiGHS alone' },
+    mend: 'apt-get install coinor-cbc',
   };
 }
 

@@ -26,6 +26,8 @@ export function inThread(task: Omit<Task, 'port'>): Runner {
     take: () => receiveMessageOnPort(port1)?.message as Answer | undefined,
     end: () => {
       port1.close();
+      // It ends its program, and then itself.
+      if (task.entrant.kind === 'command') return;
       worker.terminate().catch(() => undefined);
     },
   };

@@ -40,6 +40,8 @@ export function sideBySide(options: Options = {}): Solve {
 }
 
 export interface Options {
+  /** Where CBC is, to be asked as well; absent where it isn't. */
+  readonly cbc?: string | undefined;
   readonly outsiders?: readonly Outsider[];
   readonly deadlineMillis?: number;
   /** Told of each answer when it comes, and between which moments it was looked for, in milliseconds since the question. */
@@ -78,7 +80,7 @@ class Race {
 
   run(): Solved {
     const { lanes, problem, quest, due, signal, proof } = this;
-    const { opening, entrants } = portfolioFor(problem, quest);
+    const { opening, entrants } = portfolioFor(problem, quest, this.options.cbc);
     let from: Placement | undefined;
     if (opening) {
       const { name, seed, steps, looks } = opening;
@@ -93,7 +95,11 @@ class Race {
     }
     const task = { problem, from, bound: quest.bound, due, signal, proof: proof.buffer };
     for (const entrant of entrants)
-      lanes.push({ solver: entrant.name, begin: () => inThread({ ...task, entrant }) });
+      lanes.push({
+        solver: entrant.name,
+        begin: () => inThread({ ...task, entrant }),
+        ...(entrant.kind === 'command' ? { isOutside: true } : {}),
+      });
     for (const { name, begin } of this.options.outsiders ?? [])
       lanes.push({ solver: name, isOutside: true, begin: () => begin(problem, from, due, signal) });
     try {

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { reaches } from '../../domain/placement/optimize/portfolio';
 import { search } from '../../domain/placement/optimize/search';
 import { type Answer, answerOf } from '../../domain/placement/optimize/solver';
+import { solveByCbc } from './cbc';
 import { solveByHighs } from './highs';
 import { Proof, type Task } from './task';
 
@@ -19,7 +20,10 @@ async function solve(): Promise<Answer> {
     return cut && !enough(found.cost) ? { ...answer, cut } : answer;
   }
   const limits = { millis: Math.max(1, due - Date.now()), nodes: entrant.nodes };
-  const exact = await solveByHighs(problem, limits, from);
+  const exact =
+    entrant.kind === 'command'
+      ? await solveByCbc(entrant.program, problem, limits, from, notNeeded())
+      : await solveByHighs(problem, limits, from);
   return {
     solver: entrant.name,
     ...(exact.placement ? { placement: exact.placement } : {}),
@@ -27,6 +31,14 @@ async function solve(): Promise<Answer> {
     ...(exact.infeasible ? { because: 'there is no placement' } : {}),
     ...(exact.timedOut ? { cut: true } : {}),
   };
+}
+
+/** Set off when the one who asked has closed the way to it: what runs in a process is to be ended then, which no thread's end does. */
+function notNeeded(): AbortSignal {
+  const over = new AbortController();
+  port.once('close', () => over.abort());
+  port.ref();
+  return over.signal;
 }
 
 /** Answers in any case: nobody hears of it otherwise while the one who asked sleeps. */

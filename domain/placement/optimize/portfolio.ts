@@ -20,7 +20,14 @@ export type Entrant =
       readonly steps: number;
       readonly looks: number;
     }
-  | { readonly kind: 'exact'; readonly name: string; readonly nodes: number };
+  | { readonly kind: 'exact'; readonly name: string; readonly nodes: number }
+  /** CBC, by the command line of a program of this machine. */
+  | {
+      readonly kind: 'command';
+      readonly name: string;
+      readonly nodes: number;
+      readonly program: string;
+    };
 
 export interface Portfolio {
   /** Comes before the others, who begin with what it finds; absent where it would take long. */
@@ -40,8 +47,11 @@ const MANY_PAIRS = 500_000;
 const LONGER = 8;
 const LONGER_BESIDE_HIGHS = 64;
 
-/** Who is asked about a problem, by its size alone, so that the same problem is put to the same ones. */
-export function portfolioFor({ items, hosts }: Problem, quest: Quest): Portfolio {
+/**
+ * Who is asked about a problem, by its size alone, so that the same problem is put to the same ones.
+ * @param cbc where that is on the machine; absent where it isn't
+ */
+export function portfolioFor({ items, hosts }: Problem, quest: Quest, cbc?: string): Portfolio {
   const { seed, steps, looks, furtherLooks = looks } = quest;
   const pairs = items * hosts;
   const searchBy = (n: number, longer: number) => ({
@@ -53,7 +63,11 @@ export function portfolioFor({ items, hosts }: Problem, quest: Quest): Portfolio
   if (pairs > MANY_PAIRS) return { entrants: [first, searchBy(2, LONGER)] };
   if (pairs > MOST_EXACT_PAIRS) return { entrants: [first, searchBy(2, LONGER), searchBy(3, LONGER)] };
   const exact = { kind: 'exact' as const, name: 'HiGHS', nodes: pairs > FEW_PAIRS ? 1 : MOST_NODES };
-  return { opening: first, entrants: [searchBy(2, LONGER_BESIDE_HIGHS), exact] };
+  // Of small problems it often has its proof before HiGHS has begun: so it comes first, and then nobody waits for that. Of larger
+  // ones its bound is below what counting tells.
+  const command = { kind: 'command' as const, name: 'CBC', nodes: MOST_NODES, program: cbc ?? '' };
+  const both = cbc !== undefined && pairs <= FEW_PAIRS;
+  return { opening: first, entrants: [searchBy(2, LONGER_BESIDE_HIGHS), ...(both ? [command] : []), exact] };
 }
 
 /** So much is no difference between costs, nor between a cost and a bound: what solvers compute is rounded. */
