@@ -1,6 +1,4 @@
 import { Piscina } from 'piscina';
-import type { LeasePlan, NoLease } from '../domain/leases/model';
-import { type LeaseQuestion, planLease as leaseOf } from '../domain/leases/plan';
 import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
 import { type BrokenAlgorithm, solverOf } from '../domain/placement/algorithms';
@@ -76,8 +74,6 @@ export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);
 export const roomForService = equipped(roomOf);
-
-export const planLease = (question: LeaseQuestion): LeasePlan | NoLease => leaseOf(question);
 
 /** Who asks for a place has waited for a plan already. */
 const PLACE_MILLIS = 5_000;

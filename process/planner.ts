@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
 import type { LeasePlan, NoLease } from '../domain/leases/model';
-import type { LeaseQuestion } from '../domain/leases/plan';
+import { type LeaseQuestion, planLease } from '../domain/leases/plan';
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
@@ -58,7 +58,7 @@ export function plannerInThread(folders: PluginFolders): Planner {
   });
   async function ask<A>(
     name: keyof Planner,
-    question: { readonly policy: Policy } | SizingQuestion | LeaseQuestion,
+    question: { readonly policy: Policy } | SizingQuestion,
     instead: string,
     deadlineMillis = DEADLINE_MILLIS,
   ): Promise<A> {
@@ -86,7 +86,8 @@ export function plannerInThread(folders: PluginFolders): Planner {
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),
     failover: (question) => ask('failover', question, 'of a smaller site'),
-    planLease: (question) => ask('planLease', question, 'for another time'),
+    // To hand a site over to a thread takes longer than that.
+    planLease: async (question) => planLease(question),
     sizing: (question) => ask('sizing', question, 'of fewer VEEs'),
   };
 }

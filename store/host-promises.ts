@@ -7,6 +7,13 @@ import type { Stored } from './documents';
 
 /** What VEEs hold of a host, as pairs `{k, v}`. */
 export const HELD: Document = { $objectToArray: '$reservations' };
+/** Those of them that have an end, or are on a reservation's account. */
+export const HELD_FOR_A_TIME: Document = {
+  $filter: {
+    input: HELD,
+    cond: { $or: [{ $gt: ['$$this.v.freeAt', null] }, { $gt: ['$$this.v.leaseId', null] }] },
+  },
+};
 /** What is promised of it, likewise; nothing in records of earlier releases. */
 export const PROMISED: Document = { $objectToArray: { $ifNull: ['$promises', {}] } };
 
@@ -162,7 +169,7 @@ export const pathOf = (d: Dimension): string => (isDevice(d) ? `devices.${device
 /**
  * A condition on a host: what VEEs hold and what is promised beyond what the lease's own VEEs hold fit into it at every
  * instant of a time. What is held only shrinks, and what is promised only grows where a promise begins: those instants are
- * looked at. Where nothing is promised nothing is.
+ * looked at. Of what is promised before and after that time nothing is, and where nothing is promised nothing is.
  */
 export function holds({ held, promised, now, from = now, until, dimensions }: Holding): Document {
   const first = Math.max(now, from);
@@ -183,7 +190,23 @@ export function holds({ held, promised, now, from = now, until, dimensions }: Ho
   const atInstant = { $let: { vars: { there: thereAt('$$at', now) }, in: { $and: fitting } } };
   const instants = { $concatArrays: [[first], begins] };
   const always = { $allElementsTrue: [{ $map: { input: instants, as: 'at', in: atInstant } }] };
-  return { $or: [{ $eq: [promised, []] }, { $let: { vars: { held, promised }, in: always } }] };
+  const concerned = {
+    $filter: {
+      input: promised,
+      cond: {
+        $and: [
+          { $gt: ['$$this.v.until', first] },
+          ...(until === undefined ? [] : [{ $lt: ['$$this.v.from', until] }]),
+        ],
+      },
+    },
+  };
+  return {
+    $let: {
+      vars: { promised: concerned },
+      in: { $or: [{ $eq: ['$$promised', []] }, { $let: { vars: { held }, in: always } }] },
+    },
+  };
 }
 
 /** What holds its place at an instant: now all does, and what should be gone by now may do so for who knows how long. */

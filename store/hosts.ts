@@ -18,7 +18,7 @@ import type { HostPromises } from '../domain/placement/promised';
 import { ZERO } from '../domain/units';
 import { findPage, fromStored, type PageRequest, type Stored } from './documents';
 import { hostLoads, withLoad } from './host-loads';
-import { hostPromises } from './host-promises';
+import { HELD_FOR_A_TIME, hostPromises } from './host-promises';
 import { hostRecount } from './host-recount';
 import { hostReservations } from './host-reservations';
 import type { LicenceRepository } from './licences';
@@ -58,7 +58,7 @@ export function toSnapshotHost(host: HostOffer): SnapshotHost {
 }
 
 /** The same for those who make promises: when places come free counts there also where nothing is promised yet. */
-export const toLeaseHost = (host: HostRecord): SnapshotHost => ({
+export const toLeaseHost = (host: HostOffer): SnapshotHost => ({
   ...toSnapshotHost(host),
   promised: promisedOn(host),
 });
@@ -83,6 +83,16 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
 
     async all(): Promise<HostRecord[]> {
       return (await hosts.find().sort({ _id: 1 }).toArray()).map((d) => fromStored<HostRecord>(d));
+    },
+
+    /** With what is held there as far as it has an end or is on a reservation's account, which is little of it. */
+    async leaseOffers(): Promise<HostOffer[]> {
+      const docs = hosts.aggregate<Stored<HostRecord>>([
+        { $set: { reservations: { $arrayToObject: HELD_FOR_A_TIME } } },
+        { $unset: 'reported' },
+        { $sort: { _id: 1 } },
+      ]);
+      return (await docs.toArray()).map((d) => fromStored<HostRecord>(d));
     },
 
     async offers(ids?: readonly string[]): Promise<HostOffer[]> {

@@ -26,10 +26,11 @@ export async function takeSnapshot(store: Store, now: number, names?: readonly s
 
 /** What promises are made by: what nobody knows yet of the time to come is as it is now. */
 export async function readLeaseSite(store: Store, now: number): Promise<LeaseSite> {
-  const [hosts, vees, apart] = await Promise.all([
-    store.hosts.all(),
-    store.vees.places(),
-    store.identities.apartness(),
+  const apart = await store.identities.apartness();
+  const [hosts, vees] = await Promise.all([
+    store.hosts.leaseOffers(),
+    // Who is where is asked only for those who are kept apart.
+    apart.size > 0 ? store.vees.places() : [],
   ]);
   return { at: now, hosts: hosts.map(toLeaseHost), vees, ...(apart.size > 0 ? { apart } : {}) };
 }

@@ -1,10 +1,18 @@
 import { derivedEntropy } from '../derived-entropy';
 import { makeServiceId, type VeeId } from '../ids';
 import { Board, unitsOf } from '../placement/feasibility';
-import type { HostVerdict, PlacementRequest, Refusal, Snapshot, SnapshotHost } from '../placement/model';
+import type {
+  HostVerdict,
+  PlacedVee,
+  PlacementRequest,
+  Refusal,
+  Snapshot,
+  SnapshotHost,
+} from '../placement/model';
 import { freeThroughout, inTheWay, MOST_PROMISES, type Span } from '../placement/promised';
-import { timesIn } from '../placement/room';
+import { promisedPlaces } from '../placement/tenancy';
 import { amountOf, type Capacity, type Dimension, shortages, subtract } from '../units';
+import { FitsOverTime } from './fits-over-time';
 import { type LeasePlace, type LeasePlan, type LeaseShape, type NoLease, times } from './model';
 
 interface Time {
@@ -20,17 +28,22 @@ export type LeaseSite = Pick<Snapshot, 'at' | 'hosts' | 'vees' | 'apart'>;
  * leaves the others what they have, and some have room for all if any choice of them has.
  */
 export function placeLease(site: LeaseSite, shape: LeaseShape, time: Time): LeasePlan | NoLease {
-  const judged = new OpenHosts(site, shape).at(time);
+  return placeOn(new OpenHosts(site, shape), shape, time);
+}
+
+function placeOn(hosts: OpenHosts, shape: LeaseShape, time: Time): LeasePlan | NoLease {
+  const fitting = hosts.at(time);
   const places: LeasePlace[] = [];
   let left = shape.count;
-  for (const { hostId, fits } of [...judged].sort((a, b) => b.fits - a.fits)) {
+  for (const { hostId, fits } of [...fitting].sort((a, b) => b.fits - a.fits)) {
+    if (left === 0 || fits === 0) break;
     const count = Math.min(fits, left);
-    if (count > 0) places.push({ hostId, count });
+    places.push({ hostId, count });
     left -= count;
   }
   return left === 0
     ? { kind: 'lease', ...time, places }
-    : { kind: 'no-lease', fits: shape.count - left, why: whyNot(judged, shape, left) };
+    : { kind: 'no-lease', fits: shape.count - left, why: whyNot(hosts.judged(time, fitting), shape, left) };
 }
 
 /**
@@ -44,11 +57,12 @@ export function earliestLease(
   shape: LeaseShape,
   { notBefore, millis, endBy = Number.POSITIVE_INFINITY }: Readonly<Wish>,
 ): LeasePlan | NoLease {
-  const { first, changes } = new OpenHosts(site, shape).fittingFrom(notBefore, millis);
+  const hosts = new OpenHosts(site, shape);
+  const { first, changes } = hosts.fittingFrom(notBefore, millis);
   const start = firstAtLeast(shape.count, first, changes);
   const from = start?.at ?? notBefore;
   const found = start && from + millis <= endBy;
-  return placeLease(site, shape, {
+  return placeOn(hosts, shape, {
     from: found ? from : notBefore,
     until: (found ? from : notBefore) + millis,
   });
@@ -79,21 +93,18 @@ interface Wish {
 
 /** The same, or why it has none then and when it would have. */
 export function placeOrSay(site: LeaseSite, shape: LeaseShape, time: Time): LeasePlan | NoLease {
-  const then = placeLease(site, shape, time);
+  const hosts = new OpenHosts(site, shape);
+  const then = placeOn(hosts, shape, time);
   if (then.kind === 'lease') return then;
-  const millis = time.until - time.from;
-  const later = earliestLease(site, shape, { notBefore: time.from, millis });
-  return later.kind === 'lease' ? { ...then, earliest: later.from } : then;
+  const { first, changes } = hosts.fittingFrom(time.from, time.until - time.from);
+  const earliest = firstAtLeast(shape.count, first, changes)?.at;
+  return earliest === undefined ? then : { ...then, earliest };
 }
 
-/** When a host may have another amount to give for so long than a moment before, after the first. */
-function turningPoints({ promised }: SnapshotHost, notBefore: number, millis: number): number[] {
-  const { promises = [], stays = [] } = promised ?? {};
-  const turns = [
-    ...promises.flatMap((p) => [p.until, p.from - millis + 1]),
-    ...stays.flatMap((s) => s.freeAt ?? []),
-  ];
-  return [...new Set(turns.filter((at) => at > notBefore))].sort((a, b) => a - b);
+interface Fitting {
+  readonly host: SnapshotHost;
+  readonly hostId: SnapshotHost['id'];
+  readonly fits: number;
 }
 
 interface Judged {
@@ -107,6 +118,7 @@ class OpenHosts {
   private readonly site: LeaseSite;
   private readonly shape: LeaseShape;
   private readonly standing: readonly (readonly Refusal[])[];
+  private readonly overTime = new Map<SnapshotHost, FitsOverTime>();
 
   constructor(site: LeaseSite, shape: LeaseShape) {
     this.site = site;
@@ -126,25 +138,27 @@ class OpenHosts {
     let first = 0;
     for (const [n, host] of this.site.hosts.entries()) {
       if (this.standing[n]?.length !== 0) continue;
-      const fitting = (from: number) => this.fitsOn(host, this.spanOf({ from, until: from + millis }));
-      let last = fitting(notBefore);
-      first += last;
-      for (const at of turningPoints(host, notBefore, millis)) {
-        const now = fitting(at);
-        if (now !== last) changes.push({ at, by: now - last });
-        last = now;
-      }
+      const steps = this.fitsOn(host).from(notBefore, millis);
+      for (const [step, { at, fits }] of steps.entries())
+        if (step === 0) first += fits;
+        else changes.push({ at, by: fits - (steps[step - 1]?.fits ?? 0) });
     }
     return { first: { at: notBefore, by: first }, changes: changes.sort((a, b) => a.at - b.at) };
   }
 
-  at(time: Time): Judged[] {
-    const span = this.spanOf(time);
+  at({ from, until }: Time): Fitting[] {
     return this.site.hosts.map((host, n) => {
+      const open = this.standing[n]?.length === 0;
+      return { host, hostId: host.id, fits: open ? this.fitsOn(host).within(from, until) : 0 };
+    });
+  }
+
+  /** The same with what keeps each from taking more: nobody asks where there is room enough. */
+  judged(time: Time, fitting: readonly Fitting[]): Judged[] {
+    const span = this.spanOf(time);
+    return fitting.map(({ host, hostId, fits }, n) => {
       const standing = this.standing[n] ?? [];
-      if (standing.length > 0) return { hostId: host.id, fits: 0, refusals: standing };
-      const fits = this.fitsOn(host, span);
-      return { hostId: host.id, fits, refusals: this.limits(host, span, fits) };
+      return { hostId, fits, refusals: standing.length > 0 ? standing : this.limits(host, span, fits) };
     });
   }
 
@@ -152,9 +166,11 @@ class OpenHosts {
     return { now: this.site.at, from, until };
   }
 
-  private fitsOn(host: SnapshotHost, span: Span): number {
+  private fitsOn(host: SnapshotHost): FitsOverTime {
     const { each, apart, count } = this.shape;
-    return Math.min(apart ? 1 : count, timesIn(each, freeThroughout(host, span)));
+    const known = this.overTime.get(host) ?? new FitsOverTime(host, each, apart ? 1 : count, this.site.at);
+    this.overTime.set(host, known);
+    return known;
   }
 
   /** What one more would lack. */
@@ -197,9 +213,15 @@ export function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly 
     vees: [{ ...vee, need: each, image }],
     constraints: [{ kind: 'assignment', serviceId: NOBODYS, component: COMPONENT, labels, denyHosts: [] }],
   };
-  const board = new Board(site, request);
+  // What is free is not asked of it, and who is where only for those who are kept apart.
+  const others = site.apart?.get(tenantId);
+  const promised = others ? promisedPlaces(site.hosts).filter((p) => others.has(p.tenantId)) : [];
+  const places = promised.map((p, n): PlacedVee => ({ ...vee, ...p, id: `promised-${n}` as VeeId }));
+  const vees = others ? [...site.vees.filter((v) => others.has(v.tenantId)), ...places] : [];
+  const hosts = site.hosts.map(({ promised: _, ...host }) => host);
+  const board = new Board({ ...site, hosts, vees }, request);
   const [unit] = unitsOf(request);
-  return site.hosts.map((host) => {
+  return hosts.map((host) => {
     const refusals = unit ? board.standing(unit, host) : [];
     return shape.image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
   });

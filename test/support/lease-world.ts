@@ -121,7 +121,7 @@ export class LeaseWorld {
           .map((v) => ({ ...v, serviceId: v.serviceId ?? 'svc-1' })),
     },
     hosts: {
-      all: async () => structuredClone([...this.hosts.values()]),
+      leaseOffers: async () => structuredClone([...this.hosts.values()]),
       ends: async () => {
         const ends = new Map<string, Map<HostId, number>>();
         for (const h of this.hosts.values())

@@ -262,7 +262,6 @@ describe('what a host promises', () => {
   it('is promised to one of two leases that count on the same room, and nothing is left of the other', async () => {
     const shape: LeaseShape = { tenantId, count: 5, each: size(1), labels: {}, apart: false };
     const time = { kind: 'immediate' as const, from: Date.now(), millis: 600_000 };
-    // In its thread, as in the API: a site of thousands of hosts takes seconds, and others ask meanwhile.
     const planner = plannerInThread({ policyFolder: undefined, algorithmFolder: undefined });
     const identity = { id: 'i', name: 'ann', role: 'operator' as const, createdAt: 0 };
     const make = (n: number) =>
