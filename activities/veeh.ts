@@ -148,14 +148,18 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
       );
     },
 
-    prepareTarget: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) =>
-      act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec)),
+    /** `fromHostId` and `toHostId`: a site worker of an earlier release does not tell them. */
+    prepareTarget: ({ hostId, spec, fromHostId }: { hostId: HostId; spec: VeeSpec; fromHostId?: HostId }) =>
+      act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec, fromHostId)),
     sendVee: ({
       offer,
       stopAndCopy = false,
+      toHostId,
       ...call
-    }: OnHost & { offer: TransferOffer; stopAndCopy?: boolean }) =>
-      act(call, 'send', (driver) => driver.send(call.ref, offer, { stopAndCopy })),
+    }: OnHost & { offer: TransferOffer; stopAndCopy?: boolean; toHostId?: HostId }) =>
+      act(call, 'send', (driver) =>
+        driver.send(call.ref, offer, { stopAndCopy, ...(toHostId ? { to: toHostId } : {}) }),
+      ),
     switchOver: (call: OnHost) => act(call, 'switchOver', (driver) => driver.switchOver(call.ref)),
     finishMigration: (call: OnHost) => act(call, 'finish', (driver) => driver.finish(call.ref)),
 

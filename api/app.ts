@@ -24,6 +24,7 @@ import { type Answer, type Context, check, type Route } from './route';
 import { accountRoutes } from './routes/accounts';
 import { agentRoutes } from './routes/agents';
 import { algorithmRoutes } from './routes/algorithms';
+import { authorityRoutes } from './routes/authorities';
 import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { explanationRoutes } from './routes/explanations';
@@ -53,6 +54,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     explanationRoutes,
     hostRoutes,
     agentRoutes,
+    authorityRoutes,
     operationRoutes,
     accountRoutes,
     siteRoutes,

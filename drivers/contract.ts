@@ -5,6 +5,7 @@ import type { NetworkAttachment } from '../domain/network/attachment';
 import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
 import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
+import type { HostIdentity } from './lib/host-identity';
 
 /**
  * What every virtualisation technology has to offer to be a VEE host (RESERVOIR's VHI, made independent of
@@ -52,7 +53,8 @@ export interface Driver {
   recover(): Promise<RecoveryReport>;
 
   /** Migration, in phases. Up to `switchOver` the source can go on; `cancel` on both sides makes it so. */
-  prepareTarget(spec: VeeSpec): Promise<TransferOffer>;
+  /** @param from the host that it comes from; undefined when the site does not say, as one of an earlier release does */
+  prepareTarget(spec: VeeSpec, from?: HostId): Promise<TransferOffer>;
   /** Moves the VEE's state; when it returns the source copy no longer runs. */
   send(ref: VeeRef, offer: TransferOffer, how?: SendOptions): Promise<void>;
   switchOver(ref: VeeRef): Promise<void>;
@@ -105,6 +107,8 @@ export interface ExecResult {
 }
 
 export interface SendOptions {
+  /** The host that it is for: no other is sent anything. */
+  readonly to?: HostId;
   /** Still it before anything is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */
   readonly stopAndCopy?: boolean;
 }
@@ -113,6 +117,8 @@ export interface SendOptions {
 export interface TransferOffer {
   readonly address: string;
   readonly token: string;
+  /** It is encrypted, and who waits there proves to be this host; absent from agents of earlier releases. */
+  readonly secured?: { readonly hostId: HostId };
 }
 
 export interface RecoveryReport {
@@ -131,6 +137,8 @@ export interface DriverConfig {
   readonly capacity?: Capacity;
   /** Those that VEEs are given, each to one at a time. */
   readonly devices?: HostDevices;
+  /** Who this host is to others; without it what migrates travels readable, from and to whoever knows the token. */
+  readonly identity?: HostIdentity;
   /** Where other hosts reach this one for a transfer; this machine alone when left out. */
   readonly transferAddress?: string;
 }

@@ -1,5 +1,6 @@
 import type { HostId, VeeId } from '../domain/ids';
 import type { VeeRecord } from '../domain/vee/vee';
+import { authorityRepository } from './authorities';
 import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
@@ -47,6 +48,7 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     drift: driftRepository(db),
     idempotency: idempotencyRepository(db),
     identities: identityRepository(db),
+    authorities: authorityRepository(db),
     ping: async () => {
       await db.command({ ping: 1 });
     },

@@ -8,6 +8,7 @@ import { readJson, writeJson } from '../drivers/lib/atomic-file';
 import { countsOf } from '../drivers/lib/device-numbers';
 import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
+import { type CertificatesGiven, HostCertificates } from './host-certificates';
 import { HostLoads } from './host-loads';
 import { type HostReport, type Join, plainJoin, plainReport, type Report } from './plain-reports';
 
@@ -25,6 +26,10 @@ interface SupersededCopy {
   readonly epoch: number;
 }
 
+interface Certified {
+  readonly certificates?: CertificatesGiven;
+}
+
 interface Credential {
   readonly token: string;
 }
@@ -38,6 +43,9 @@ export class AgentLink {
   private readonly drivers: ReadonlyMap<HostId, Driver>;
   private readonly log: Logger;
   private readonly credentialPath: string;
+  private readonly certificates: HostCertificates;
+  /** Those whose VEEs really move. */
+  private certified: readonly HostId[] = [];
   private token = '';
   private stopped = false;
   private toldWhyNot: string | undefined;
@@ -47,7 +55,13 @@ export class AgentLink {
   private plainSince: number | undefined;
   private complainedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: AgentSettings, drivers: ReadonlyMap<HostId, Driver>, log: Logger) {
+  constructor(
+    settings: AgentSettings,
+    drivers: ReadonlyMap<HostId, Driver>,
+    log: Logger,
+    certificates = new HostCertificates(settings.dataDir),
+  ) {
+    this.certificates = certificates;
     this.settings = settings;
     this.drivers = drivers;
     this.log = log;
@@ -71,7 +85,8 @@ export class AgentLink {
         };
       }),
     );
-    const body: Join = { agentId: this.settings.agentId, hosts };
+    this.certified = hosts.filter((h) => h.fingerprint.real).map((h) => h.id);
+    const body: Join = { agentId: this.settings.agentId, hosts, ...(await this.certificatesAsked()) };
     this.plainSince = undefined;
     // An agent that was here before needs no join token: its own is as good.
     const tokens = [kept?.token, this.settings.joinToken].filter((t) => t !== undefined);
@@ -80,9 +95,10 @@ export class AgentLink {
       for (const token of tokens) {
         const response = await this.tell('/v1/agents/join', token, body, plainJoin);
         if (response?.ok) {
-          const answer = (await response.json()) as Partial<Credential>;
+          const answer = (await response.json()) as Partial<Credential> & Certified;
           this.token = answer.token ?? token;
           await writeJson(this.credentialPath, { token: this.token } satisfies Credential);
+          await this.certificates.take(answer.certificates ?? {});
           return;
         }
         // An earlier life of this agent may still count as serving its hosts: that passes.
@@ -108,7 +124,7 @@ export class AgentLink {
       if (this.plainSince !== undefined && performance.now() - this.plainSince > PLAIN_MILLIS)
         await this.join();
       const response = await this.tell('/v1/agents/heartbeat', this.token, await this.reports(), plainReport);
-      if (response?.ok) await this.endSuperseded(response);
+      if (response?.ok) await this.heed(response);
       if (response?.status === 401 || response?.status === 404) {
         this.log.warn(
           { status: response.status },
@@ -120,10 +136,22 @@ export class AgentLink {
     }
   }
 
+  private async heed(response: Response): Promise<void> {
+    const answer = (await response.json().catch(() => ({}))) as {
+      superseded?: readonly SupersededCopy[];
+    } & Certified;
+    await this.certificates.take(answer.certificates ?? {});
+    await this.endSuperseded(answer.superseded ?? []);
+  }
+
+  private async certificatesAsked(): Promise<Pick<Join, 'certificates'>> {
+    if (this.certified.length === 0) return {};
+    return { certificates: await this.certificates.asked(this.certified) };
+  }
+
   /** Copies that were made anew elsewhere while this host could not be reached, or ended: they must not run on. */
-  private async endSuperseded(response: Response): Promise<void> {
-    const answer = (await response.json().catch(() => ({}))) as { superseded?: readonly SupersededCopy[] };
-    for (const { hostId, veeId, epoch } of answer.superseded ?? []) {
+  private async endSuperseded(superseded: readonly SupersededCopy[]): Promise<void> {
+    for (const { hostId, veeId, epoch } of superseded) {
       try {
         const copy = await this.driver(hostId).inspect(veeId);
         if (copy?.epoch !== epoch) continue;
@@ -160,7 +188,8 @@ export class AgentLink {
         }
       }),
     );
-    return { ageMillis: Date.now() - began, hosts: all.flat() };
+    const certificates = await this.certificatesAsked();
+    return { ageMillis: Date.now() - began, hosts: all.flat(), ...certificates };
   }
 
   private async report(hostId: HostId, driver: Driver): Promise<HostReport> {

@@ -43,6 +43,7 @@ const schema = z.object({
   SLUICE_JOIN_TOKEN: z.string().optional(),
   SLUICE_AGENT_DIR: z.string().min(1),
   SLUICE_TRANSFER_ADDRESS: z.string().min(1).default('127.0.0.1'),
+  SLUICE_TRANSFER_PLAIN: z.enum(['refused', 'permitted']).default('refused'),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
   SLUICE_HOSTS: z
     .string()
@@ -68,6 +69,8 @@ export interface AgentSettings {
   readonly joinToken: string | undefined;
   readonly dataDir: string;
   readonly transferAddress: string;
+  /** May what migrates travel readable, from and to agents that have no certificate? */
+  readonly plainTransfers: boolean;
   readonly heartbeatMillis: number;
   readonly hosts: readonly AgentHost[];
 }
@@ -89,6 +92,7 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
     joinToken: env.SLUICE_JOIN_TOKEN,
     dataDir: env.SLUICE_AGENT_DIR,
     transferAddress: env.SLUICE_TRANSFER_ADDRESS,
+    plainTransfers: env.SLUICE_TRANSFER_PLAIN === 'permitted',
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
     hosts: hosts.data.map(({ capacity, overcommit, id, driver, zone, labels, devices, ...h }) => ({
       ...{ id: id as HostId, driver, zone, labels, devices, ...economyOf(h) },

@@ -11,6 +11,7 @@ import { createLogger, type Logger } from '../process/log';
 import { workerConnection } from '../temporal/worker-connection';
 import { AgentLink } from './agent-link';
 import { agentSettings } from './agent-settings';
+import { HostCertificates } from './host-certificates';
 import { lockHost, unlockHost } from './host-locks';
 
 /** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
@@ -22,6 +23,8 @@ async function main(log: Logger): Promise<void> {
   });
 
   const dataDirOf = (hostId: HostId) => join(settings.dataDir, 'hosts', hostId);
+  const certificates = new HostCertificates(settings.dataDir);
+  await certificates.load();
   const drivers = new Map<HostId, Driver>();
   for (const host of settings.hosts) {
     const dataDir = dataDirOf(host.id);
@@ -30,6 +33,7 @@ async function main(log: Logger): Promise<void> {
       hostId: host.id,
       dataDir,
       transferAddress: settings.transferAddress,
+      identity: certificates.identity(settings.siteId, host.id, settings.plainTransfers),
       ...(host.capacity ? { capacity: host.capacity } : {}),
       devices: host.devices,
     });
@@ -49,7 +53,7 @@ async function main(log: Logger): Promise<void> {
     interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment(settings.agentId))] },
     shutdownGraceTime: '3s',
   });
-  const link = new AgentLink(settings, drivers, log);
+  const link = new AgentLink(settings, drivers, log, certificates);
   await link.join();
 
   const running = worker.run();

@@ -3,6 +3,7 @@ import type { HostFingerprint, ReportedVee } from '../domain/host';
 import type { HostId } from '../domain/ids';
 import type { Usage } from '../domain/measured';
 import { withoutDevices } from '../domain/units';
+import type { CertificatesAsked } from './host-certificates';
 
 /** What a heartbeat tells of a host. */
 export interface HostReport {
@@ -13,6 +14,7 @@ export interface HostReport {
 }
 
 export interface Report {
+  readonly certificates?: CertificatesAsked;
   readonly ageMillis: number;
   readonly hosts: readonly HostReport[];
 }
@@ -25,6 +27,7 @@ export interface JoiningHost extends HostEconomy {
 }
 
 export interface Join {
+  readonly certificates?: CertificatesAsked;
   readonly agentId: string;
   readonly hosts: readonly JoiningHost[];
 }

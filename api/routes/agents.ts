@@ -8,7 +8,9 @@ import { VEE_STATES } from '../../domain/vee/state-machine';
 import { type CopyVerdict, type Standing, verdictOnCopy } from '../../domain/vee/superseded';
 import type { Peer } from '../../store/hosts';
 import { type Identity, makeToken } from '../../store/identities';
+import { certificateAnswer, certificates } from '../certificate-schema';
 import type { ApiDeps } from '../deps';
+import { HostCertificates } from '../host-certificates';
 import { json, type Route, route } from '../route';
 
 // Agents are upgraded before the API is: whatever a newer one says beyond what is known here is left out, never refused.
@@ -48,9 +50,9 @@ const underlayAddress = z
   .union([z.ipv4(), z.ipv6()])
   .optional()
   .describe('Where other hosts send it what belongs to networks');
-
 const joinSchema = z.object({
   agentId: name,
+  certificates,
   hosts: z
     .array(
       z.object({
@@ -76,6 +78,7 @@ const PEERS_MILLIS = 1_000;
 
 const reportSchema = z.object({
   ageMillis: z.int().min(0).max(60_000).describe('How long ago the agent began to collect it'),
+  certificates,
   hosts: z
     .array(
       z.object({
@@ -106,6 +109,14 @@ const reportSchema = z.object({
 /** How agents join a site, and what they tell it. */
 export function agentRoutes(deps: ApiDeps): Route[] {
   const { store, siteId } = deps;
+  const hostCertificates = new HostCertificates(siteId, store);
+
+  /** Only for hosts that are its own. */
+  async function certified(asked: z.output<typeof certificates>, own: readonly string[], now: number) {
+    if (!asked) return {};
+    const requests = asked.requests.filter((r) => own.includes(r.hostId));
+    return { certificates: await hostCertificates.answer(asked.authorities, requests, now) };
+  }
 
   /** A join token brings new hosts in, or takes over lost ones; it must not be a way to one that is served. */
   async function mayServe(identity: Identity, agentId: AgentId, hostIds: readonly HostId[]): Promise<void> {
@@ -194,7 +205,10 @@ export function agentRoutes(deps: ApiDeps): Route[] {
       responses: {
         200: {
           description: 'The agent’s token',
-          schema: z.object({ token: z.string().optional().describe('Absent when it came with its own') }),
+          schema: z.object({
+            token: z.string().optional().describe('Absent when it came with its own'),
+            certificates: certificateAnswer,
+          }),
         },
       },
       handler: async ({ identity, body }) => {
@@ -211,7 +225,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         }
         if (returning) {
           await store.identities.setHosts(identity.id, hostIds);
-          return { status: 200, body: {} };
+          return { status: 200, body: await certified(body.certificates, hostIds, now) };
         }
         const token = makeToken('agent');
         // Whoever spoke for these hosts, or under this name, does so no longer.
@@ -224,7 +238,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
           hostIds,
           createdAt: now,
         });
-        return { status: 200, body: { token } };
+        return { status: 200, body: { token, ...(await certified(body.certificates, hostIds, now)) } };
       },
     }),
     route({
@@ -243,6 +257,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
               .array(z.object({ hostId: z.string(), underlayAddress: z.string() }))
               .optional()
               .describe('All hosts that networks reach, these among them; only for whom they reach'),
+            certificates: certificateAnswer,
           }),
         },
       },
@@ -283,7 +298,15 @@ export function agentRoutes(deps: ApiDeps): Route[] {
         const superseded = judged
           .filter((c) => c.verdict === 'superseded')
           .map(({ hostId, veeId, epoch }) => ({ hostId, veeId, epoch }));
-        return { status: 200, body: { superseded, ...(reached ? { peers: await peers(now) } : {}) } };
+        const hosts = own.map((h) => h.hostId);
+        return {
+          status: 200,
+          body: {
+            superseded,
+            ...(reached ? { peers: await peers(now) } : {}),
+            ...(await certified(body.certificates, hosts, now)),
+          },
+        };
       },
     }),
   ];

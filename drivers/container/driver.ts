@@ -3,13 +3,14 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
-import type { VeeId } from '../../domain/ids';
+import type { HostId, VeeId } from '../../domain/ids';
 import type { Capacity } from '../../domain/units';
 import type {
   Driver,
   DriverConfig,
   DriverState,
   Measurement,
+  SendOptions,
   TransferOffer,
   VeeRef,
   VeeSpec,
@@ -213,26 +214,27 @@ class ContainerDriver implements Driver {
     return { adopted, ended, unknown };
   }
 
-  prepareTarget(spec: VeeSpec): Promise<TransferOffer> {
+  prepareTarget(spec: VeeSpec, from?: HostId): Promise<TransferOffer> {
     return this.records.exclusively(spec.veeId, async () => {
       await this.make(spec, 'INCOMING');
       const waiting = this.receivers.get(spec.veeId);
       if (waiting) return waiting.offer;
       const receiver = new DiskReceiver(this.containers.diskPath(spec.veeId));
-      const offer = await receiver.listen(this.config.transferAddress ?? '127.0.0.1');
+      const { transferAddress = '127.0.0.1', identity } = this.config;
+      const offer = await receiver.listen(transferAddress, { identity, from });
       this.receivers.set(spec.veeId, { receiver, offer });
       return offer;
     });
   }
 
-  send(ref: VeeRef, offer: TransferOffer): Promise<void> {
+  send(ref: VeeRef, offer: TransferOffer, { to }: SendOptions = {}): Promise<void> {
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before the container ends, so that a crash in between is seen as a migration, not an exit.
       await this.records.put({ ...vee, state: 'OUTGOING' });
       await this.containers.end(ref.veeId, vee.spec.template.stopGraceMillis);
-      await sendDisk(this.containers.diskPath(ref.veeId), offer);
+      await sendDisk(this.containers.diskPath(ref.veeId), offer, this.config.identity, to);
     });
   }
 

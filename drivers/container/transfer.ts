@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { SluiceError } from '../../domain/errors';
+import type { HostId } from '../../domain/ids';
 import type { TransferOffer } from '../contract';
-import { listenOn } from '../lib/listen';
+import type { HostIdentity } from '../lib/host-identity';
+import { dialTransfer, listenForTransfer, type Meeting } from '../lib/secure-channel';
 
 const TOKEN_LENGTH = 32;
 
@@ -21,10 +23,13 @@ export class DiskReceiver {
     this.folder = folder;
   }
 
-  async listen(address: string): Promise<TransferOffer> {
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.receive(socket));
+  async listen(address: string, meeting: Meeting): Promise<TransferOffer> {
+    const receive = (socket: Socket) => this.receive(socket);
+    // An agent of an earlier release understands no words here.
+    const refuse = (socket: Socket) => socket.destroy();
+    const { server, offer } = await listenForTransfer(address, meeting, receive, refuse);
     this.server = server;
-    return { address: await listenOn(server, address), token: this.token };
+    return { ...offer, token: this.token };
   }
 
   close(): void {
@@ -60,15 +65,18 @@ export class DiskReceiver {
   }
 }
 
-/** Sends a folder to a receiver. @throws SluiceError `driver-failed` unless the other side confirmed it whole */
-export async function sendDisk(folder: string, offer: TransferOffer): Promise<void> {
-  const [host, port] = offer.address.split(':');
-  const socket = connect({ host: host ?? '127.0.0.1', port: Number(port), allowHalfOpen: true });
+/**
+ * Sends a folder to a receiver.
+ * @throws SluiceError `driver-failed` unless the other side confirmed it whole, `driver-refused` when it can't prove who it is
+ */
+export async function sendDisk(
+  folder: string,
+  offer: TransferOffer,
+  identity?: HostIdentity,
+  to?: HostId,
+): Promise<void> {
+  const socket = await dialTransfer(offer, identity, to);
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
     socket.write(offer.token);
     const tar = spawn('tar', ['-c', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'ignore'] });
     tar.stdout.pipe(socket);

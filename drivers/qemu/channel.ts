@@ -1,8 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SluiceError } from '../../domain/errors';
+import type { HostId } from '../../domain/ids';
 import type { TransferOffer } from '../contract';
+import type { HostIdentity } from '../lib/host-identity';
+import { dialTransfer } from '../lib/secure-channel';
 import { onJsonLines, writeJsonLine } from './json-lines';
 import type { Layout } from './layout';
 
@@ -34,27 +37,16 @@ export type Said =
 const CONNECT_MILLIS = 5_000;
 const MOST_OPENING_BYTES = 1_024;
 
-/** @throws SluiceError `driver-failed` when the target can't be reached */
-export async function dial(offer: TransferOffer, kind: ChannelKind): Promise<Socket> {
-  const at = offer.address.lastIndexOf(':');
-  const socket = connect({
-    host: offer.address.slice(0, at),
-    port: Number(offer.address.slice(at + 1)),
-    allowHalfOpen: true,
-    noDelay: true,
-  });
-  socket.on('error', () => undefined);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-      socket.setTimeout(CONNECT_MILLIS, () => reject(new Error('no answer')));
-    });
-  } catch (cause) {
-    socket.destroy();
-    throw new SluiceError('driver-failed', 'The target host can’t be reached.', { cause });
-  }
-  socket.setTimeout(0);
+/** Where the other end of a migration is, and who is to be there. */
+export interface Peer {
+  readonly offer: TransferOffer;
+  readonly identity: HostIdentity | undefined;
+  readonly to: HostId | undefined;
+}
+
+/** @throws SluiceError `driver-failed` when the target can't be reached, `driver-refused` when it can't prove who it is */
+export async function dial({ offer, identity, to }: Peer, kind: ChannelKind): Promise<Socket> {
+  const socket = await dialTransfer(offer, identity, to);
   writeJsonLine(socket, { token: offer.token, kind } satisfies Opening);
   return socket;
 }

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
-import type { VeeId } from '../../domain/ids';
+import type { HostId, VeeId } from '../../domain/ids';
 import type { Capacity } from '../../domain/units';
 import type {
   Driver,
@@ -181,14 +181,15 @@ class QemuDriver implements Driver {
     return report;
   }
 
-  prepareTarget(spec: VeeSpec): Promise<TransferOffer> {
+  prepareTarget(spec: VeeSpec, from?: HostId): Promise<TransferOffer> {
     return this.records.exclusively(spec.veeId, async () => {
       const place = await this.vees.make(spec, 'INCOMING');
       const waiting = this.receivers.get(spec.veeId);
       if (waiting?.ref.epoch === spec.epoch) return waiting.offer;
       this.stopReceiving(spec.veeId);
       const receiver = new Receiver(spec, this.machines, this.records, place);
-      await receiver.listen(this.config.transferAddress ?? '127.0.0.1');
+      const { transferAddress = '127.0.0.1', identity } = this.config;
+      await receiver.listen(transferAddress, { identity, from });
       this.receivers.set(spec.veeId, receiver);
       return receiver.offer;
     });
@@ -203,7 +204,8 @@ class QemuDriver implements Driver {
       const cancelled = new AbortController();
       this.sending.set(ref.veeId, cancelled);
       try {
-        await sendMachine(this.machines, ref.veeId, offer, how, cancelled.signal);
+        const peer = { offer, identity: this.config.identity, to: how.to };
+        await sendMachine(this.machines, ref.veeId, peer, how, cancelled.signal);
       } finally {
         this.sending.delete(ref.veeId);
       }

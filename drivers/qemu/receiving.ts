@@ -1,10 +1,10 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SluiceError } from '../../domain/errors';
 import type { TransferOffer, VeeRef } from '../contract';
-import { listenOn } from '../lib/listen';
+import { listenForTransfer, type Meeting, NO_CERTIFICATE } from '../lib/secure-channel';
 import type { VeeRecords } from '../lib/vee-records';
 import { Conversation, type Hello, join, opening, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
@@ -42,15 +42,18 @@ export class Receiver {
     this.place = place;
   }
 
-  async listen(address: string): Promise<void> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  async listen(address: string, meeting: Meeting): Promise<void> {
+    const take = (serve: (socket: Socket) => Promise<void>) => (socket: Socket) => {
       this.sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('close', () => this.sockets.delete(socket));
-      this.serve(socket).catch(() => socket.destroy());
-    });
+      serve(socket).catch(() => socket.destroy());
+    };
+    const serve = take((socket) => this.serve(socket));
+    const refuse = take((socket) => this.refuse(socket));
+    const { server, offer } = await listenForTransfer(address, meeting, serve, refuse);
     this.server = server;
-    this.offer = { ...this.offer, address: await listenOn(server, address) };
+    this.offer = { ...this.offer, ...offer };
   }
 
   close(): void {
@@ -71,6 +74,13 @@ export class Receiver {
     const local = connect({ path: `/proc/${pid}/cwd/${file}`, allowHalfOpen: true });
     local.on('error', () => socket.destroy());
     await join(socket, local);
+  }
+
+  /** An agent of an earlier release: it knows the token, and is told why that is not enough. */
+  private async refuse(socket: Socket): Promise<void> {
+    const said = await opening(socket);
+    if (!said || !same(said.token, this.offer.token) || said.kind !== 'control') socket.destroy();
+    else new Conversation(socket).say({ refused: NO_CERTIFICATE });
   }
 
   private async converse(source: Conversation): Promise<void> {

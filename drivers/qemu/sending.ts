@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
-import type { SendOptions, TransferOffer } from '../contract';
+import type { SendOptions } from '../contract';
 import { tailOf } from '../lib/console-log';
-import { type ChannelKind, Conversation, dial, type Hello, join, type Said } from './channel';
+import { type ChannelKind, Conversation, dial, type Hello, join, type Peer, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
 import { refused } from './layout';
 import type { Machines } from './machines';
@@ -27,7 +27,7 @@ const TARGET_NODE = 'target';
 export async function sendMachine(
   machines: Machines,
   veeId: VeeId,
-  offer: TransferOffer,
+  peer: Peer,
   how: SendOptions,
   cancelled: AbortSignal,
 ): Promise<void> {
@@ -36,8 +36,8 @@ export async function sendMachine(
   const qmp = await machines.qmp(veeId);
   // An agent that died after all was sent finds it like this, and so does its successor.
   const sentBefore = (await statusOf(qmp)) === 'postmigrate';
-  const target = new Conversation(await dial(offer, 'control'));
-  const relays = { memory: await relay(offer, 'memory'), disk: await relay(offer, 'disk') };
+  const target = new Conversation(await dial(peer, 'control'));
+  const relays = { memory: await relay(peer, 'memory'), disk: await relay(peer, 'disk') };
   try {
     target.say({ layout, sentBefore } satisfies Hello);
     const first = await target.next<Said>(ANSWER_MILLIS);
@@ -167,10 +167,10 @@ const statusOf = async (qmp: QmpClient): Promise<string> =>
   (await qmp.execute<{ status: string }>('query-status')).status;
 
 /** Where QEMU connects to, and what it says is carried to the target under the migration's token. */
-async function relay(offer: TransferOffer, kind: ChannelKind) {
+async function relay(peer: Peer, kind: ChannelKind) {
   return oneConnection(async (local) => {
     try {
-      await join(local, await dial(offer, kind));
+      await join(local, await dial(peer, kind));
     } catch {
       // Its QEMU notices.
       local.destroy();

@@ -43,6 +43,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'POST /v1/site/shutdown': ['operator'],
   'POST /v1/site/power-up': ['operator'],
   'POST /v1/join-tokens': ['operator'],
+  'POST /v1/authorities': ['operator'],
   'POST /v1/agents/join': ['agent'],
   'POST /v1/agents/heartbeat': ['agent'],
   'GET /v1/operations': ['operator', 'tenant'],

@@ -8,6 +8,7 @@ import { createContainerDriver } from '../../drivers/container/driver';
 import { containerObstacle } from '../../drivers/container/runtime';
 import type { Driver, VeeSpec } from '../../drivers/contract';
 import { findOnPath } from '../../drivers/lib/program';
+import { certifiedHosts } from '../support/certified';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
 
@@ -180,14 +181,17 @@ if (obstacle) {
 
     it('carries the disk along when it migrates', async () => {
       const elsewhere = await mkdtemp(join(tmpdir(), 'sluice-container-'));
-      const other = await createContainerDriver({ hostId: 'h2' as HostId, dataDir: elsewhere });
+      const { h, h2 } = await certifiedHosts(['h', 'h2']);
+      const other = await createContainerDriver({ hostId: h2.hostId, dataDir: elsewhere, identity: h2 });
+      const sender = await createContainerDriver({ hostId: h.hostId, dataDir, identity: h });
       const spec = await started('mover', {
         command: ['/bin/sh', '-c', 'test -e /data/first || echo "$RANDOM$RANDOM" > /data/first; sleep 60'],
       });
       await new Promise((r) => setTimeout(r, 200));
       const before = await readInside(spec, '/data/first');
       const target = { ...spec, epoch: 2 };
-      await driver.send(spec, await other.prepareTarget(target));
+      await sender.send(spec, await other.prepareTarget(target, h.hostId), { to: h2.hostId });
+      await sender.close();
       await other.switchOver(target);
       await driver.finish(target);
       await new Promise((r) => setTimeout(r, 200));

@@ -96,7 +96,12 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
     name: `prepare ${label}`,
     host: to.hostId,
     undo: dropTarget,
-    run: () => onHost(to.agentQueue, timing, `prepare ${label}`).prepareTarget({ hostId: to.hostId, spec }),
+    run: () =>
+      onHost(to.agentQueue, timing, `prepare ${label}`).prepareTarget({
+        hostId: to.hostId,
+        spec,
+        fromHostId: from.hostId,
+      }),
   });
   await part.step({
     name: `send ${label}`,
@@ -108,6 +113,7 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
         ...source,
         offer,
         stopAndCopy,
+        toHostId: to.hostId,
       }),
   });
   await part.step({

@@ -40,13 +40,19 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       name: 'prepare target',
       host: to.hostId,
       undo: dropTarget,
-      run: () => target('prepare target').prepareTarget({ hostId: to.hostId, spec: move.spec }),
+      run: () =>
+        target('prepare target').prepareTarget({
+          hostId: to.hostId,
+          spec: move.spec,
+          fromHostId: from.hostId,
+        }),
     });
     await operation.step({
       name: 'send',
       host: from.hostId,
       undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
-      run: () => source('send').sendVee({ ...from, offer, stopAndCopy: move.stopAndCopy }),
+      run: () =>
+        source('send').sendVee({ ...from, offer, stopAndCopy: move.stopAndCopy, toHostId: to.hostId }),
     });
     await operation.step({
       name: 'switch over',
