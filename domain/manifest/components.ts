@@ -1,3 +1,4 @@
+import type { VeeContext } from '../context/model';
 import type { Capacity } from '../units';
 import type { VeeTemplate } from '../vee/vee';
 import type { Manifest, ManifestComponent } from './schema';
@@ -23,11 +24,23 @@ export function templateOf(manifest: Manifest, component: ManifestComponent): Ve
     image: component.image,
     command: component.command ?? [],
     environment: component.environment,
+    ...contextOf(component),
     capacity: scaled(component.capacity, manifest.capacityScalePercent),
     ...(component.licences?.length ? { licences: [...new Set(component.licences)].sort() } : {}),
     readiness,
     stopGraceMillis: component.stopGraceMillis,
     ...(component.drain ? { drain: component.drain } : {}),
+  };
+}
+
+function contextOf({ userData, files, sshKeys }: ManifestComponent): { context?: VeeContext } {
+  if (userData === undefined && !files && !sshKeys) return {};
+  return {
+    context: {
+      ...(userData === undefined ? {} : { userData }),
+      ...(files ? { files } : {}),
+      ...(sshKeys ? { sshKeys } : {}),
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../ids';
 import { MOST_EXPRESSION_CHARACTERS } from '../placement/expressions';
+import { contextFields } from './context-schema';
 import { maintenanceWindowSchema } from './maintenance-windows';
 import { SLA_CLASSES } from './sla-class';
 
@@ -62,6 +63,7 @@ const componentSchema = z.strictObject({
   image: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/, 'an image name such as "busybox"'),
   command: z.array(z.string().max(4_096)).min(1).max(64).optional(),
   environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4_096)).default({}),
+  ...contextFields,
   capacity: capacitySchema,
   licences: z
     .array(name)

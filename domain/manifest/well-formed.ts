@@ -2,6 +2,7 @@ import type { Finding } from '../errors';
 import { expressionFault, type Wanted } from '../placement/expressions';
 import { startLevels } from '../service/start-order';
 import { contradictoryAssignments } from './assignments';
+import { contextBounds, filePaths, meaninglessReferences } from './context';
 import { updatePolicyOf } from './policies';
 import { LEVELS, type Manifest } from './schema';
 
@@ -144,6 +145,10 @@ const RULES: Readonly<Record<string, Rule>> = {
     }),
 
   'assignments-consistent': contradictoryAssignments,
+
+  'references-mean-something': meaninglessReferences,
+  'contexts-bounded': contextBounds,
+  'files-apart': filePaths,
 
   'expressions-sound': ({ placement: { require = [], rank = [] } }) => [
     ...require.flatMap((r, i) => expressionFindings(r.expression, 'requirement', `/placement/require/${i}`)),

@@ -6,6 +6,7 @@ export type ChangeReason =
   | { readonly reason: 'image'; readonly from: string; readonly to: string }
   | { readonly reason: 'command' }
   | { readonly reason: 'environment'; readonly names: readonly string[] }
+  | { readonly reason: 'context'; readonly parts: readonly string[] }
   | { readonly reason: 'readiness' }
   | { readonly reason: 'drain' }
   | { readonly reason: 'licences' }
@@ -47,6 +48,10 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
     .filter((name) => is.environment[name] !== should.environment[name])
     .sort();
   if (names.length > 0) found.push({ reason: 'environment', names });
+  const parts = (['userData', 'files', 'sshKeys'] as const).filter(
+    (part) => !same(is.context?.[part] ?? null, should.context?.[part] ?? null),
+  );
+  if (parts.length > 0) found.push({ reason: 'context', parts });
   if (!same(is.readiness, should.readiness)) found.push({ reason: 'readiness' });
   if (!same(is.drain ?? null, should.drain ?? null)) found.push({ reason: 'drain' });
   if (!same(is.licences ?? [], should.licences ?? [])) found.push({ reason: 'licences' });
@@ -84,6 +89,8 @@ export function describeReason(r: ChangeReason): string {
       return 'its command changed';
     case 'environment':
       return `environment changed (${r.names.join(', ')})`;
+    case 'context':
+      return `${r.parts.join(', ')} changed`;
     case 'readiness':
       return 'its readiness changed';
     case 'drain':

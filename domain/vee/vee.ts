@@ -1,3 +1,4 @@
+import type { VeeContext } from '../context/model';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
 import type { Capacity } from '../units';
 import type { VeeState, VeeVerb } from './state-machine';
@@ -21,7 +22,10 @@ export interface DrainHook {
 export interface VeeTemplate {
   readonly image: string;
   readonly command: readonly string[];
+  /** May hold references (`domain/context`), which are resolved when the VEE is made. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Absent where there is none, also from sites that are older than this. */
+  readonly context?: VeeContext;
   readonly capacity: Capacity;
   /** Names of those that it takes while it holds a place; absent where it takes none. */
   readonly licences?: readonly string[];

@@ -25,7 +25,7 @@ const DEFAULT_COMMAND = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep
 const KEPT = ['CAP_NET_BIND_SERVICE'];
 const NAMESPACES = ['pid', 'network', 'ipc', 'uts', 'mount'];
 
-interface Mount {
+export interface Mount {
   readonly destination: string;
   readonly type: string;
   readonly source: string;
@@ -45,26 +45,18 @@ export interface BundleParts {
   readonly dataDir: string;
   readonly cgroupPath: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** How it gets to see what it is told. */
+  readonly context: readonly Mount[];
   readonly nodes: readonly DeviceNode[];
 }
 
 /** The OCI runtime configuration of a VEE: read-only root, its own `/data`, own namespaces, next to no capabilities. */
 export function ociConfig(
   spec: VeeSpec,
-  { rootFs, dataDir, cgroupPath, environment: given, nodes }: BundleParts,
+  { rootFs, dataDir, cgroupPath, environment, context, nodes }: BundleParts,
 ): unknown {
-  const { template, veeId, component, index } = spec;
+  const { template, component, index } = spec;
   const limits = limitsOf(template.capacity);
-  const environment = {
-    PATH: '/bin',
-    SLUICE_VEE: veeId,
-    SLUICE_SERVICE: spec.serviceId,
-    SLUICE_TENANT: spec.tenantId,
-    SLUICE_COMPONENT: component,
-    SLUICE_INDEX: String(index),
-    ...given,
-    ...template.environment,
-  };
   return {
     ociVersion: '1.0.2',
     hostname: `${component}-${index}`,
@@ -74,7 +66,7 @@ export function ociConfig(
       cwd: '/data',
       user: { uid: 0, gid: 0 },
       args: template.command.length > 0 ? template.command : DEFAULT_COMMAND,
-      env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
+      env: Object.entries({ PATH: '/bin', ...environment }).map(([key, value]) => `${key}=${value}`),
       capabilities: { bounding: KEPT, effective: KEPT, inheritable: [], permitted: KEPT, ambient: [] },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4_096, soft: 1_024 }],
       noNewPrivileges: true,
@@ -103,6 +95,7 @@ export function ociConfig(
       scratch('/tmp'),
       scratch('/run'),
       { destination: '/data', type: 'bind', source: dataDir, options: ['rbind', 'rw', 'nosuid', 'nodev'] },
+      ...context,
     ] satisfies Mount[],
     linux: {
       cgroupsPath: cgroupPath,

@@ -7,8 +7,10 @@ import type { Counters } from '../../domain/measured';
 import type { DriverState } from '../contract';
 import { rotate, tailOf } from '../lib/console-log';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
+import { contextOf } from '../lib/vee-context';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
 import { ociConfig } from './bundle';
+import { stageContext } from './context-files';
 import { readDeviceNode } from './device-nodes';
 import { lastMessage, type OciRuntime } from './runtime';
 import { containerUsage } from './usage';
@@ -118,9 +120,11 @@ export class Containers {
     const disk = this.diskPath(spec.veeId);
     await mkdir(disk, { recursive: true });
     const rootFs = this.images[spec.template.image] ?? '';
+    const told = contextOf(spec, deviceVariables(vee.devices));
     const config = ociConfig(spec, {
       ...{ rootFs, dataDir: disk, cgroupPath: this.cgroupPath(spec.veeId) },
-      environment: deviceVariables(vee.devices),
+      environment: told.environment,
+      context: await stageContext(this.records.folder(spec.veeId), told, rootFs),
       nodes: await Promise.all(nodesOf(this.devices, vee).map(readDeviceNode)),
     });
     await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));

@@ -20,6 +20,7 @@ import { machineUsage } from '../lib/machine-usage';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { limitsOf } from './bundle';
 import { Containers } from './containers';
+import { forgetContext } from './context-files';
 import { checkDeviceNodes } from './device-nodes';
 import { busyboxRootFs } from './image';
 import { cgroupLayout, findRuntime } from './runtime';
@@ -273,6 +274,7 @@ class ContainerDriver implements Driver {
     if (existing) await this.containers.end(spec.veeId, 0);
     await this.records.giving(spec, this.config.devices ?? {}, async (given) => {
       const vee = { spec, state, ...given };
+      await forgetContext(this.records.folder(spec.veeId));
       await this.containers.writeBundle(vee);
       await this.records.put(vee);
     });

@@ -7,6 +7,8 @@ export const FILES = {
   console: 'console.log',
   errors: 'qemu.log',
   disk: 'disk.qcow2',
+  /** From which cloud-init learns what the machine is. */
+  seed: 'context/seed.iso',
   memory: 'memory.state',
   pid: 'qemu.pid',
   qmp: 'qmp.sock',
@@ -15,6 +17,11 @@ export const FILES = {
   incomingMemory: 'memory.sock',
   incomingDisk: 'disk.sock',
 } as const;
+
+/** The folder of what the firmware hands over. */
+export const CONTEXT = 'context';
+/** By which a guest tells the disk for cloud-init from its own. */
+const SEED_SERIAL = 'sluice-cidata';
 
 export const DISK_NODE = 'disk0';
 export const AGENT_CHARDEV = 'qga';
@@ -36,10 +43,8 @@ export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begi
     '-chardev',
     `socket,id=${id},path=${path},server=on,wait=off`,
   ];
-  const context = ['environment', 'command', 'hostname', 'vee.json'].flatMap((name) => [
-    '-fw_cfg',
-    `name=opt/org.sluice/${name},file=context/${name}`,
-  ]);
+  const told = ['environment', 'command', 'hostname', 'vee.json', ...(layout.seed ? ['files'] : [])];
+  const context = told.flatMap((name) => ['-fw_cfg', `name=opt/org.sluice/${name},file=${CONTEXT}/${name}`]);
   return [
     '-nodefaults',
     '-no-user-config',
@@ -60,6 +65,7 @@ export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begi
     ...['-device', `virtserialport,chardev=${AGENT_CHARDEV},name=org.qemu.guest_agent.0`],
     ...['-device', 'virtio-balloon-pci,id=balloon0'],
     ...(layout.diskMiB > 0 ? disk(image) : []),
+    ...(layout.seed ? seed() : []),
     ...(image.kind === 'kernel'
       ? ['-kernel', image.kernel, '-initrd', image.initrd, '-append', KERNEL_PARAMETERS]
       : []),
@@ -95,6 +101,20 @@ function disk(image: QemuImage): string[] {
     ...base,
   };
   return ['-blockdev', JSON.stringify(node), '-device', `virtio-blk-pci,id=vda,drive=${DISK_NODE}`];
+}
+
+/** The same bytes on each host that the machine comes to. */
+function seed(): string[] {
+  const node = {
+    driver: 'raw',
+    'node-name': 'seed0',
+    'read-only': true,
+    file: { driver: 'file', filename: FILES.seed, 'read-only': true },
+  };
+  return [
+    ...['-blockdev', JSON.stringify(node)],
+    ...['-device', `virtio-blk-pci,id=seed,drive=seed0,serial=${SEED_SERIAL}`],
+  ];
 }
 
 export const dimmBackend = (index: number, mib: number) => ({

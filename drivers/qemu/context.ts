@@ -1,38 +1,36 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VeeSpec } from '../contract';
+import { contextOf } from '../lib/vee-context';
+import { CONTEXT, FILES } from './command-line';
+import { cloudInitSeed, scriptOf } from './seed';
 
 /**
- * What a machine learns of its VEE, as files that the firmware hands over (`opt/org.sluice/…` in
- * `/sys/firmware/qemu_fw_cfg`): scripts for a guest's shell, and the same as JSON. Without the epoch: a copy that
- * arrives on another host is told nothing new.
+ * What a machine learns of its VEE: files that the firmware hands over (`opt/org.sluice/…` in
+ * `/sys/firmware/qemu_fw_cfg`: scripts for a guest's shell, and the same as JSON), and a disk for cloud-init. Without
+ * the epoch: a copy that arrives on another host is told nothing new.
+ * @param seed is there to be that disk?
  */
 export async function writeContext(
   folder: string,
   spec: VeeSpec,
   given: Readonly<Record<string, string>> = {},
+  seed = false,
 ): Promise<void> {
-  const { veeId, serviceId, tenantId, component, index, template } = spec;
-  const { command } = template;
-  const environment = {
-    SLUICE_VEE: veeId,
-    SLUICE_SERVICE: serviceId,
-    SLUICE_TENANT: tenantId,
-    SLUICE_COMPONENT: component,
-    SLUICE_INDEX: String(index),
-    ...given,
-    ...template.environment,
-  };
+  const told = contextOf(spec, given);
+  const { command } = spec.template;
   const files: Record<string, string> = {
-    environment: Object.entries(environment)
+    environment: Object.entries(told.environment)
       .map(([key, value]) => `export ${key}=${quoted(value)}\n`)
       .join(''),
     command: command.length > 0 ? `exec ${command.map(quoted).join(' ')}\n` : 'exec sleep 2147483647\n',
-    hostname: `${component}-${index}`,
-    'vee.json': JSON.stringify({ veeId, serviceId, tenantId, component, index, command, environment }),
+    hostname: told.hostname,
+    'vee.json': JSON.stringify(told.identity),
+    files: scriptOf(told, quoted),
   };
-  await mkdir(join(folder, 'context'), { recursive: true });
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, 'context', name), text);
+  await mkdir(join(folder, CONTEXT), { recursive: true });
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, CONTEXT, name), text);
+  if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told));
 }
 
 /** One word for a POSIX shell, whatever is in it. */

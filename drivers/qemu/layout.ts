@@ -30,6 +30,8 @@ export interface Layout {
   readonly mostVcpus: number;
   readonly pluggedVcpus: readonly PluggedVcpu[];
   readonly diskMiB: number;
+  /** Has it the disk for cloud-init, and its files from the firmware? Machines of earlier releases have neither. */
+  readonly seed?: boolean;
 }
 
 export interface PluggedVcpu {

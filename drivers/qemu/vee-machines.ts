@@ -4,6 +4,7 @@ import { cpus } from 'node:os';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { Capacity } from '../../domain/units';
+import type { VeeTemplate } from '../../domain/vee/vee';
 import type { DriverState, VeeSpec } from '../contract';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
@@ -53,7 +54,7 @@ export class VeeMachines {
     const existing = await this.records.checkFence(spec, true);
     const { image: name, capacity } = spec.template;
     const image = await this.images.find(name);
-    const place = { image, layout: this.layoutFor(capacity, image) };
+    const place = { image, layout: this.layoutFor(spec.template, image) };
     if (existing?.spec.epoch === spec.epoch) return place;
     requireMemory(name, image, capacity);
     if (existing) {
@@ -68,7 +69,7 @@ export class VeeMachines {
       const folder = this.records.folder(spec.veeId);
       // Its memory and its environment are nobody else's.
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeContext(folder, spec, deviceVariables(given.devices));
+      await writeContext(folder, spec, deviceVariables(given.devices), place.layout.seed);
       await this.requireDisk(spec.veeId, image, capacity);
       await this.records.put({ spec, state, ...given });
     });
@@ -100,7 +101,11 @@ export class VeeMachines {
     const image = await this.images.find(template.image);
     const leave = await this.gate.enter();
     try {
-      await this.machines.spawn(veeId, this.layoutFor(template.capacity, image), image);
+      const layout = this.layoutFor(template, image);
+      // One that an earlier release has defined has none yet.
+      if (layout.seed && !existsSync(this.machines.path(veeId, FILES.seed)))
+        await writeContext(this.records.folder(veeId), vee.spec, deviceVariables(vee.devices), true);
+      await this.machines.spawn(veeId, layout, image);
     } catch (error) {
       leave();
       throw error;
@@ -177,7 +182,7 @@ export class VeeMachines {
     );
   }
 
-  private layoutFor(capacity: Capacity, image: QemuImage): Layout {
+  private layoutFor({ capacity, context }: VeeTemplate, image: QemuImage): Layout {
     const vcpus = vcpusOf(capacity);
     return {
       ...this.made,
@@ -189,6 +194,8 @@ export class VeeMachines {
       mostVcpus: Math.max(vcpus, cpus().length),
       pluggedVcpus: [],
       diskMiB: capacity.diskMiB,
+      // The guest that is built in has no cloud-init, and needs none where nothing is to be told.
+      ...(image.kind === 'disk' || context ? { seed: true } : {}),
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { BlueprintId, HostId, ServiceId, TenantId, VeeId } from '../../domain/ids';
+import { MAX_CONTEXTS_BYTES } from '../../domain/manifest/context';
 import { MAX_TEMPLATE_BYTES, MAX_VEES_PER_SERVICE } from '../../domain/manifest/well-formed';
 import {
   type BatchContents,
@@ -35,12 +36,13 @@ const livingOf = (count: number) =>
     }),
   );
 
-/** All templates of a service together have at most so many bytes: `templates-bounded`. */
+/** All templates of a service together have at most so many bytes: `templates-bounded` and `contexts-bounded`. */
 const templates: Record<string, VeeTemplate> = {
   [longest]: {
     image: 'busybox',
     command: ['x'.repeat(65_536)],
     environment: {},
+    context: { userData: 'x'.repeat(MAX_CONTEXTS_BYTES) },
     capacity: { cpuMillis: 256_000, memoryMiB: 4_194_304, diskMiB: 0, bandwidthKbps: 0 },
     readiness: { kind: 'running' },
     stopGraceMillis: 0,

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import type { HostId } from '../../domain/ids';
 import type { Driver, VeeRef, VeeSpec } from '../../drivers/contract';
 import { startTimeOf } from '../../drivers/lib/process-identity';
+import { contextOf } from '../../drivers/lib/vee-context';
 import { VeeRecords } from '../../drivers/lib/vee-records';
 import { createQemuDriver } from '../../drivers/qemu/driver';
 import { guestObstacle, testGuest } from '../../drivers/qemu/guest/build';
@@ -54,6 +55,11 @@ if (missing) {
           `it's "$(x)"; \\`,
         ],
         environment: { ODD: `a'b"c $(reboot) \\ \n;d` },
+        context: {
+          userData: '#!/bin/sh\necho ${self.name}\n',
+          files: [{ path: '/etc/app/app.conf', content: `it's \${self.name}: $(reboot)\n`, mode: '0600' }],
+          sshKeys: ['ssh-ed25519 AAAA me'],
+        },
         readiness: {
           kind: 'exec',
           command: ['/bin/test', '-e', '/run/counter'],
@@ -99,6 +105,30 @@ if (missing) {
       expect(await here.exec(vee, ['/bin/sh', '-c', 'exit 3'])).toEqual({ exitCode: 3, stdout: '' });
       expect((await here.exec(vee, ['/no/such/program'])).exitCode).toBe(127);
       expect((await here.logs(vee.veeId, 10)).join('\n')).toContain(`it's "$(x)"; \\`);
+    });
+
+    it('is told who it is, by its firmware and by a disk as cloud-init reads it', async () => {
+      expect(await inside(vee, 'cat /etc/app/app.conf /run/sluice/*; stat -c %a /etc/app/app.conf')).toBe(
+        [
+          "it's app-0: $(reboot)",
+          ...['ssh-ed25519 AAAA me', '#!/bin/sh', 'echo app-0'],
+          `${JSON.stringify(contextOf(vee).identity)}600`,
+        ].join('\n'),
+      );
+      const seed = await inside(
+        vee,
+        'mkdir /run/seed; mount -o ro /dev/vdb /run/seed; cat /run/seed/meta-data',
+      );
+      expect(JSON.parse(seed)).toMatchObject({
+        ...{ 'instance-id': vee.veeId, 'local-hostname': 'app-0', 'public-keys': ['ssh-ed25519 AAAA me'] },
+        sluice: { tenantId: 'acme', component: 'app', index: 0 },
+      });
+      const parts = (await inside(vee, 'cat /run/seed/user-data')).split(/--sluice-part-\w+/);
+      const texts = parts.map((p) => Buffer.from(p.split('\n\n')[1] ?? '', 'base64').toString());
+      expect(JSON.parse((texts[1] ?? '').replace('#cloud-config\n', ''))).toMatchObject({
+        write_files: [{ path: '/etc/app/app.conf', permissions: '0600', encoding: 'b64' }],
+      });
+      expect(texts[2]).toBe('#!/bin/sh\necho app-0\n');
     });
 
     it('measures what its process takes', async () => {
@@ -152,6 +182,8 @@ if (missing) {
       expect(await here.list()).toEqual([]);
       expect(await inside(vee, sum, there)).toBe(sums);
       expect(await counter(vee, there)).toBeGreaterThanOrEqual(before);
+      const again = 'umount /run/seed; mount -o ro /dev/vdb /run/seed; cat /run/seed/meta-data';
+      expect(await inside(vee, again, there)).toContain(`"instance-id":"${vee.veeId}"`);
       expect(await inside(vee, 'nproc', there)).toBe('2');
       await there.suspend(vee);
       await there.restore(vee);

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /**
  * What runs inside the test guest. The kernel starts `init`, which loads what it needs, gives the VEE its disk and its
  * environment, runs its command, and switches the machine off when that has ended.
@@ -17,7 +19,9 @@ export const MODULES = [
   'firmware/qemu_fw_cfg',
   'acpi/button',
   'input/evdev',
-].map((name) => `kernel/drivers/${name}.ko`);
+  'cdrom/cdrom',
+  '../fs/isofs/isofs',
+].map((name) => join('kernel/drivers', `${name}.ko`));
 
 export const INIT = `#!/bin/sh
 export PATH=/bin:/sbin
@@ -34,10 +38,11 @@ cp $context/command/raw /run/command 2>/dev/null || echo 'exec sleep 2147483647'
 hostname "$(cat $context/hostname/raw 2>/dev/null || echo sluice-guest)"
 
 # A disk gets a file system only when nothing at all is on it.
-if [ -b /dev/vda ]; then
+if [ -b /dev/vda ] && [ "$(cat /sys/block/vda/serial)" != sluice-cidata ]; then
   if [ "$(head -c 1048576 /dev/vda | tr -d '\\0' | wc -c)" = 0 ]; then mke2fs -F /dev/vda >/dev/null 2>&1; fi
   mount -t ext4 -o noatime /dev/vda /data || echo "sluice-guest: the disk can't be mounted"
 fi
+if [ -e $context/files/raw ]; then sh $context/files/raw; fi
 cd /data
 
 (n=0; while :; do n=$((n + 1)); echo $n > /run/counter; sleep 0.1; done) &
