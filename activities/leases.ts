@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LeaseId } from '../domain/ids';
-import { doubtsOf, promisesOf, relocate, samePromise, sameTime } from '../domain/leases/keep';
+import { doubtsOf, promisesOf, relocate, samePromise, sameTime, withPlaces } from '../domain/leases/keep';
 import { type Lease, MAKING_MILLIS, promiseOn, stateOfLease } from '../domain/leases/model';
 import type { LeaseSite } from '../domain/leases/place';
 import { fits } from '../domain/units';
@@ -70,15 +70,24 @@ export function createLeaseActivities(deps: SiteDeps) {
     await mendPromises(lease.id);
   }
 
-  /** Moves what is in doubt to where there is room, or says that it is at risk. */
-  async function keep(lease: Lease, site: LeaseSite): Promise<{ doubted: boolean; moved: boolean }> {
+  /**
+   * Moves what is in doubt to where there is room, or says that it is at risk.
+   * @returns the site as it is then; nothing when that is not known, as a host has refused what seemed to have room
+   */
+  async function keep(
+    lease: Lease,
+    site: LeaseSite,
+  ): Promise<{ doubted: boolean; site: LeaseSite | undefined }> {
     const doubts = doubtsOf(lease, site);
     const { places, changed, risk } = relocate(lease, doubts, site);
     const moved = changed.length > 0 && (await moveTo(lease, places, changed));
     const doubted = doubts.map((d) => d.because).join('; ');
     const because = changed.length === 0 || moved ? risk : doubted;
     const now = deps.now();
-    const atRisk = because === undefined ? undefined : { because, doubts: doubted };
+    const atRisk =
+      because === undefined
+        ? undefined
+        : { because, doubts: doubted, hosts: doubts.map((d) => d.place.hostId) };
     const news = await store.leases.setRisk(lease.id, atRisk, now);
     if (news && because !== undefined)
       await tell(lease, 'at-risk', `reservation ${lease.name} is at risk: ${because}`, {
@@ -86,7 +95,9 @@ export function createLeaseActivities(deps: SiteDeps) {
         alert: true,
       });
     else if (news) await tell(lease, 'safe', `reservation ${lease.name} is not at risk any more`);
-    return { doubted: doubts.length > 0, moved };
+    const refused = changed.length > 0 && !moved;
+    const then = moved ? withPlaces(site, lease, places) : site;
+    return { doubted: doubts.length > 0, site: refused ? undefined : then };
   }
 
   /** @returns false when a host had no room any more, or the lease has changed: the next look sees how it is then */
@@ -118,11 +129,10 @@ export function createLeaseActivities(deps: SiteDeps) {
       }
       // A site may have many: others have their turn in between.
       await setImmediate();
-      // Anew where one was moved: what it takes, the next must not find.
-      site ??= await readLeaseSite(store, deps.now());
-      const { doubted, moved } = await keep(lease, site);
-      if (moved) site = undefined;
-      if (doubted) found++;
+      const kept = await keep(lease, site ?? (await readLeaseSite(store, deps.now())));
+      // What one takes, the next must not find.
+      site = kept.site;
+      if (kept.doubted) found++;
     }
     return found;
   }

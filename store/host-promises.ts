@@ -54,7 +54,7 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       const there = { [`promises.${leaseId}`]: { $exists: true } };
       const result = await hosts.updateOne(
         { _id: id, ...(shrinks ? there : open) } as Document,
-        { $set: { [`promises.${leaseId}`]: promised } } as Document,
+        { $set: { [`promises.${leaseId}`]: { ...promised, since: now } } } as Document,
       );
       return result.matchedCount === 1;
     },

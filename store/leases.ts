@@ -89,7 +89,7 @@ export function leaseRepository(db: Db) {
     /** @returns whether that is news: what there is room for elsewhere is noted, and no more than that */
     async setRisk(
       id: LeaseId,
-      risk: { readonly because: string; readonly doubts: string } | undefined,
+      risk: Omit<NonNullable<Lease['risk']>, 'since'> | undefined,
       now: number,
     ): Promise<boolean> {
       const since = { $ifNull: ['$risk.since', now] };

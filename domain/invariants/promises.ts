@@ -1,7 +1,8 @@
+import type { HostId } from '../ids';
 import { promisesOf } from '../leases/keep';
-import { MAKING_MILLIS } from '../leases/model';
+import { type Lease, MAKING_MILLIS } from '../leases/model';
 import { overPromised } from '../placement/promised';
-import { nameOf, sameCapacity } from '../units';
+import { amountOf, nameOf, sameCapacity } from '../units';
 import { utcText } from '../utc';
 import type { SystemState } from './model';
 
@@ -15,12 +16,20 @@ export function promisesKept({ hosts, snapshotHosts, leases = [], now }: SystemS
   const violations: string[] = [];
   let checked = 0;
   for (const host of hosts)
-    for (const { leaseId, name, amount } of Object.values(host.promises ?? {})) {
+    for (const { leaseId, name, amount, since = 0 } of Object.values(host.promises ?? {})) {
       checked++;
       const lease = byId.get(leaseId);
+      if (!lease) {
+        // The record of what could not be made goes first.
+        if (since + MAKING_MILLIS + NOTED_MILLIS < now)
+          violations.push(
+            `${host.id} has promised something to ${name} (${leaseId}), of which there is no record`,
+          );
+        continue;
+      }
       // One that is being made, or being moved, is not in its record yet.
-      if (!lease?.confirmed) {
-        if (lease?.live && lease.createdAt + MAKING_MILLIS + NOTED_MILLIS < now)
+      if (!lease.confirmed) {
+        if (lease.live && lease.createdAt + MAKING_MILLIS + NOTED_MILLIS < now)
           violations.push(`${host.id}: what was to be promised to reservation ${name} was never taken back`);
         continue;
       }
@@ -38,11 +47,21 @@ export function promisesKept({ hosts, snapshotHosts, leases = [], now }: SystemS
   }
   for (const host of snapshotHosts) {
     const over = overPromised(host, now);
-    const atRisk = host.promised?.promises.some((p) => byId.get(p.leaseId)?.risk);
-    if (over && !atRisk)
+    if (!over) continue;
+    // What VEEs alone hold too much of is told of already, and what has come back smaller the next look sees.
+    const alone = amountOf(host.reserved, over.dimension) > amountOf(host.capacity, over.dimension);
+    if (alone || (hostsById.get(host.id)?.joinedAt ?? 0) + NOTED_MILLIS > now) continue;
+    const atRisk = host.promised?.promises.some(
+      (p) => p.from <= over.at && over.at < p.until && isAtRisk(byId.get(p.leaseId), host.id),
+    );
+    if (!atRisk)
       violations.push(
         `${host.id}: more ${nameOf(over.dimension)} is held and promised than it has, from ${utcText(over.at)} on`,
       );
   }
   return { checked, violations };
 }
+
+/** Whoever counts on it has been told. */
+const isAtRisk = (lease: Lease | undefined, hostId: HostId): boolean =>
+  lease?.risk != null && (lease.risk.hosts?.includes(hostId) ?? true);

@@ -59,6 +59,8 @@ export interface Lease extends LeaseShape {
     readonly because: string;
     /** What of it is news when it changes: not, how much room there is elsewhere. */
     readonly doubts?: string;
+    /** Where; all that it is on, in records of earlier releases. */
+    readonly hosts?: readonly HostId[];
   } | null;
   readonly requestedBy: string;
   readonly requestedAs: OperationId;

@@ -20,6 +20,8 @@ export interface Promised {
   readonly from: number;
   readonly until: number;
   readonly amount: Capacity;
+  /** When that was noted; not in records of earlier releases. */
+  readonly since?: number;
 }
 
 /** To so many leases something of one host is promised at most: each write to it looks at what is promised at every time. */

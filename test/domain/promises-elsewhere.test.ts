@@ -127,6 +127,19 @@ describe('what is promised', () => {
     ]);
     const risk = { since: 1, because: 'h1 has shrunk' };
     expect(seen({ ...whole, risk }, whole)).toEqual([]);
+    const elsewhere = { ...risk, hosts: ['h2' as HostId] };
+    expect(seen({ ...whole, risk: elsewhere }, whole)).toHaveLength(1);
+    expect(seen({ ...whole, risk: { ...risk, hosts: ['h1' as HostId] } }, whole)).toEqual([]);
+    const unrecorded = { ...some, id: 'rsv-2' as LeaseId, places: [] };
+    const noted = { ...promiseOn(some, 1), leaseId: 'rsv-3' as LeaseId };
+    const strange = (since?: number) => {
+      const hosts = [{ ...first, promises: { 'rsv-3': { ...noted, ...(since ? { since } : {}) } } }, second];
+      const all = { ...state, hosts, snapshotHosts: hosts.map(toSnapshotHost), leases: [unrecorded] };
+      return checkInvariants(all).find((i) => i.number === 2)?.violations;
+    };
+    expect(strange(state.now - 10_000)).toEqual([]);
+    const told = 'h1 has promised something to web (rsv-3), of which there is no record';
+    expect([strange(), strange(state.now - 200_000)]).toEqual([[told], [told]]);
     const over = { ...some, from: LONG_AGO, until: LONG_AGO + 1 };
     expect(seen(over, over)).toEqual(['h1: what was promised to reservation web was never taken back']);
   });
