@@ -97,9 +97,11 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
       left.push({ veeId, component, index, error: { code: 'placement-infeasible', detail: because } });
     }
   } else if (able.length > 0 && params.partial) {
-    const answer = planPartially(snapshot, request, policy, context);
+    // What can't be moved goes on where it is. What is to be made anew is nowhere: with one missing its set is of no use.
+    const sets = verb === 'relocate' ? manifest.groups : [];
+    const answer = planPartially(snapshot, { ...request, sets }, policy, context);
     for (const u of answer.left) {
-      const detail = refusalSummary({ kind: 'infeasible', proven: false, unplaced: [u] });
+      const detail = u.because ?? refusalSummary({ kind: 'infeasible', proven: false, unplaced: [u] });
       const { veeId, component, index } = u;
       left.push({ veeId, component, index, error: { code: 'placement-infeasible', detail } });
     }

@@ -169,12 +169,20 @@ export interface Rank {
   readonly expression: string;
 }
 
+/** Components of which instances belong together (`sets.ts`). */
+export interface SetRule {
+  readonly name: string;
+  readonly components: readonly string[];
+}
+
 /** All of `vees` are placed, or none. */
 export interface PlacementRequest {
   readonly vees: readonly RequestedVee[];
   readonly constraints: readonly Constraint[];
   readonly preferences?: readonly Preference[];
   readonly ranks?: readonly Rank[];
+  /** For plans that may leave some out: what of it is of no use in part. */
+  readonly sets?: readonly SetRule[];
   /** Of the service, where what is new must leave the room for losses that the site keeps. */
   readonly slaClass?: SlaClass;
   /** Of the service, for what it earns: also where no room is asked for, as in a migration. */
@@ -293,6 +301,8 @@ export interface Infeasible {
 }
 
 export interface PlanContext {
+  /** Asked as one of many: no search where the greedy way finds no room, unless the problem is small. */
+  readonly hurried?: boolean;
   readonly now: number;
   readonly seed: string;
   readonly blueprintId: BlueprintId;

@@ -1,16 +1,18 @@
 import type { Blueprint, Infeasible, PlacementRequest, PlanContext, Snapshot } from './model';
 import { plan } from './plan';
 import type { Policy } from './policy';
+import { type LeftOut, placeSets, setsOf } from './sets';
 
 export interface PartialPlan {
   /** For as many as can be placed; absent when that is none. */
   readonly blueprint?: Blueprint;
-  readonly left: Infeasible['unplaced'];
+  readonly left: readonly LeftOut[];
 }
 
 /**
  * Places what can be placed and says of the rest why it can't: for when leaving one where it is beats moving none.
- * VEEs are given up in the order in which the planner fails them, until those that remain all have a place.
+ * VEEs are given up in the order in which the planner fails them, until those that remain all have a place; where the request has
+ * sets, so that the most of these have places for all of theirs.
  */
 export function planPartially(
   snapshot: Snapshot,
@@ -18,6 +20,11 @@ export function planPartially(
   policy: Policy,
   context: PlanContext,
 ): PartialPlan {
+  const sets = request.sets?.length ? setsOf(request.vees, request.sets) : [];
+  if (sets.some((s) => s.vees.length > 1))
+    return placeSets(snapshot, request, sets, (vees, hurried) =>
+      plan(snapshot, { ...request, vees }, policy, hurried ? { ...context, hurried } : context),
+    );
   let wanted = request.vees;
   const left: Infeasible['unplaced'][number][] = [];
   while (wanted.length > 0) {

@@ -49,7 +49,7 @@ export function plan(
   const proven = greedy.unplaced.some((u) => u.proven);
   const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed, keeper);
   if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
-  for (const [algorithm, find] of proven ? [] : solversWith(solve)) {
+  for (const [algorithm, find] of proven ? [] : solversWith(solve, context)) {
     const answer = find(snapshot, request, units, seed);
     if (answer.kind !== 'placed') continue;
     const assignments = explained(
@@ -99,12 +99,16 @@ type Finder = (
 ) => ReturnType<typeof solveBySearch>;
 
 /** What is asked in turn where the greedy way leaves something without a place. */
-const solversWith = (solve: Solve | undefined): (readonly [keyof typeof FOUND_BY, Finder])[] => [
-  ['exact', solveExactly],
+const solversWith = (
+  solve: Solve | undefined,
+  { hurried }: PlanContext,
+): (readonly [keyof typeof FOUND_BY, Finder])[] =>
+  hurried ? [['exact', solveExactly]] : [['exact', solveExactly], searching(solve)];
+
+const searching = (solve: Solve | undefined): readonly [keyof typeof FOUND_BY, Finder] =>
   solve
     ? ['portfolio', (snapshot, request, units, seed) => solveBySearch(snapshot, request, units, seed, solve)]
-    : ['search', (snapshot, request, units, seed) => nameless(solveBySearch(snapshot, request, units, seed))],
-];
+    : ['search', (snapshot, request, units, seed) => nameless(solveBySearch(snapshot, request, units, seed))];
 
 const FOUND_BY = {
   exact: 'the exact search',
