@@ -6,6 +6,7 @@ import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
 import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
 import type { HostIdentity } from './lib/host-identity';
+import type { NetworkConfig } from './network/config';
 
 /**
  * What every virtualisation technology has to offer to be a VEE host (RESERVOIR's VHI, made independent of
@@ -62,6 +63,9 @@ export interface Driver {
   finish(ref: VeeRef): Promise<void>;
   /** Nothing to cancel is a success: an undo may come before, or long after, what it undoes. */
   cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void>;
+
+  /** Where the hosts are that networks reach, by the addresses of the underlay. Only where it has the capability. */
+  setPeers?(underlayAddresses: readonly string[]): Promise<void>;
 
   close(): Promise<void>;
 }
@@ -139,6 +143,8 @@ export interface DriverConfig {
   readonly devices?: HostDevices;
   /** Who this host is to others; without it what migrates travels readable, from and to whoever knows the token. */
   readonly identity?: HostIdentity;
+  /** How it is on networks; without it, no VEE of it is. */
+  readonly network?: NetworkConfig;
   /** Where other hosts reach this one for a transfer; this machine alone when left out. */
   readonly transferAddress?: string;
 }

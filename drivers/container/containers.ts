@@ -9,6 +9,7 @@ import { rotate, tailOf } from '../lib/console-log';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
 import { contextOf } from '../lib/vee-context';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
+import type { HostNetwork } from '../network/host-network';
 import { ociConfig } from './bundle';
 import { stageContext } from './context-files';
 import { readDeviceNode } from './device-nodes';
@@ -25,6 +26,7 @@ export class Containers {
   private readonly records: VeeRecords;
   private readonly dataDir: string;
   private readonly devices: HostDevices;
+  private readonly network: HostNetwork | undefined;
 
   constructor(
     runtime: OciRuntime,
@@ -32,12 +34,14 @@ export class Containers {
     records: VeeRecords,
     dataDir: string,
     devices: HostDevices = {},
+    network?: HostNetwork,
   ) {
     this.runtime = runtime;
     this.images = images;
     this.records = records;
     this.dataDir = dataDir;
     this.devices = devices;
+    this.network = network;
   }
 
   /** Creates and starts the container, whatever an interrupted attempt left behind. */
@@ -49,8 +53,24 @@ export class Containers {
       found = undefined;
     }
     if (!found) await this.create(veeId);
+    if (!found || found.status === 'created') await this.attach(vee);
     if (!found || found.status === 'created') await this.runtime.command(['start', veeId]);
     await this.records.put({ ...vee, state: 'ACTIVE' });
+  }
+
+  /** Nothing runs in it yet that could find itself without its networks. */
+  private async attach({ spec }: KeptVee): Promise<void> {
+    if (!this.network || !spec.networks) return;
+    const created = await this.runtime.state(spec.veeId);
+    if (created) await this.network.attachContainer(spec, created.pid);
+  }
+
+  /** After a restart of the agent. */
+  async adopt({ spec }: KeptVee): Promise<void> {
+    if (!this.network || !spec.networks) return;
+    const found = await this.runtime.state(spec.veeId);
+    if (found && found.status !== 'stopped' && found.pid > 0)
+      await this.network.adopt('veth', spec, found.pid);
   }
 
   /** The runtime's own messages go where the container's output will go, so they are looked up there. */
@@ -75,6 +95,12 @@ export class Containers {
 
   /** Ends the container and removes the runtime's trace of it. Fine when there is none. */
   async end(veeId: VeeId, graceMillis: number): Promise<void> {
+    await this.endProcesses(veeId, graceMillis);
+    const kept = await this.records.get(veeId);
+    if (kept) await this.network?.detach('veth', kept.spec);
+  }
+
+  private async endProcesses(veeId: VeeId, graceMillis: number): Promise<void> {
     const found = await this.runtime.state(veeId);
     if (!found) return;
     if (found.status === 'paused') await this.runtime.try(['resume', veeId]);

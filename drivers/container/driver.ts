@@ -18,6 +18,8 @@ import type {
 } from '../contract';
 import { machineUsage } from '../lib/machine-usage';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
+import { networkFor, requireNetwork } from '../network/for-host';
+import type { HostNetwork } from '../network/host-network';
 import { limitsOf } from './bundle';
 import { Containers } from './containers';
 import { forgetContext } from './context-files';
@@ -51,11 +53,9 @@ export async function createContainerDriver(config: ContainerDriverConfig): Prom
   await mkdir(stateDir, { recursive: true });
   const runtime = findRuntime(stateDir, config.runtime);
   const images: Readonly<Record<string, string>> = { busybox: await busyboxRootFs() };
-  return new ContainerDriver(
-    config,
-    records,
-    new Containers(runtime, images, records, config.dataDir, config.devices),
-  );
+  const network = await networkFor(config);
+  const containers = new Containers(runtime, images, records, config.dataDir, config.devices, network);
+  return new ContainerDriver(config, records, containers, network);
 }
 
 class ContainerDriver implements Driver {
@@ -63,9 +63,16 @@ class ContainerDriver implements Driver {
   private readonly config: ContainerDriverConfig;
   private readonly records: VeeRecords;
   private readonly containers: Containers;
+  private readonly network: HostNetwork | undefined;
   private readonly receivers = new Map<VeeId, { receiver: DiskReceiver; offer: TransferOffer }>();
 
-  constructor(config: ContainerDriverConfig, records: VeeRecords, containers: Containers) {
+  constructor(
+    config: ContainerDriverConfig,
+    records: VeeRecords,
+    containers: Containers,
+    network: HostNetwork | undefined,
+  ) {
+    this.network = network;
     this.config = config;
     this.records = records;
     this.containers = containers;
@@ -82,7 +89,7 @@ class ContainerDriver implements Driver {
       driver: this.name,
       description: `Real containers by ${this.containers.runtime.name}, cgroups ${cgroupLayout()}.`,
       real: true,
-      capabilities: CAPABILITIES,
+      capabilities: { ...CAPABILITIES, networks: this.network !== undefined },
       capacity: this.config.capacity ?? found,
       images: Object.keys(this.containers.images),
       attributes: {
@@ -201,6 +208,7 @@ class ContainerDriver implements Driver {
       try {
         await this.records.checkFence(vee.spec);
         await this.status(vee, false);
+        await this.containers.adopt(vee);
         adopted.push(veeId);
       } catch (error) {
         if (error instanceof SluiceError && error.code === 'epoch-fenced') {
@@ -212,6 +220,7 @@ class ContainerDriver implements Driver {
         }
       }
     }
+    await this.network?.sweep((await this.records.all()).map(({ spec }) => spec));
     return { adopted, ended, unknown };
   }
 
@@ -262,6 +271,10 @@ class ContainerDriver implements Driver {
     });
   }
 
+  async setPeers(underlayAddresses: readonly string[]): Promise<void> {
+    await this.network?.setPeers(underlayAddresses);
+  }
+
   async close(): Promise<void> {
     for (const veeId of [...this.receivers.keys()]) this.stopReceiving(veeId);
   }
@@ -270,6 +283,7 @@ class ContainerDriver implements Driver {
     const existing = await this.records.checkFence(spec, true);
     if (this.containers.images[spec.template.image] === undefined)
       throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
+    requireNetwork(spec, this.network);
     if (existing?.spec.epoch === spec.epoch) return;
     if (existing) await this.containers.end(spec.veeId, 0);
     await this.records.giving(spec, this.config.devices ?? {}, async (given) => {

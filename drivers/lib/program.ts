@@ -12,6 +12,8 @@ export interface RunOptions {
   /** File descriptor that the command, and so the container it creates, writes its output to. */
   readonly outputFd?: number;
   readonly timeoutMillis?: number;
+  /** What it reads; nothing when left out. */
+  readonly input?: string;
   /** The folder it runs in. */
   readonly cwd?: string;
 }
@@ -23,11 +25,13 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
   return new Promise((resolve, reject) => {
     const out = options.outputFd ?? 'pipe';
     const child = spawn(program, args, {
-      stdio: ['ignore', out, out],
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', out, out],
       cwd: options.cwd,
       timeout: options.timeoutMillis ?? 30_000,
       killSignal: 'SIGKILL',
     });
+    // One that ends before it has read all tells so by its exit code.
+    child.stdin?.on('error', () => undefined).end(options.input);
     let stdout = '';
     let stderr = '';
     child.stdout?.on('data', (chunk) => {
