@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { economyOf } from '../domain/cost/host-economy';
-import { overcommitted, withDevices } from '../domain/host';
+import { type HostFingerprint, overcommitted, withDevices } from '../domain/host';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Driver } from '../drivers/contract';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
@@ -10,7 +10,14 @@ import type { Logger } from '../process/log';
 import type { AgentSettings } from './agent-settings';
 import { type CertificatesGiven, HostCertificates } from './host-certificates';
 import { HostLoads } from './host-loads';
-import { type HostReport, type Join, plainJoin, plainReport, type Report } from './plain-reports';
+import {
+  type HostReport,
+  type Join,
+  type JoiningHost,
+  plainJoin,
+  plainReport,
+  type Report,
+} from './plain-reports';
 
 const RETRY_MILLIS = 500;
 const REQUEST_MILLIS = 5_000;
@@ -28,6 +35,10 @@ interface SupersededCopy {
 
 interface Certified {
   readonly certificates?: CertificatesGiven;
+}
+
+interface Peer {
+  readonly underlayAddress: string;
 }
 
 interface Credential {
@@ -51,6 +62,7 @@ export class AgentLink {
   private toldWhyNot: string | undefined;
   private readonly halt = new AbortController();
   private readonly loads: HostLoads;
+  private readonly underlays = new Map<HostId, Pick<JoiningHost, 'underlayAddress'>>();
   /** Since when it says only what every release knows, because the API has refused more; absent while it says all. */
   private plainSince: number | undefined;
   private complainedAt = Number.NEGATIVE_INFINITY;
@@ -76,11 +88,14 @@ export class AgentLink {
       this.settings.hosts.map(async ({ id, zone, labels, devices, overcommit, ...rest }) => {
         const fingerprint = await this.driver(id).fingerprint();
         this.loads.has(id, fingerprint.capacity);
+        const underlay = this.underlayOf(fingerprint);
+        this.underlays.set(id, underlay);
         return {
           id,
           zone,
           labels,
           fingerprint: withDevices(overcommitted(fingerprint, overcommit), countsOf(devices)),
+          ...underlay,
           ...economyOf(rest),
         };
       }),
@@ -139,9 +154,26 @@ export class AgentLink {
   private async heed(response: Response): Promise<void> {
     const answer = (await response.json().catch(() => ({}))) as {
       superseded?: readonly SupersededCopy[];
+      peers?: readonly Peer[];
     } & Certified;
     await this.certificates.take(answer.certificates ?? {});
+    if (answer.peers) await this.tellPeers(answer.peers.map((peer) => peer.underlayAddress));
     await this.endSuperseded(answer.superseded ?? []);
+  }
+
+  /** An older API tells none, which says nothing about them. */
+  private async tellPeers(addresses: readonly string[]): Promise<void> {
+    for (const [hostId, driver] of this.drivers)
+      await driver.setPeers?.(addresses).catch((error: unknown) => {
+        // The next heartbeat will tell of them again.
+        this.log.error({ err: error, hostId }, 'the host’s networks could not be told of their peers');
+      });
+  }
+
+  /** Only of a host that puts VEEs on networks; what is simulated sends nobody anything. */
+  private underlayOf({ real, capabilities }: HostFingerprint): Pick<JoiningHost, 'underlayAddress'> {
+    const { underlayAddress } = this.settings.network;
+    return real && capabilities.networks && underlayAddress ? { underlayAddress } : {};
   }
 
   private async certificatesAsked(): Promise<Pick<Join, 'certificates'>> {
@@ -202,6 +234,7 @@ export class AgentLink {
         return { veeId, epoch, state, capacity, ...(usage ? { used: usage } : {}) };
       }),
       ...load,
+      ...this.underlays.get(hostId),
     };
   }
 

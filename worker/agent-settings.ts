@@ -4,6 +4,7 @@ import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import { type HostDevices, repeatedNode } from '../drivers/lib/device-numbers';
+import type { NetworkConfig } from '../drivers/network/config';
 import { DRIVER_NAMES } from '../drivers/registry';
 import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
@@ -44,6 +45,13 @@ const schema = z.object({
   SLUICE_AGENT_DIR: z.string().min(1),
   SLUICE_TRANSFER_ADDRESS: z.string().min(1).default('127.0.0.1'),
   SLUICE_TRANSFER_PLAIN: z.enum(['refused', 'permitted']).default('refused'),
+  SLUICE_NETWORK_DOMAIN: z.string().min(1).max(200).optional(),
+  SLUICE_NETWORK_NAMESPACE: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'a name as `ip netns` takes it')
+    .optional(),
+  SLUICE_UNDERLAY_ADDRESS: z.union([z.ipv4(), z.ipv6()]).optional(),
+  SLUICE_VXLAN_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
   SLUICE_HOSTS: z
     .string()
@@ -71,6 +79,7 @@ export interface AgentSettings {
   readonly transferAddress: string;
   /** May what migrates travel readable, from and to agents that have no certificate? */
   readonly plainTransfers: boolean;
+  readonly network: NetworkConfig;
   readonly heartbeatMillis: number;
   readonly hosts: readonly AgentHost[];
 }
@@ -93,6 +102,12 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
     dataDir: env.SLUICE_AGENT_DIR,
     transferAddress: env.SLUICE_TRANSFER_ADDRESS,
     plainTransfers: env.SLUICE_TRANSFER_PLAIN === 'permitted',
+    network: {
+      domain: env.SLUICE_NETWORK_DOMAIN ?? env.SLUICE_SITE,
+      ...(env.SLUICE_NETWORK_NAMESPACE ? { namespace: env.SLUICE_NETWORK_NAMESPACE } : {}),
+      ...(env.SLUICE_UNDERLAY_ADDRESS ? { underlayAddress: env.SLUICE_UNDERLAY_ADDRESS } : {}),
+      ...(env.SLUICE_VXLAN_PORT ? { vxlanPort: env.SLUICE_VXLAN_PORT } : {}),
+    },
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
     hosts: hosts.data.map(({ capacity, overcommit, id, driver, zone, labels, devices, ...h }) => ({
       ...{ id: id as HostId, driver, zone, labels, devices, ...economyOf(h) },

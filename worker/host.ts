@@ -36,6 +36,7 @@ async function main(log: Logger): Promise<void> {
       identity: certificates.identity(settings.siteId, host.id, settings.plainTransfers),
       ...(host.capacity ? { capacity: host.capacity } : {}),
       devices: host.devices,
+      network: settings.network,
     });
     const report = await driver.recover();
     log.info({ hostId: host.id, ...report }, 'recovered');

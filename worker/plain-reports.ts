@@ -9,6 +9,8 @@ import type { CertificatesAsked } from './host-certificates';
 export interface HostReport {
   readonly hostId: HostId;
   readonly vees: readonly ReportedVee[];
+  /** Where other hosts reach it for networks. */
+  readonly underlayAddress?: string;
   readonly measured?: Usage;
   readonly accounted?: Usage;
 }
@@ -24,6 +26,7 @@ export interface JoiningHost extends HostEconomy {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly fingerprint: HostFingerprint;
+  readonly underlayAddress?: string;
 }
 
 export interface Join {

@@ -164,8 +164,19 @@ export class HostNetwork {
     if (underlayAddress === undefined) return;
     const peers = [...new Set(addresses)].filter((a) => a !== underlayAddress).sort();
     if (JSON.stringify(peers) === JSON.stringify(this.peers)) return;
+    const before = this.peers;
     this.peers = peers;
-    await this.exclusively(async (links) => {
+    try {
+      await this.reach();
+    } catch (error) {
+      this.peers = before;
+      throw error;
+    }
+    await writeJson(this.peersPath, peers);
+  }
+
+  private reach(): Promise<void> {
+    return this.exclusively(async (links) => {
       for (const { bridge, vni } of bridgesOf(
         this.config.domain,
         links.map((l) => l.ifname),
@@ -175,7 +186,6 @@ export class HostNetwork {
         await this.flood(links, vni);
       }
     });
-    await writeJson(this.peersPath, peers);
   }
 
   private get peersPath(): string {

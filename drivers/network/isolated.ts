@@ -104,7 +104,9 @@ export async function forsaken(): Promise<string[]> {
 }
 
 async function removeSite(site: string): Promise<string[]> {
-  const all = (await readdir(NAMESPACES).catch((): string[] => [])).filter((name) => name.startsWith(`${site}-`));
+  const all = (await readdir(NAMESPACES).catch((): string[] => [])).filter((name) =>
+    name.startsWith(`${site}-`),
+  );
   const underlay = `${site}-u`;
   const used: string[] = [];
   for (const name of all.filter((n) => n !== underlay))
