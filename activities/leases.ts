@@ -1,17 +1,24 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LeaseId } from '../domain/ids';
+import { broughtForward, waits } from '../domain/leases/forward';
 import { doubtsOf, promisesOf, relocate, samePromise, sameTime, withPlaces } from '../domain/leases/keep';
 import { type Lease, MAKING_MILLIS, promiseOn, stateOfLease } from '../domain/leases/model';
 import type { LeaseSite } from '../domain/leases/place';
 import { fits } from '../domain/units';
+import { utcText } from '../domain/utc';
 import { readLeaseSite } from '../store/snapshot';
 import type { SiteDeps } from './deps';
 import { serviceEnds } from './service-ends';
+
+/** A look has other things to see to; what is left is for the next. */
+const FORWARD_MILLIS = 2_000;
 
 /** Activities that see to it that what has an end ends, and that what is promised is kept. */
 export function createLeaseActivities(deps: SiteDeps) {
   const { store } = deps;
   const ends = serviceEnds(deps);
+  /** Where bringing forward goes on, when the last look had no time for all. */
+  let resumeAt: LeaseId | undefined;
 
   /** @param toTenant in place of a message that names hosts */
   async function tell(
@@ -134,7 +141,41 @@ export function createLeaseActivities(deps: SiteDeps) {
       site = kept.site;
       if (kept.doubted) found++;
     }
+    await bringForward(leases, site);
     return found;
+  }
+
+  /** Those that begin as soon as they can have what has come free since, who asked first comes first. */
+  async function bringForward(leases: readonly Lease[], read: LeaseSite | undefined): Promise<void> {
+    const began = deps.now();
+    const inOrder = leases
+      .filter((l) => waits(l, began))
+      .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+    const next = Math.max(
+      0,
+      inOrder.findIndex((l) => l.id === resumeAt),
+    );
+    resumeAt = undefined;
+    let site = read;
+    for (const { id } of [...inOrder.slice(next), ...inOrder.slice(0, next)]) {
+      if (deps.now() - began > FORWARD_MILLIS) {
+        resumeAt = id;
+        return;
+      }
+      await setImmediate();
+      // As it is now: it may have been moved, or cancelled.
+      const lease = await store.leases.get(id);
+      if (!lease?.live || lease.risk) continue;
+      site ??= await readLeaseSite(store, deps.now());
+      const plan = broughtForward(lease, site);
+      if (!plan) continue;
+      const moved = await store.leases.moveInTime(lease, plan, deps.now(), await apartFrom(lease));
+      const then = { ...lease, from: plan.from, until: plan.until };
+      site = moved ? withPlaces(site, then, plan.places) : undefined;
+      const times = `${utcText(plan.from)} to ${utcText(plan.until)}`;
+      if (moved)
+        await tell(lease, 'forward', `reservation ${lease.name} begins earlier: it is from ${times}`);
+    }
   }
 
   return {

@@ -36,27 +36,9 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       others: readonly TenantId[] = [],
       shrinks = false,
     ): Promise<boolean> {
-      const { leaseId, from, until } = promised;
-      const rest = { $filter: { input: PROMISED, cond: { $ne: ['$$this.k', leaseId] } } };
-      const all = { $concatArrays: [rest, [{ k: leaseId, v: { $literal: promised } }]] };
-      const dimensions = dimensionsOf(promised.amount);
-      const fits = holds({ held: HELD, promised: all, now, from, until, dimensions });
-      const open = {
-        ...{ liveness: 'up', cordoned: false },
-        $expr: {
-          $and: [
-            { $lt: [{ $size: rest }, MOST_PROMISES] },
-            fits,
-            ...(others.length > 0 ? [nothingOf(others)] : []),
-          ],
-        },
-      };
-      const there = { [`promises.${leaseId}`]: { $exists: true } };
-      const result = await hosts.updateOne(
-        { _id: id, ...(shrinks ? there : open) } as Document,
-        { $set: { [`promises.${leaseId}`]: { ...promised, since: now } } } as Document,
-      );
-      return result.matchedCount === 1;
+      const { filter, update } = promising(id, promised, now, others);
+      const there = { _id: id, [`promises.${promised.leaseId}`]: { $exists: true } } as Document;
+      return (await hosts.updateOne(shrinks ? there : filter, update)).matchedCount === 1;
     },
 
     /** What is promised, and where: to this lease, or to all. */
@@ -141,6 +123,33 @@ export function hostPromises(hosts: Collection<Stored<HostRecord>>) {
       const same = there.every((v) => seen[v] && seen[v].freeAt === known[v]?.freeAt);
       return same ? false : this.setFreeAt(id, veeIds, freeAt, now);
     },
+  };
+}
+
+/** The write that promises something of a host, in place of what of it was promised to the lease before, or changes nothing. */
+export function promising(
+  id: HostId,
+  promised: Promised,
+  now: number,
+  others: readonly TenantId[],
+): { readonly filter: Document; readonly update: Document } {
+  const { leaseId, from, until } = promised;
+  const rest = { $filter: { input: PROMISED, cond: { $ne: ['$$this.k', leaseId] } } };
+  const all = { $concatArrays: [rest, [{ k: leaseId, v: { $literal: promised } }]] };
+  const dimensions = dimensionsOf(promised.amount);
+  const fits = holds({ held: HELD, promised: all, now, from, until, dimensions });
+  return {
+    filter: {
+      ...{ _id: id, liveness: 'up', cordoned: false },
+      $expr: {
+        $and: [
+          { $lt: [{ $size: rest }, MOST_PROMISES] },
+          fits,
+          ...(others.length > 0 ? [nothingOf(others)] : []),
+        ],
+      },
+    },
+    update: { $set: { [`promises.${leaseId}`]: { ...promised, since: now } } },
   };
 }
 

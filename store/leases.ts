@@ -1,14 +1,17 @@
-import type { Db, Filter } from 'mongodb';
+import type { Db, Document, Filter, MongoClient } from 'mongodb';
 import { SluiceError } from '../domain/errors';
+import type { HostRecord } from '../domain/host';
 import type { LeaseId, TenantId } from '../domain/ids';
-import { type Lease, promiseOn } from '../domain/leases/model';
+import { type Lease, type LeasePlan, promiseOn } from '../domain/leases/model';
 import { isDuplicateKey } from './connect';
 import { findPage, fromStored, type PageRequest, type Stored, toStored } from './documents';
+import { promising } from './host-promises';
 import type { HostRepository } from './hosts';
 
 /** The promises that were made to tenants; what of them is where, hosts know as well. */
-export function leaseRepository(db: Db) {
+export function leaseRepository(client: MongoClient, db: Db) {
   const leases = db.collection<Stored<Lease>>('leases');
+  const hosts = db.collection<Stored<HostRecord>>('hosts');
   const told = (docs: readonly Stored<Lease>[]) => docs.map((d) => fromStored<Lease>(d));
 
   return {
@@ -79,6 +82,34 @@ export function leaseRepository(db: Db) {
         { $set: { places }, $inc: { generation: 1 } },
       );
       return result.modifiedCount === 1;
+    },
+
+    /**
+     * Gives one another time, and other places: in one transaction, as it must have all of what it has now until it has all of
+     * that.
+     * @param others tenants whose VEEs must not be on the same host
+     * @returns false when a host has no room any more, or the lease has changed since
+     */
+    moveInTime(lease: Lease, plan: LeasePlan, now: number, others: readonly TenantId[]): Promise<boolean> {
+      const { from, until, places } = plan;
+      const then: Lease = { ...lease, from, until, places };
+      const writes = places.map(({ hostId, count }) => ({
+        updateOne: promising(hostId, promiseOn(then, count), now, others),
+      }));
+      const known = { _id: lease.id, live: true, confirmed: true, generation: lease.generation };
+      const promised = `promises.${lease.id}`;
+      const left = { _id: { $nin: places.map((p) => p.hostId) }, [promised]: { $exists: true } } as Document;
+      return client.withSession((session) =>
+        session.withTransaction(async () => {
+          const change = { $set: { from, until, places }, $inc: { generation: 1 } };
+          const { matchedCount: noted } = await leases.updateOne(known, change, { session });
+          const made = noted === 1 ? (await hosts.bulkWrite(writes, { session })).matchedCount : 0;
+          if (made === places.length)
+            await hosts.updateMany(left, { $unset: { [promised]: '' } }, { session });
+          else await session.abortTransaction();
+          return made === places.length;
+        }),
+      );
     },
 
     /** That is told: whoever changes the lease need not have seen it. */

@@ -37,7 +37,7 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     ),
     exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
-    leases: leaseRepository(db),
+    leases: leaseRepository(client, db),
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),

@@ -113,3 +113,55 @@ describe('what is promised to a lease', () => {
     expect(site.leases.get(WEB)?.risk?.since).toBe(1_000);
   });
 });
+
+describe('a reservation that begins as soon as it can', () => {
+  const HOUR = 3_600_000;
+  const waiting = (n: number, more: object = {}) =>
+    leaseRecord({
+      ...{ id: `rsv-${n}`, name: `${n}`, kind: 'best-effort', each: size(3), createdAt: n },
+      ...{ from: n * 4 * HOUR, until: (n * 4 + 2) * HOUR, places: [{ hostId: 'h1', count: 1 }], ...more },
+    });
+  const firm = leaseRecord({
+    ...{ id: 'rsv-9', name: 'firm', each: size(4), from: HOUR, until: 4 * HOUR },
+    places: [{ hostId: 'h1', count: 1 }],
+  });
+  const world = (...leases: Parameters<typeof promiseOn>[0][]) =>
+    new LeaseWorld({
+      leases: leases as never,
+      hosts: [
+        hostRecord('h1', 4, { promises: Object.fromEntries(leases.map((l) => [l.id, promiseOn(l, 1)])) }),
+      ],
+    });
+  const beginsOf = (w: LeaseWorld) => Object.fromEntries([...w.leases].map(([id, l]) => [id, l.from / HOUR]));
+
+  it('is brought forward, in the order in which they were asked for, and never into what is promised', async () => {
+    const site = world(waiting(2), waiting(1, { from: 12 * HOUR, until: 14 * HOUR }), firm);
+    site.now = 0;
+    await site.activities.seekLeases();
+    expect(beginsOf(site)).toEqual({ 'rsv-1': 4, 'rsv-2': 6, 'rsv-9': 1 });
+    expect(site.host('h1').promises['rsv-2']).toMatchObject({ from: 6 * HOUR, until: 8 * HOUR });
+    expect(site.kinds('lease.forward').map((e) => e.message)).toEqual([
+      'reservation 1 begins earlier: it is from 1970-01-01T04:00Z to 1970-01-01T06:00Z',
+      'reservation 2 begins earlier: it is from 1970-01-01T06:00Z to 1970-01-01T08:00Z',
+    ]);
+    // What has nothing in its way any more is not told twice, nor moved again.
+    await site.activities.seekLeases();
+    expect(site.kinds('lease.forward')).toHaveLength(2);
+    site.leases.delete('rsv-9');
+    delete site.host('h1').promises['rsv-9'];
+    await site.activities.seekLeases();
+    expect(beginsOf(site)).toEqual({ 'rsv-1': 0, 'rsv-2': 2 });
+  });
+
+  it('stays where it is when a host refuses, when it has begun, or when it would be for less than a minute', async () => {
+    const refusing = world(waiting(1));
+    refusing.refuses = () => true;
+    await refusing.activities.seekLeases();
+    const begun = world(waiting(1, { from: 500, until: 2 * HOUR }));
+    await begun.activities.seekLeases();
+    const soon = world(waiting(1, { from: 60_500, until: 2 * HOUR }));
+    await soon.activities.seekLeases();
+    expect([refusing, begun, soon].map((w) => w.leases.get('rsv-1')?.from)).toEqual([4 * HOUR, 500, 60_500]);
+    expect(refusing.kinds('lease.forward')).toEqual([]);
+  });
+});

@@ -1,7 +1,7 @@
 import { createLeaseActivities } from '../../activities/leases';
 import type { HostRecord } from '../../domain/host';
 import type { HostId } from '../../domain/ids';
-import type { Lease } from '../../domain/leases/model';
+import { type Lease, type LeasePlan, promiseOn } from '../../domain/leases/model';
 import type { OperationRecord } from '../../domain/operation/operation';
 import type { Promised } from '../../domain/placement/promised';
 import type { ServiceRecord } from '../../domain/service/service';
@@ -161,6 +161,16 @@ export class LeaseWorld {
         const lease = this.leases.get(id);
         if (!lease?.live || lease.generation !== generation) return false;
         Object.assign(lease, { places, generation: generation + 1 });
+        return true;
+      },
+      moveInTime: async (lease: Lease, plan: LeasePlan) => {
+        const known = this.leases.get(lease.id);
+        if (known?.generation !== lease.generation || plan.places.some((p) => this.refuses(p.hostId)))
+          return false;
+        const { from, until, places } = plan;
+        Object.assign(known, { from, until, places, generation: lease.generation + 1 });
+        for (const h of this.hosts.values()) delete h.promises[lease.id];
+        for (const p of places) this.host(p.hostId).promises[lease.id] = promiseOn(known, p.count);
         return true;
       },
       setRisk: async (id: string, risk: { because: string; doubts: string } | undefined, now: number) => {

@@ -232,6 +232,34 @@ describe('what a host promises', () => {
     await connection.db.collection('leases').deleteMany({});
   });
 
+  it('begins earlier with all of its places or with none, and nothing is left where it was', async () => {
+    await connection.db.collection('leases').deleteMany({});
+    const lease: Lease = {
+      ...{ id: leaseId(7), siteId, tenantId, name: 'sooner', kind: 'best-effort', count: 1, each: size(5) },
+      ...{ labels: {}, apart: false, from: 40, until: 50, places: [{ hostId, count: 1 }] },
+      ...{ confirmed: true, live: true, generation: 1, createdAt: 0 },
+      ...{ requestedBy: 'ann', requestedAs: operation(7) },
+    };
+    await connection.db.collection('leases').insertOne({ _id: lease.id, ...lease } as never);
+    assert.equal(await store.hosts.promise(hostId, promiseOf(7, 40, 50, size(5)), NOW), true);
+    assert.equal(await store.hosts.promise(hostId, promiseOf(8, 20, 30, size(5)), NOW), true);
+    const move = (one: Lease, from: number, places = lease.places) =>
+      store.leases.moveInTime(one, { kind: 'lease', from, until: from + 10, places }, NOW, []);
+    const times = async () =>
+      (await store.hosts.promising(lease.id)).map((p) => [p.promised.from, p.promised.until]);
+    // There is too little, and elsewhere no host at all: neither changes anything.
+    assert.equal(await move(lease, 25), false);
+    const gone = [...lease.places, { hostId: 'nowhere' as HostId, count: 1 }];
+    assert.equal(await move(lease, 30, gone), false);
+    assert.deepEqual([await times(), (await store.leases.get(lease.id))?.from], [[[40, 50]], 40]);
+    // Its own time now is not in its way.
+    assert.equal(await move(lease, 32), true);
+    assert.deepEqual([await times(), (await store.leases.get(lease.id))?.from], [[[32, 42]], 32]);
+    // It has changed since it was read.
+    assert.equal(await move(lease, 10), false);
+    await connection.db.collection('leases').deleteMany({});
+  });
+
   it('is at risk: news are what stands in its way, and for how long it has', async () => {
     const lease = { id: leaseId(9), live: true, generation: 1, tenantId, name: 'risky' };
     await connection.db.collection('leases').insertOne({ _id: lease.id, ...lease } as never);
