@@ -3,6 +3,7 @@ import { SluiceError } from '../domain/errors';
 import type { HostId, ServiceId, TenantId } from '../domain/ids';
 import { toPointer } from '../domain/manifest/parse';
 import {
+  ascendingOf,
   isBuiltIn,
   POLICY_NAMES,
   parametersOf,
@@ -21,6 +22,7 @@ import {
 import { type HostOffer, toSnapshotHost } from '../store/hosts';
 import type { ApiDeps } from './deps';
 import { invalid } from './invalid';
+import { didYouMean } from './near-name';
 
 /** What somebody wants to place by. */
 export interface WantedPolicy {
@@ -60,6 +62,16 @@ export async function choosePolicy(
       const hint = most < Infinity ? `It is from ${least} to ${most}.` : 'It is 0 or more: 0 leaves it out.';
       throw invalid(toPointer(['parameters', key]), fault, hint);
     }
+    for (const [lower, higher] of ascendingOf(name)) {
+      const [less = 0, more = 0] = [set[lower], set[higher]];
+      if (less <= more) continue;
+      const wrong = parameters?.[lower] === undefined ? higher : lower;
+      throw invalid(
+        toPointer(['parameters', wrong]),
+        `${lower} (${less}) is above ${higher} (${more})`,
+        `What is not set is as usual: ${lower}=${parametersOf(name)[lower]} ${higher}=${parametersOf(name)[higher]}.`,
+      );
+    }
     // What is off until somebody sets it, and stays off, is not worth telling.
     const told = Object.entries(set).filter(
       ([key, is]) => is !== 0 || parametersOf(name)[key] !== 0 || weights.includes(key),
@@ -72,7 +84,11 @@ export async function choosePolicy(
     const where = plugins.folder
       ? `plug-ins are looked for in ${plugins.folder}`
       : 'no folder is set for plug-ins';
-    throw invalid('/name', `there is no placement policy ${name}`, `There are: ${known}; ${where}.`);
+    throw invalid(
+      '/name',
+      `there is no placement policy ${name}`,
+      `${didYouMean(name, [...POLICY_NAMES, ...names])}There are: ${known}; ${where}.`,
+    );
   }
   try {
     const { sha256, takes, goal, parameters: usual } = await plugins.describe(name);
@@ -99,7 +115,7 @@ function settingOf(name: string, usual: Parameters, given: Parameters = {}): Par
     throw invalid(
       toPointer(['parameters', unknown]),
       `${name} has no parameter ${unknown}`,
-      known ? `It has: ${known}.` : 'It has none.',
+      known ? `${didYouMean(unknown, Object.keys(usual))}It has: ${known}.` : 'It has none.',
     );
   }
   const set = { ...usual, ...given };

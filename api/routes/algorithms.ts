@@ -4,6 +4,7 @@ import { NAME_PATTERN } from '../../domain/ids';
 import type { AlgorithmSettings } from '../../domain/placement/algorithms';
 import { isPolicyBroken } from '../../domain/placement/policy';
 import type { ApiDeps } from '../deps';
+import { didYouMean } from '../near-name';
 import { type Answer, type Route, route } from '../route';
 
 const pathSchema = z.object({ name: z.string().regex(NAME_PATTERN) });
@@ -70,9 +71,13 @@ export function algorithmRoutes({ store, siteId, algorithms }: ApiDeps): Route[]
       responses: answers,
       write: true,
       handler: async ({ identity, operationId, params: { name } }) => {
-        if (!algorithms.names().includes(name)) {
+        const names = algorithms.names();
+        if (!names.includes(name)) {
           const where = algorithms.folder ? `in ${algorithms.folder}` : 'in any folder: none is set';
-          throw new SluiceError('not-found', `There is no algorithm ${name} ${where}.`);
+          throw new SluiceError(
+            'not-found',
+            `There is no algorithm ${name} ${where}. ${didYouMean(name, names)}`.trim(),
+          );
         }
         const tried = await algorithms.try(name).catch((error: unknown) => {
           if (!isPolicyBroken(error)) throw error;
@@ -105,8 +110,11 @@ export function algorithmRoutes({ store, siteId, algorithms }: ApiDeps): Route[]
       responses: answers,
       write: true,
       handler: async ({ identity, operationId, params: { name } }) => {
-        if (!(await store.site.algorithms(siteId))[name])
-          throw new SluiceError('not-found', `The algorithm ${name} is not enabled.`);
+        const enabled = await store.site.algorithms(siteId);
+        if (!enabled[name]) {
+          const near = didYouMean(name, Object.keys(enabled));
+          throw new SluiceError('not-found', `The algorithm ${name} is not enabled. ${near}`.trim());
+        }
         const settings = await store.site.disableAlgorithm(siteId, name);
         await store.events.append({
           id: `${operationId}/algorithm`,

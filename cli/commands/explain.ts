@@ -101,7 +101,9 @@ function describeVee({ hostId, algorithm, policy, operation, decision }: VeeAnsw
   const asked = operation?.parentId ? `, which ${operation.parentId} asked for` : '';
   const why = (v: HostVerdict) => v.refusals.map(describeRefusal).join('; ');
   const unmet = (v: HostVerdict) =>
-    (v.unmet ?? []).map((u) => `${u.constraint} (weight ${u.weight}): ${u.because}`).join('; ');
+    (v.unmet ?? [])
+      .map((u) => `${u.constraint}${u.weight === undefined ? '' : ` (weight ${u.weight})`}: ${u.because}`)
+      .join('; ');
   const prefers = verdicts.some((v) => v.unmet);
   const ranks = verdicts.some((v) => v.rank !== undefined);
   const head = ['host', ...(ranks ? ['rank'] : []), 'score', 'refused because'];

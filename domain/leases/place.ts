@@ -222,7 +222,10 @@ export function standingRefusals(site: LeaseSite, shape: LeaseShape): (readonly 
   const board = new Board({ ...site, hosts, vees }, request);
   const [unit] = unitsOf(request);
   return hosts.map((host) => {
-    const refusals = unit ? board.standing(unit, host) : [];
+    const refusals = (unit ? board.standing(unit, host) : []).map(
+      // No manifest has said so.
+      (r): Refusal => (r.reason === 'constraint' ? { ...r, constraint: 'the labels of the reservation' } : r),
+    );
     return shape.image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
   });
 }

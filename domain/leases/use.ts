@@ -1,10 +1,7 @@
 import { SluiceError } from '../errors';
-import type { PlacementRequest } from '../placement/model';
+import { MOST_WEIGHT, type PlacementRequest } from '../placement/model';
 import { utcText } from '../utc';
 import { type Lease, lastEndIn, stateOfLease } from './model';
-
-/** Beside what a manifest prefers itself, which goes up to a hundred. */
-const WEIGHT = 1_000;
 
 /** A request that had rather have places that are promised to its reservation than others. */
 export function onLease(request: PlacementRequest, lease: Lease | undefined): PlacementRequest {
@@ -18,10 +15,10 @@ export function onLease(request: PlacementRequest, lease: Lease | undefined): Pl
     preferences: [
       ...(request.preferences ?? []),
       ...components.map((component) => ({
-        weight: WEIGHT,
+        weight: MOST_WEIGHT,
         constraint: {
           ...{ kind: 'assignment' as const, serviceId, component },
-          ...{ labels: {}, allowHosts, denyHosts: [] },
+          ...{ labels: {}, allowHosts, denyHosts: [], reservation: lease.name },
         },
       })),
     ],

@@ -101,6 +101,8 @@ interface BuiltIn {
   readonly weights?: readonly string[];
   /** What each of them may be, from 0 on where nothing else is said. */
   readonly ranges?: Readonly<Record<string, readonly [least: number, most: number]>>;
+  /** Pairs of which the first may not be above the second. */
+  readonly ascending?: readonly (readonly [lower: string, higher: string])[];
   readonly remark?: (score: number, parameters: Parameters) => string | undefined;
   readonly score: (placing: Placing, host: RankedHost, parameters: Parameters) => number;
 }
@@ -119,6 +121,8 @@ const BUILT_IN = {
     goal: () => 'none',
     parameters: { ...USUAL_DISTANCES, ...BY_RESERVATIONS },
     weights: Object.keys(USUAL_DISTANCES),
+    // What is further away would be nearer.
+    ascending: [['sameZone', 'otherZone']],
     score: (placing, host, distances) =>
       distance(host, distances) +
       (TIE * TERMS.striping(placing, host, distances)) / (host.sameService.inSite + 1),
@@ -137,6 +141,7 @@ const BUILT_IN = {
     goal: () => 'watts',
     parameters: POWER_PARAMETERS,
     ranges: { headroomPercent: [0, 90] },
+    ascending: [['idleWatts', 'peakWatts']],
     // Among hosts that draw as much more, the tightest, and of those that sleep the quickest to wake.
     score: (placing, host, set) => wattsScore(placing, host, set) + TIE * TERMS.packing(placing, host, set),
   },
@@ -159,6 +164,10 @@ export const isBuiltIn = (name: string): name is BuiltInName => Object.hasOwn(BU
 export const parametersOf = (name: BuiltInName): Parameters => BUILT_IN[name].parameters;
 
 export const weightsOf = (name: BuiltInName): readonly string[] => (BUILT_IN[name] as BuiltIn).weights ?? [];
+
+/** Pairs of parameters of which the first may not be above the second. */
+export const ascendingOf = (name: BuiltInName): NonNullable<BuiltIn['ascending']> =>
+  (BUILT_IN[name] as BuiltIn).ascending ?? [];
 
 /** What a parameter of it may be, from the least to the most. */
 export function rangeOf(name: BuiltInName, parameter: string): readonly [least: number, most: number] {

@@ -6,6 +6,7 @@ import { unmetRequirement } from './expressions';
 import type {
   Constraint,
   Handover,
+  Level,
   PlacedVee,
   Preference,
   Refusal,
@@ -22,14 +23,25 @@ export type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'require
 export const isOfHost = (c: Constraint): c is HostConstraint =>
   c.kind === 'assignment' || c.kind === 'requirement';
 
+/** In the words of the manifest, so that whoever wrote it finds the rule. */
 export function constraintName(c: Constraint): string {
-  if (c.kind === 'requirement') return `requirement(${c.component}: ${c.expression})`;
-  if (c.kind === 'assignment') return `assignment(${c.component})`;
-  const most = c.kind === 'apart-within' && c.most > 1 ? `, at most ${c.most}` : '';
-  const about = 'components' in c ? c.components.join(', ') : `${c.component}${most}`;
-  if (c.kind === 'spread') return `spread(${about}, at most ${c.maxSkew} more than in another zone)`;
-  return `${c.kind}(${about})${c.level === 'zone' ? ' by zone' : ''}`;
+  switch (c.kind) {
+    case 'requirement':
+      return `require(${c.component}: ${c.expression})`;
+    case 'assignment':
+      return c.reservation === undefined ? `assignment(${c.component})` : `reservation ${c.reservation}`;
+    case 'spread':
+      return `spread(${c.component}, at most ${c.maxSkew} more than in another zone)`;
+    case 'together':
+      return `affinity(${c.components.join(', ')})${byLevel(c)}`;
+    case 'apart-between':
+      return `antiAffinity(between ${c.components.join(', ')})${byLevel(c)}`;
+    case 'apart-within':
+      return `antiAffinity(within ${c.component}${c.most > 1 ? `, at most ${c.most}` : ''})${byLevel(c)}`;
+  }
 }
+
+const byLevel = ({ level }: { readonly level: Level }): string => (level === 'host' ? '' : ` by ${level}`);
 
 /** Where VEEs on this host are for a constraint: those with the same answer are together, others apart. */
 export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>): string =>
@@ -89,7 +101,10 @@ export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Ref
   }
   const missing = Object.entries(c.labels).find(([key, value]) => host.labels[key] !== value);
   if (missing) return refuse(`it lacks the label ${missing[0]}=${missing[1]}`);
-  if (c.allowHosts && !c.allowHosts.includes(host.id)) return refuse('it is not among the allowed hosts');
+  if (c.allowHosts && !c.allowHosts.includes(host.id))
+    return refuse(
+      c.reservation === undefined ? 'it is not among the allowed hosts' : 'nothing is promised to it there',
+    );
   if (c.denyHosts.includes(host.id)) return refuse('it is among the denied hosts');
   return undefined;
 }

@@ -206,7 +206,9 @@ export class Board {
       const refusal = refusalOfAny(c, unit.vees, host);
       const because =
         refusal?.reason === 'constraint' ? refusal.because : (this.breach(c, unit, host) ?? undefined);
-      return because === undefined ? [] : [{ weight, constraint: constraintName(c), because }];
+      if (because === undefined) return [];
+      const weighed = c.kind === 'assignment' && c.reservation !== undefined ? {} : { weight };
+      return [{ ...weighed, constraint: constraintName(c), because }];
     });
   }
 

@@ -155,6 +155,8 @@ export type Constraint =
       readonly labels: Readonly<Record<string, string>>;
       readonly allowHosts?: readonly string[];
       readonly denyHosts: readonly string[];
+      /** Its name, where the hosts are those of its places, and no rule of a manifest. */
+      readonly reservation?: string;
     };
 
 /** A constraint that is kept where it can be. Of hosts that can take a VEE those win which leave the least weight unmet. */
@@ -253,12 +255,17 @@ export interface HostVerdict {
 }
 
 export interface Unmet {
-  readonly weight: number;
+  /** Absent where it is no preference of the manifest, which has a weight: that counts before all others. */
+  readonly weight?: number;
   readonly constraint: string;
   readonly because: string;
 }
 
-export const weightOf = ({ unmet = [] }: HostVerdict): number => unmet.reduce((sum, u) => sum + u.weight, 0);
+/** Of what a manifest doesn't weigh: as much as it could. */
+export const MOST_WEIGHT = 1_000;
+
+export const weightOf = ({ unmet = [] }: HostVerdict): number =>
+  unmet.reduce((sum, u) => sum + (u.weight ?? MOST_WEIGHT), 0);
 
 export interface Assignment {
   readonly veeId: VeeId;

@@ -129,8 +129,8 @@ describe('a placement with expressions', () => {
     expect(placed(site, request(1))).toEqual({ 'app/0': 'small' });
     const answer = plan(site, request(2), packing, context);
     const why = answer.kind === 'infeasible' ? refusalSummary(answer) : '';
-    expect(why).toContain('big: requirement(app: int(host.labels.carbon) < 100): it does not hold');
-    expect(why).toContain('plain: requirement(app: int(host.labels.carbon) < 100): it fails there');
+    expect(why).toContain('big: require(app: int(host.labels.carbon) < 100): it does not hold');
+    expect(why).toContain('plain: require(app: int(host.labels.carbon) < 100): it fails there');
   });
 
   it('prefers what has a weight', () => {

@@ -129,7 +129,7 @@ describe('fail-over', () => {
     const at = ['app/0@h1', 'app/1@h2', 'app/2@h3'];
     const answer = failover(site(three(), [{ name: 'shop', at, cpuMillis: 100, rest }]));
     expect(answer.hosts).toEqual({ survived: 0, of: 3 });
-    expect(answer.losses[0]?.stranded[0]?.because).toContain('apart-within(app)');
+    expect(answer.losses[0]?.stranded[0]?.because).toContain('antiAffinity(within app)');
   });
 
   it('takes no room on hosts that are closed or lost, and has what was lost already find a place first', () => {

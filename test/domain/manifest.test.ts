@@ -249,7 +249,7 @@ describe('the manifest', () => {
     const zone = { affinity: [{ together: ['db', 'app'], level: 'zone' }] };
     const taken = checkManifest(edited((m) => Object.assign(m.placement, zone)));
     expect(constraintsOf(taken, 'svc-1' as ServiceId).map(constraintName)).toContain(
-      'together(db, app) by zone',
+      'affinity(db, app) by zone',
     );
   });
 

@@ -25,7 +25,7 @@ describe('plan, by rules of zones and of how many', () => {
     expect(Object.values(two)).toContain('h3');
     const answer = plan(snapshot, three, packing, context);
     expect(answer.kind === 'infeasible' && refusalSummary(answer)).toMatch(
-      /h1: apart-within\(a\) by zone: another of this request, a, is there; h2: .* is there; h3: .* is there/,
+      /h1: antiAffinity\(within a\) by zone: another of this request, a, is there; h2: .* is there; h3: .* is there/,
     );
   });
 
@@ -45,7 +45,7 @@ describe('plan, by rules of zones and of how many', () => {
     expect(placed(snapshot, two)).toEqual({ 'a/0': 'h2', 'a/1': 'h2' });
     const three = plan(snapshot, { ...two, vees: [...two.vees, vee('a', 2)] }, packing, context);
     expect(three.kind === 'infeasible' && refusalSummary(three)).toMatch(
-      /h1: apart-within\(a, at most 2\): 2 are there; h2: .*: 2 are there/,
+      /h1: antiAffinity\(within a, at most 2\): 2 are there; h2: .*: 2 are there/,
     );
     const tied: Constraint = { kind: 'together', level: 'host', serviceId, components: ['a', 'b'] };
     const bound = { vees: [vee('a', 0), vee('a', 1), vee('b', 0)], constraints: [within('a', 2), tied] };

@@ -93,7 +93,7 @@ describe('what is preferred', () => {
     expect(first?.because).toBe('the tightest fit of the 2 hosts that can take it');
     expect(second?.because).toBe('the only one of the 2 hosts that can take it that keeps what is preferred');
     expect(third?.because).toMatch(
-      /^the tightest fit of the 2 hosts that can take it \(not kept: apart-within\(app\), as another of this request, app, is there\)$/,
+      /^the tightest fit of the 2 hosts that can take it \(not kept: antiAffinity\(within app\), as another of this request, app, is there\)$/,
     );
     expect(third?.verdicts.map(weightOf)).toEqual([7, 7]);
   });

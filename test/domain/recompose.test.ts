@@ -277,7 +277,7 @@ describe('members that a new constraint drives away', () => {
     expect(told(plan)).toEqual([
       'no-op db/0',
       'no-op app/0',
-      'move app/1: breaches apart-within(app): app/0 is on h1 too',
+      'move app/1: breaches antiAffinity(within app): app/0 is on h1 too',
     ]);
     expect(waveLines(plan)).toEqual(['move vee-app-1']);
   });
@@ -285,7 +285,7 @@ describe('members that a new constraint drives away', () => {
   it('gather where most of them are', () => {
     const spread = membersOf(current, 'db/0@h2', 'app/0@h1', 'app/1@h1');
     const plan = planFor(current, with_({ affinity: [{ together: ['db', 'app'] }] }), { members: spread });
-    expect(told(plan)[0]).toBe('move db/0: breaches together(db, app): the others are on h1');
+    expect(told(plan)[0]).toBe('move db/0: breaches affinity(db, app): the others are on h1');
   });
 
   it('are moved cold only where one may be missing, and else replaced', () => {

@@ -37,7 +37,9 @@ describe('what would be enough for a request without room', () => {
 
   it('is a rule that is given up', () => {
     const request = { vees: [vee('a', 0), vee('a', 1)], constraints: [within('a')] };
-    expect(ifs(snapshotOf([host('h1', 1_000)]), request)).toContain('without the rule apart-within(a)');
+    expect(ifs(snapshotOf([host('h1', 1_000)]), request)).toContain(
+      'without the rule antiAffinity(within a)',
+    );
   });
 
   it('is several hosts, but no more than anybody would read', () => {

@@ -147,7 +147,7 @@ describe('re-composing a service', () => {
     const { body: plan } = await site.post(`/v1/vees/${db.id}/migrate?dryRun=true`, {});
     expect(plan).toMatchObject({
       feasible: false,
-      why: expect.stringContaining('together(db, app) by zone'),
+      why: expect.stringContaining('affinity(db, app) by zone'),
     });
   });
 

@@ -60,7 +60,7 @@ describe('rules by zone', () => {
     const [vee] = await site.vees(id);
     // One alone would leave the others behind.
     const { body } = await site.post(`/v1/vees/${vee.id}/migrate?dryRun=true`, {});
-    expect(body).toMatchObject({ feasible: false, why: expect.stringContaining('together(app) by zone') });
+    expect(body).toMatchObject({ feasible: false, why: expect.stringContaining('affinity(app) by zone') });
     await site.done(await site.post('/v1/hosts/host-c1/drain', {}));
     const [zone, ...more] = await zonesOf(id);
     expect([zone === 'c', more]).toEqual([false, []]);
@@ -109,7 +109,7 @@ describe('rules by zone', () => {
     const { body } = await site.post(`/v1/services/${id}/components/app/scale?dryRun=true`, { instances: 7 });
     expect(body).toMatchObject({
       feasible: false,
-      why: expect.stringContaining('apart-within(app, at most 2) by zone'),
+      why: expect.stringContaining('antiAffinity(within app, at most 2) by zone'),
     });
     // One host of a zone of two is emptied into the other.
     await site.done(await site.post('/v1/hosts/host-a1/drain', {}));
