@@ -1,5 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import { lastEndIn } from '../domain/leases/model';
+import type { OperationRecord } from '../domain/operation/operation';
 import type { ServiceRecord } from '../domain/service/service';
 import { utcText } from '../domain/utc';
 import { endOnHosts } from '../store/ends';
@@ -12,20 +13,23 @@ import { requireTimeToGo } from './term';
  * Gives a service another end, or none. Its places are kept for longer only where nothing is promised that this leaves no
  * room for: each host decides in one write. A later end is on all hosts before it is in the record, an earlier one after
  * that: whatever stops half-way, hosts keep places for no less than the record says, and the site's next look sets them right.
+ * An end that the site has asked for already, and that waits, is withdrawn.
  * @throws SluiceError `operation-in-progress`, `transition-illegal`, `placement-infeasible`, `conflict`
  */
 export async function changeEnd(
-  { store }: Pick<ApiDeps, 'store'>,
+  { store, operations }: Pick<ApiDeps, 'store'> & Partial<Pick<ApiDeps, 'operations'>>,
   { identity, operationId }: Pick<Context, 'identity' | 'operationId'>,
   service: ServiceRecord,
   until: number | undefined,
 ): Promise<ServiceRecord> {
   const now = Date.now();
-  await requireOpen();
+  let withdrawn = false;
+  requireThere();
   if (until !== undefined && until <= now)
     throw invalid('/until', `${utcText(until)} is over`, 'Give a time to come, or null for no end.');
   await requireWithinLease();
   if (until !== undefined) requireTimeToGo(await store.services.manifest(service.manifestDigest), '/until');
+  await requireOpen();
   const later = (until ?? Infinity) > (service.until ?? Infinity);
   const { until: _, ...rest } = service;
   const changed = { ...rest, ...(until === undefined ? {} : { until }), generation: service.generation + 1 };
@@ -48,11 +52,21 @@ export async function changeEnd(
   });
   return (await store.services.get(service.id)) ?? changed;
 
-  async function requireOpen(): Promise<void> {
+  function requireThere(): void {
     if (service.phase === 'decommissioning' || service.phase === 'decommissioned')
       throw new SluiceError('transition-illegal', `${service.name} is ${service.phase}.`);
-    const holder = (await store.operations.underWay()).find((o) => o.serviceId === service.id);
-    if (holder)
+  }
+
+  async function requireOpen(): Promise<void> {
+    const holders = (await store.operations.underWay()).filter((o) => o.serviceId === service.id);
+    const ending = holders.find(isWaitingEnd);
+    // What should be gone counts as if it stayed: whatever is at work on it, a later end takes nothing from anybody.
+    if (ending && operations) {
+      await operations.cancel(ending);
+      withdrawn = true;
+    }
+    const [holder] = holders;
+    if (holder && !withdrawn)
       throw new SluiceError(
         'operation-in-progress',
         `${holder.kind} ${holder.id} is at work on ${service.name}.`,
@@ -94,3 +108,10 @@ export async function changeEnd(
     }
   }
 }
+
+/** The site has asked for it as its time has come, and it waits for what is at work on the service. */
+const isWaitingEnd = ({ state, kind, requestedBy, requestId }: OperationRecord): boolean =>
+  state === 'queued' &&
+  kind === 'service.decommission' &&
+  requestedBy === 'site' &&
+  requestId.startsWith('until-');

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ApiClient, OperationView } from '../client';
 import { clientOf, conclude, globals } from '../context';
+import { warnIfNothingEnds } from '../ends-warning';
 import { CliError, EXIT } from '../exit-codes';
 import { inTermsOf } from '../problem';
 import { timeOf } from '../times';
@@ -41,6 +42,7 @@ export function registerApplyCommands(program: Command): void {
         const say = (line: string) => {
           if (!globals(command).json) console.log(line);
         };
+        if (options.until !== undefined || options.reservation !== undefined) await warnIfNothingEnds(client);
         const asked = apply(client, manifest, options, say);
         await conclude(command, client, await inTermsOf(FLAGS, asked), options.wait);
       });

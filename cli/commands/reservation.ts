@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { utcText } from '../../domain/utc';
 import type { ApiClient } from '../client';
 import { clientOf, conclude, globals } from '../context';
+import { warnIfNothingEnds } from '../ends-warning';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson, table } from '../output';
 import { inTermsOf } from '../problem';
@@ -77,6 +78,7 @@ export function registerReservationCommands(program: Command): void {
         dryRun: String(options.dryRun),
         ...(options.tenant ? { tenant: options.tenant } : {}),
       });
+      await warnIfNothingEnds(client);
       const asked = client.write<LeaseRow>('POST', `/v1/leases?${query}`, body);
       const answer = await inTermsOf(FLAGS, asked);
       if (options.dryRun) return conclude(command, client, answer, true);

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { SluiceError } from '../../domain/errors';
 import { utcText } from '../../domain/utc';
 import { clientOf, conclude, findService, findVee, globals } from '../context';
+import { warnIfNothingEnds } from '../ends-warning';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
 import { describeFinding, inTermsOf } from '../problem';
@@ -85,6 +86,7 @@ export function registerServiceCommands(program: Command): void {
         const at = until === undefined ? null : timeOf('--until', until);
         const client = await clientOf(command);
         const { id, name } = await findService(client, target);
+        if (at !== null) await warnIfNothingEnds(client);
         const asked = client.write<{ until?: number }>('PUT', `/v1/services/${id}/end`, { until: at });
         const answer = await inTermsOf({ '/until': '--until' }, asked);
         if (globals(command).json) printJson(answer);

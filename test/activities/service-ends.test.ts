@@ -66,9 +66,14 @@ describe('another end', () => {
   const now = Date.now();
   const [T1, T2, T3] = [now + HOUR, now + 2 * HOUR, now + 3 * HOUR] as const;
   const as = { identity: { role: 'tenant', name: 'ann' }, operationId: 'op-1' } as never;
-  const change = async (world: LeaseWorld, until: number | undefined, read?: ServiceRecord) =>
+  const change = async (
+    world: LeaseWorld,
+    until: number | undefined,
+    read?: ServiceRecord,
+    operations?: object,
+  ) =>
     changeEnd(
-      { store: world.store as never },
+      { store: world.store as never, ...(operations ? { operations: operations as never } : {}) },
       as,
       read ?? ((await world.store.services.get('svc-1')) as never),
       until,
@@ -124,6 +129,34 @@ describe('another end', () => {
     };
     expect(await change(world, T2)).toBe('operation-in-progress');
     expect(left(world)).toEqual([T1, T1]);
+  });
+
+  it('withdraws what waits to end it, also while something else is at work on it', async () => {
+    const world = worldOf(now - 1_000);
+    const kind = 'service.decommission';
+    const ending = {
+      id: 'op-2',
+      kind,
+      serviceId: 'svc-1',
+      requestedBy: 'site',
+      requestId: `until-${now - 1_000}`,
+    };
+    const stuck = { id: 'op-1', kind: 'service.scale', serviceId: 'svc-1', state: 'stuck' };
+    world.operations.set('op-1', stuck as never);
+    world.operations.set('op-2', { ...ending, state: 'running' } as never);
+    const withdrawn: string[] = [];
+    const operations = {
+      cancel: async ({ id }: { id: string }) => {
+        withdrawn.push(id);
+        Object.assign(world.operations.get(id) ?? {}, { state: 'undone', endedAt: now });
+      },
+    };
+    expect(await change(world, T1, undefined, operations)).toBe('operation-in-progress');
+    world.operations.set('op-2', { ...ending, state: 'queued' } as never);
+    expect(await change(world, now - 1, undefined, operations)).toBe('request-invalid');
+    expect(withdrawn).toEqual([]);
+    expect(await change(world, T1, undefined, operations)).toBe(T1);
+    expect([withdrawn, left(world)]).toEqual([['op-2'], [T1, T1]]);
   });
 
   it('is none for what may take longer to stop than there is time for that', async () => {
