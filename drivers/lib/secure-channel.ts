@@ -16,6 +16,8 @@ const CONNECT_MILLIS = 5_000;
 const HANDSHAKE_MILLIS = 10_000;
 /** What a TLS connection begins with; ours that are not begin with a token, in letters or in JSON. */
 const TLS_HANDSHAKE = 0x16;
+/** Those of the stream itself, of what carries it on in both directions, and of whoever keeps it. */
+const MOST_LISTENERS = 20;
 /** Before it one side can't end while the other goes on, as a copy of a disk does. */
 const MODERN = { minVersion: 'TLSv1.3' } as const;
 
@@ -62,6 +64,7 @@ export async function listenForTransfer(
   });
   secure.on('secureConnection', (socket) => {
     const name = socket.getPeerX509Certificate()?.subjectAltName ?? '';
+    socket.setMaxListeners(MOST_LISTENERS);
     if (isHost(name, identity, from)) serve(socket);
     else socket.destroy();
   });
@@ -114,6 +117,7 @@ export async function dialTransfer(
         })
       : plainConnect(where);
   socket.setNoDelay(true);
+  socket.setMaxListeners(MOST_LISTENERS);
   socket.on('error', () => undefined);
   try {
     await new Promise<void>((resolve, reject) => {

@@ -187,7 +187,7 @@ class QemuDriver implements Driver {
       const waiting = this.receivers.get(spec.veeId);
       if (waiting?.ref.epoch === spec.epoch) return waiting.offer;
       this.stopReceiving(spec.veeId);
-      const receiver = new Receiver(spec, this.machines, this.records, place);
+      const receiver = new Receiver(spec, this.machines, this.records, place, this.config.reached);
       const { transferAddress = '127.0.0.1', identity } = this.config;
       await receiver.listen(transferAddress, { identity, from });
       this.receivers.set(spec.veeId, receiver);
@@ -205,7 +205,7 @@ class QemuDriver implements Driver {
       this.sending.set(ref.veeId, cancelled);
       try {
         const peer = { offer, identity: this.config.identity, to: how.to };
-        await sendMachine(this.machines, ref.veeId, peer, how, cancelled.signal);
+        await sendMachine(this.machines, ref.veeId, peer, how, cancelled.signal, this.config.reached);
       } finally {
         this.sending.delete(ref.veeId);
       }
@@ -218,13 +218,15 @@ class QemuDriver implements Driver {
       if (vee.state !== 'ACTIVE') {
         requireState(vee, 'switchOver', ['INCOMING']);
         await this.vees.goOn(vee);
+        await this.config.reached?.('resume');
       }
       await this.records.put({ ...vee, state: 'ACTIVE' });
       this.stopReceiving(ref.veeId);
     });
   }
 
-  finish(ref: VeeRef): Promise<void> {
+  async finish(ref: VeeRef): Promise<void> {
+    await this.config.reached?.('finish');
     return this.destroy(ref);
   }
 

@@ -8,7 +8,19 @@ import { Images } from './images';
 import { type Layout, type MachineType, machineType, refused } from './layout';
 import { type Accelerator, chooseAccelerator, inWords, qemuObstacle, qemuVersion, releaseOf } from './probe';
 
+/** How far a migration is: on its target, `prepare` and `resume`, on its source the others. */
+export type MigrationPhase =
+  | 'prepare'
+  | 'mirror'
+  | 'memory'
+  | 'pre-switchover'
+  | 'switch-over'
+  | 'resume'
+  | 'finish';
+
 export interface QemuDriverConfig extends DriverConfig {
+  /** For crash tests: told of each phase as it begins, and waited for. */
+  readonly reached?: (phase: MigrationPhase) => Promise<void>;
   /** Where images are, instead of what `SLUICE_QEMU_IMAGES` says. */
   readonly imagesDir?: string;
   /** Instead of what `SLUICE_QEMU_MACHINE` says. */

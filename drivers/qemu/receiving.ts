@@ -8,6 +8,7 @@ import { listenForTransfer, type Meeting, NO_CERTIFICATE } from '../lib/secure-c
 import type { VeeRecords } from '../lib/vee-records';
 import { Conversation, type Hello, join, opening, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
+import type { QemuDriverConfig } from './host';
 import { createDisk, type QemuImage } from './images';
 import { type Layout, mismatch } from './layout';
 import type { Machines } from './machines';
@@ -32,10 +33,18 @@ export class Receiver {
   private readonly records: VeeRecords;
   private readonly place: Place;
   private readonly sockets = new Set<Socket>();
+  private readonly reached: QemuDriverConfig['reached'];
   private server: Server | undefined;
   private current: Conversation | undefined;
 
-  constructor(ref: VeeRef, machines: Machines, records: VeeRecords, place: Place) {
+  constructor(
+    ref: VeeRef,
+    machines: Machines,
+    records: VeeRecords,
+    place: Place,
+    reached: QemuDriverConfig['reached'],
+  ) {
+    this.reached = reached;
     this.ref = ref;
     this.machines = machines;
     this.records = records;
@@ -133,6 +142,7 @@ export class Receiver {
       await qmp.execute('block-export-add', node);
     }
     await qmp.execute('migrate-incoming', { uri: `unix:${FILES.incomingMemory}` });
+    await this.reached?.('prepare');
     return false;
   }
 

@@ -5,6 +5,7 @@ import type { SendOptions } from '../contract';
 import { tailOf } from '../lib/console-log';
 import { type ChannelKind, Conversation, dial, type Hello, join, type Peer, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
+import type { QemuDriverConfig } from './host';
 import { refused } from './layout';
 import type { Machines } from './machines';
 import { LIVE, migrationEvent } from './migration-events';
@@ -30,6 +31,7 @@ export async function sendMachine(
   peer: Peer,
   how: SendOptions,
   cancelled: AbortSignal,
+  reached: Reached = async () => undefined,
 ): Promise<void> {
   const layout = (await machines.kept(veeId))?.layout;
   if (!layout) throw refused(`${veeId} has no machine.`);
@@ -46,7 +48,7 @@ export async function sendMachine(
     await settle(machines, veeId);
     try {
       const ended = AbortSignal.any([cancelled, target.gone]);
-      await orGone(transfer(line(qmp, ended), layout.diskMiB > 0, how, relays), ended, cancelled);
+      await orGone(transfer(line(qmp, ended), layout.diskMiB > 0, how, relays, reached), ended, cancelled);
       const lines = await tailOf(machines.path(veeId, FILES.console), CONSOLE_LINES);
       target.say({ sent: true, console: lines.map((line) => `${line}\n`).join('') });
       const last = await target.next<Said>(ANSWER_MILLIS);
@@ -66,6 +68,8 @@ export async function sendMachine(
 
 type Relays = Readonly<Record<'memory' | 'disk', { readonly path: string }>>;
 
+type Reached = NonNullable<QemuDriverConfig['reached']>;
+
 type Line = Pick<QmpClient, 'execute' | 'event'>;
 
 /** Nothing more is begun once it is over: what brings the machine back must have the last word. */
@@ -79,7 +83,13 @@ function line(qmp: QmpClient, ended: AbortSignal): Line {
   };
 }
 
-async function transfer(qmp: Line, withDisk: boolean, how: SendOptions, relays: Relays): Promise<void> {
+async function transfer(
+  qmp: Line,
+  withDisk: boolean,
+  how: SendOptions,
+  relays: Relays,
+  reached: Reached,
+): Promise<void> {
   await qmp.execute('migrate-set-capabilities', {
     capabilities: [
       { capability: 'events', state: true },
@@ -91,11 +101,13 @@ async function transfer(qmp: Line, withDisk: boolean, how: SendOptions, relays: 
   });
   await qmp.execute('migrate-set-parameters', LIVE);
   if (how.stopAndCopy) await qmp.execute('stop');
-  if (withDisk) await mirror(qmp, relays.disk.path);
+  if (withDisk) await mirror(qmp, relays.disk.path, reached);
   const moved = migrationEvent(qmp, ['pre-switchover', 'completed'], WHOLE_MILLIS);
   moved.catch(() => undefined);
   await qmp.execute('migrate', { uri: `unix:${relays.memory.path}` });
+  await reached('memory');
   if ((await moved) === 'pre-switchover') {
+    await reached('pre-switchover');
     const whole = jobEvent(qmp, 'BLOCK_JOB_COMPLETED');
     await qmp.execute('block-job-cancel', { device: MIRROR });
     await whole;
@@ -105,10 +117,11 @@ async function transfer(qmp: Line, withDisk: boolean, how: SendOptions, relays: 
     await done;
   }
   if (withDisk) await qmp.execute('blockdev-del', { 'node-name': TARGET_NODE });
+  await reached('switch-over');
 }
 
 /** Copies the disk to the target's, and from then on each write to both. */
-async function mirror(qmp: Line, path: string): Promise<void> {
+async function mirror(qmp: Line, path: string, reached: Reached): Promise<void> {
   await qmp.execute('blockdev-add', {
     driver: 'nbd',
     'node-name': TARGET_NODE,
@@ -123,6 +136,7 @@ async function mirror(qmp: Line, path: string): Promise<void> {
     sync: 'full',
     'copy-mode': 'write-blocking',
   });
+  await reached('mirror');
   await ready;
 }
 
