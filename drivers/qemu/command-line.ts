@@ -1,6 +1,6 @@
 import { BYTES_PER_MIB } from '../lib/machine-usage';
 import type { QemuImage } from './images';
-import { DIMM_SLOTS, type Layout } from './layout';
+import { DIMM_SLOTS, type Layout, type Nic } from './layout';
 
 /** What is in the folder of a machine, which QEMU runs in: no path of it depends on where, or how deep, that is. */
 export const FILES = {
@@ -33,17 +33,24 @@ const KERNEL_PARAMETERS =
 export interface Begin {
   /** `defer`: it waits to be told where its memory comes from. `fd:3`: from the file that it inherits. */
   readonly incoming?: 'defer' | 'fd:3';
+  /** The host's ends of its interfaces, in their order. */
+  readonly taps?: readonly string[];
 }
 
 /** QEMU's arguments. Everything that has a name of somebody else's in it is JSON, or a file by a name of ours. */
-export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begin = {}): string[] {
+export function commandLine(layout: Layout, image: QemuImage, { incoming, taps = [] }: Begin = {}): string[] {
   const { machine, accelerator, bootMemoryMiB, mostMemoryMiB, bootVcpus, mostVcpus } = layout;
   const json = (option: string, value: object) => [option, JSON.stringify(value)];
   const socket = (id: string, path: string) => [
     '-chardev',
     `socket,id=${id},path=${path},server=on,wait=off`,
   ];
-  const told = ['environment', 'command', 'hostname', 'vee.json', ...(layout.seed ? ['files'] : [])];
+  const { nics = [] } = layout;
+  const told = [
+    ...['environment', 'command', 'hostname', 'vee.json'],
+    ...(layout.seed ? ['files'] : []),
+    ...(nics.length > 0 ? ['network'] : []),
+  ];
   const context = told.flatMap((name) => ['-fw_cfg', `name=opt/org.sluice/${name},file=${CONTEXT}/${name}`]);
   return [
     '-nodefaults',
@@ -66,6 +73,7 @@ export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begi
     ...['-device', 'virtio-balloon-pci,id=balloon0'],
     ...(layout.diskMiB > 0 ? disk(image) : []),
     ...(layout.seed ? seed() : []),
+    ...nics.flatMap((nic, i) => (taps[i] ? interfaceOf(nic, i, taps[i]) : [])),
     ...(image.kind === 'kernel'
       ? ['-kernel', image.kernel, '-initrd', image.initrd, '-append', KERNEL_PARAMETERS]
       : []),
@@ -79,6 +87,17 @@ export function commandLine(layout: Layout, image: QemuImage, { incoming }: Begi
     ),
   ];
 }
+
+/** Without a program to boot from it, which it would have to be given. */
+const interfaceOf = ({ mac, mtu }: Nic, index: number, tap: string): string[] => [
+  '-netdev',
+  JSON.stringify({ type: 'tap', id: `net${index}`, ifname: tap, script: 'no', downscript: 'no' }),
+  '-device',
+  JSON.stringify({
+    ...{ driver: 'virtio-net-pci', id: `eth${index}`, netdev: `net${index}` },
+    ...{ mac, host_mtu: mtu, romfile: '' },
+  }),
+];
 
 /** Each layer with its format said: none is ever guessed from what a guest may have written. */
 function disk(image: QemuImage): string[] {

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { NetworkAttachment } from '../../domain/network/attachment';
 import type { VeeSpec } from '../contract';
 import { contextOf } from '../lib/vee-context';
 import { CONTEXT, FILES } from './command-line';
@@ -18,19 +19,36 @@ export async function writeContext(
   seed = false,
 ): Promise<void> {
   const told = contextOf(spec, given);
-  const { command } = spec.template;
+  const { networks, template } = spec;
+  const { command } = template;
   const files: Record<string, string> = {
     environment: Object.entries(told.environment)
       .map(([key, value]) => `export ${key}=${quoted(value)}\n`)
       .join(''),
     command: command.length > 0 ? `exec ${command.map(quoted).join(' ')}\n` : 'exec sleep 2147483647\n',
     hostname: told.hostname,
-    'vee.json': JSON.stringify(told.identity),
+    'vee.json': JSON.stringify({ ...told.identity, ...(networks ? { networks: networks.map(toldOf) } : {}) }),
     files: scriptOf(told, quoted),
+    ...(networks ? { network: networks.flatMap(interfaceScript).join('') } : {}),
   };
   await mkdir(join(folder, CONTEXT), { recursive: true });
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, CONTEXT, name), text);
-  if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told));
+  if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told, networks));
+}
+
+const toldOf = ({ name, mac, mtu, addresses }: NetworkAttachment) => ({ name, mac, mtu, addresses });
+
+function interfaceScript({ mtu, addresses }: NetworkAttachment, index: number): string[] {
+  const device = `eth${index}`;
+  return [
+    // No two are given the same address, so there is no need to wait for whoever might object.
+    `echo 0 > /proc/sys/net/ipv6/conf/${device}/accept_dad`,
+    ...addresses.map(({ address, prefixLength }) => `ip addr add ${address}/${prefixLength} dev ${device}`),
+    `ip link set ${device} mtu ${mtu} up`,
+    ...addresses.flatMap(({ gateway }) =>
+      gateway ? [`ip route add default via ${gateway} dev ${device}`] : [],
+    ),
+  ].map((line) => `${line}\n`);
 }
 
 /** One word for a POSIX shell, whatever is in it. */

@@ -18,6 +18,8 @@ import { rotate, tailOf } from '../lib/console-log';
 import { machineUsage, processUsage } from '../lib/machine-usage';
 import { findOnPath } from '../lib/program';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
+import { networkFor } from '../network/for-host';
+import type { HostNetwork } from '../network/host-network';
 import { FILES } from './command-line';
 import { type QemuDriverConfig, QemuHost } from './host';
 import { Machines } from './machines';
@@ -32,7 +34,7 @@ export async function createQemuDriver(config: QemuDriverConfig): Promise<Driver
   const host = await QemuHost.find(config);
   const records = new VeeRecords(config.dataDir);
   await records.open();
-  return new QemuDriver(config, host, records);
+  return new QemuDriver(config, host, records, await networkFor(config));
 }
 
 class QemuDriver implements Driver {
@@ -45,15 +47,15 @@ class QemuDriver implements Driver {
   private readonly receivers = new Map<VeeId, Receiver>();
   private readonly sending = new Map<VeeId, AbortController>();
 
-  constructor(config: QemuDriverConfig, host: QemuHost, records: VeeRecords) {
+  constructor(config: QemuDriverConfig, host: QemuHost, records: VeeRecords, network?: HostNetwork) {
     this.config = config;
     this.host = host;
     this.records = records;
-    this.machines = new Machines(records, findOnPath(QEMU) ?? QEMU);
+    this.machines = new Machines(records, findOnPath(QEMU) ?? QEMU, network);
     this.vees = new VeeMachines(this.machines, records, host.images, host.made, config.devices);
   }
 
-  fingerprint = (): Promise<HostFingerprint> => this.host.fingerprint();
+  fingerprint = (): Promise<HostFingerprint> => this.host.fingerprint(this.machines.network !== undefined);
 
   define(spec: VeeSpec): Promise<void> {
     return this.records.exclusively(spec.veeId, async () => {
@@ -178,6 +180,7 @@ class QemuDriver implements Driver {
         } else report.unknown.push(veeId);
       }
     }
+    await this.machines.network?.sweep((await this.records.all()).map(({ spec }) => spec));
     return report;
   }
 
@@ -241,6 +244,10 @@ class QemuDriver implements Driver {
       else await this.vees.boot(vee);
       await this.records.put({ ...vee, state: 'ACTIVE' });
     });
+  }
+
+  async setPeers(underlayAddresses: readonly string[]): Promise<void> {
+    await this.machines.network?.setPeers(underlayAddresses);
   }
 
   async close(): Promise<void> {

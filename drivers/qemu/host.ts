@@ -72,7 +72,7 @@ export class QemuHost {
     return { machine: this.machine, accelerator: this.accelerator.name, qemu: releaseOf(this.version) };
   }
 
-  async fingerprint(): Promise<HostFingerprint> {
+  async fingerprint(networks: boolean): Promise<HostFingerprint> {
     const disk = await statfs(this.config.dataDir);
     const found: Capacity = {
       cpuMillis: cpus().length * 1_000,
@@ -85,7 +85,7 @@ export class QemuHost {
       driver: 'qemu',
       description: `Real machines by QEMU ${this.version} under ${inWords({ name, because })}.`,
       real: true,
-      capabilities: CAPABILITIES,
+      capabilities: { ...CAPABILITIES, networks },
       capacity: this.config.capacity ?? found,
       images: await this.images.names(),
       attributes: { qemu: this.version, accelerator: this.accelerator.name, machine: this.machine },

@@ -32,6 +32,14 @@ export interface Layout {
   readonly diskMiB: number;
   /** Has it the disk for cloud-init, and its files from the firmware? Machines of earlier releases have neither. */
   readonly seed?: boolean;
+  /** Its interfaces, in the order of its networks; absent where it is on none. */
+  readonly nics?: readonly Nic[];
+}
+
+export interface Nic {
+  readonly mac: string;
+  /** Bytes. */
+  readonly mtu: number;
 }
 
 export interface PluggedVcpu {

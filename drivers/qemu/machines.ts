@@ -9,7 +9,9 @@ import { readJson, writeJson } from '../lib/atomic-file';
 import { tailOf } from '../lib/console-log';
 import { isAlive, type ProcessIdentity, startTimeOf } from '../lib/process-identity';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
+import type { HostNetwork } from '../network/host-network';
 import { AGENT_CHARDEV, type Begin, commandLine, FILES } from './command-line';
+import { gone, kill } from './ending';
 import { GuestAgent } from './guest-agent';
 import type { QemuImage } from './images';
 import type { Layout } from './layout';
@@ -34,10 +36,12 @@ export class Machines {
   private readonly records: VeeRecords;
   private readonly program: string;
   private readonly clients = new Map<VeeId, { readonly pid: number; readonly client: Promise<QmpClient> }>();
+  readonly network: HostNetwork | undefined;
   private closed = false;
   private readonly agentQueues = new Map<VeeId, Promise<unknown>>();
 
-  constructor(records: VeeRecords, program: string) {
+  constructor(records: VeeRecords, program: string, network?: HostNetwork) {
+    this.network = network;
     this.records = records;
     this.program = program;
   }
@@ -63,11 +67,17 @@ export class Machines {
     stateFd?: number,
   ): Promise<QmpClient> {
     await this.keep(veeId, { layout });
+    const taps = await this.plug(veeId);
     const folder = this.records.folder(veeId);
     const errors = await open(join(folder, FILES.errors), 'w');
     let child: ChildProcess;
     try {
-      child = spawn(this.program, commandLine(layout, image, begin), {
+      // In the host's own namespace where its networks are; else QEMU would not find them.
+      const [program = '', ...args] = [
+        ...(taps.length > 0 ? (this.network?.prefix ?? []) : []),
+        this.program,
+      ];
+      child = spawn(program, [...args, ...commandLine(layout, image, { ...begin, taps })], {
         cwd: folder,
         detached: true,
         stdio: ['ignore', errors.fd, errors.fd, ...(stateFd === undefined ? [] : [stateFd])],
@@ -90,6 +100,12 @@ export class Machines {
         cause,
       });
     }
+  }
+
+  /** @returns the interfaces that it is begun with, in the order of its networks */
+  private async plug(veeId: VeeId): Promise<readonly string[]> {
+    const vee = await this.records.get(veeId);
+    return vee && this.network ? this.network.attachMachine(vee.spec) : [];
   }
 
   private async answering(veeId: VeeId, layout: Layout, { pid = 0 }: ChildProcess): Promise<QmpClient> {
@@ -234,6 +250,8 @@ export class Machines {
         throw new SluiceError('driver-failed', `The QEMU process of ${veeId} can't be ended.`);
     }
     this.forget(veeId);
+    const vee = this.network && (await this.records.get(veeId));
+    if (vee) await this.network?.detach('tap', vee.spec);
     const kept = await this.kept(veeId);
     if (kept?.process) await this.keep(veeId, { layout: kept.layout });
     await rm(this.path(veeId, FILES.pid), { force: true });
@@ -281,20 +299,5 @@ function liveState(status: string): DriverState {
       return 'EXITED';
     default:
       return 'PAUSED';
-  }
-}
-
-function kill({ pid }: ProcessIdentity): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-async function gone(process: ProcessIdentity, millis: number): Promise<boolean> {
-  for (const until = Date.now() + millis; ; await delay(POLL_MILLIS)) {
-    if (!(await isAlive(process))) return true;
-    if (Date.now() >= until) return false;
   }
 }

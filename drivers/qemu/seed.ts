@@ -1,3 +1,4 @@
+import type { NetworkAttachment } from '../../domain/network/attachment';
 import { authorizedKeys, modeOf, type ToldContext } from '../lib/vee-context';
 import { iso9660 } from './iso9660';
 
@@ -10,7 +11,11 @@ const BOUNDARY = 'sluice-part-e1f0b6c2';
  * same for the same VEE, wherever and whenever it is made.
  * @param veeId by which cloud-init tells a machine that it has set up already from a new one
  */
-export function cloudInitSeed(veeId: string, told: ToldContext): Buffer {
+export function cloudInitSeed(
+  veeId: string,
+  told: ToldContext,
+  networks: readonly NetworkAttachment[] = [],
+): Buffer {
   const metaData = {
     'instance-id': veeId,
     'local-hostname': told.hostname,
@@ -18,8 +23,29 @@ export function cloudInitSeed(veeId: string, told: ToldContext): Buffer {
     sluice: told.identity,
   };
   // JSON is YAML.
-  return iso9660(LABEL, { 'meta-data': `${JSON.stringify(metaData)}\n`, 'user-data': userData(told) });
+  return iso9660(LABEL, {
+    'meta-data': `${JSON.stringify(metaData)}\n`,
+    'user-data': userData(told),
+    ...(networks.length > 0 ? { 'network-config': `${JSON.stringify(networkConfig(networks))}\n` } : {}),
+  });
 }
+
+/** Version 2, by hardware address: an image may name its interfaces as it likes. */
+const networkConfig = (networks: readonly NetworkAttachment[]) => ({
+  version: 2,
+  ethernets: Object.fromEntries(
+    networks.map(({ mac, mtu, addresses }, index) => [
+      `eth${index}`,
+      {
+        ...{ match: { macaddress: mac }, 'set-name': `eth${index}`, mtu, dhcp4: false, dhcp6: false },
+        addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+        routes: addresses.flatMap(({ gateway: via }) =>
+          via ? [{ to: via.includes(':') ? '::/0' : '0.0.0.0/0', via }] : [],
+        ),
+      },
+    ]),
+  ),
+});
 
 /** What the manifest says, and its files, which are given to cloud-init as a part of their own. */
 function userData({ userData: own, files }: ToldContext): string {

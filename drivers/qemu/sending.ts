@@ -3,6 +3,7 @@ import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { SendOptions } from '../contract';
 import { tailOf } from '../lib/console-log';
+import { announce } from './announce';
 import { type ChannelKind, Conversation, dial, type Hello, join, type Peer, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
 import type { QemuDriverConfig } from './host';
@@ -174,7 +175,9 @@ export async function settle(machines: Machines, veeId: VeeId): Promise<void> {
     await qmp.execute('block-job-cancel', { device: MIRROR, force: true }).catch(() => undefined);
   }
   await qmp.execute('blockdev-del', { 'node-name': TARGET_NODE }).catch(() => undefined);
-  if ((await statusOf(qmp)) !== 'running') await qmp.execute('cont');
+  if ((await statusOf(qmp)) === 'running') return;
+  await qmp.execute('cont');
+  await announce(qmp, (await machines.kept(veeId))?.layout.nics);
 }
 
 const statusOf = async (qmp: QmpClient): Promise<string> =>

@@ -4,10 +4,11 @@ import { cpus } from 'node:os';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { Capacity } from '../../domain/units';
-import type { VeeTemplate } from '../../domain/vee/vee';
 import type { DriverState, VeeSpec } from '../contract';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
 import type { KeptVee, VeeRecords } from '../lib/vee-records';
+import { requireNetwork } from '../network/for-host';
+import { announce } from './announce';
 import { BootGate } from './boot-gate';
 import { FILES } from './command-line';
 import { writeContext } from './context';
@@ -54,7 +55,8 @@ export class VeeMachines {
     const existing = await this.records.checkFence(spec, true);
     const { image: name, capacity } = spec.template;
     const image = await this.images.find(name);
-    const place = { image, layout: this.layoutFor(spec.template, image) };
+    const place = { image, layout: this.layoutFor(spec, image) };
+    requireNetwork(spec, this.machines.network);
     if (existing?.spec.epoch === spec.epoch) return place;
     requireMemory(name, image, capacity);
     if (existing) {
@@ -99,9 +101,9 @@ export class VeeMachines {
     const { veeId, template } = vee.spec;
     await this.machines.end(veeId, 0);
     const image = await this.images.find(template.image);
+    const layout = this.layoutFor(vee.spec, image);
     const leave = await this.gate.enter();
     try {
-      const layout = this.layoutFor(template, image);
       // One that an earlier release has defined has none yet.
       if (layout.seed && !existsSync(this.machines.path(veeId, FILES.seed)))
         await writeContext(this.records.folder(veeId), vee.spec, deviceVariables(vee.devices), true);
@@ -139,6 +141,7 @@ export class VeeMachines {
       await this.records.put({ ...vee, state: 'ACTIVE' });
       await rm(path, { force: true });
       await qmp.execute('cont');
+      await announce(qmp, vee.spec.networks);
     } finally {
       await state.close();
     }
@@ -149,8 +152,10 @@ export class VeeMachines {
     const { veeId } = vee.spec;
     if ((await this.machines.kept(veeId))?.received !== true)
       throw new SluiceError('driver-failed', `${veeId} has not arrived here.`);
-    if (await this.machines.find(veeId)) await (await this.machines.qmp(veeId)).execute('cont');
-    else await this.boot(vee);
+    if (!(await this.machines.find(veeId))) return this.boot(vee);
+    const qmp = await this.machines.qmp(veeId);
+    await qmp.execute('cont');
+    await announce(qmp, vee.spec.networks);
   }
 
   /**
@@ -161,6 +166,7 @@ export class VeeMachines {
     const { veeId } = vee.spec;
     const found = await this.machines.run(veeId);
     if (!found) return;
+    await this.machines.network?.adopt('tap', vee.spec, found.pid);
     // It was being suspended, or restored, or paused, and that was not recorded.
     if (vee.state === 'ACTIVE' && ['paused', 'postmigrate', 'prelaunch'].includes(found.status))
       await (await this.machines.qmp(veeId)).execute('cont');
@@ -182,7 +188,7 @@ export class VeeMachines {
     );
   }
 
-  private layoutFor({ capacity, context }: VeeTemplate, image: QemuImage): Layout {
+  private layoutFor({ template: { capacity, context }, networks }: VeeSpec, image: QemuImage): Layout {
     const vcpus = vcpusOf(capacity);
     return {
       ...this.made,
@@ -196,6 +202,7 @@ export class VeeMachines {
       diskMiB: capacity.diskMiB,
       // The guest that is built in has no cloud-init, and needs none where nothing is to be told.
       ...(image.kind === 'disk' || context ? { seed: true } : {}),
+      ...(networks ? { nics: networks.map(({ mac, mtu }) => ({ mac, mtu })) } : {}),
     };
   }
 }

@@ -9,21 +9,8 @@ import { run } from '../../drivers/lib/program';
 import { isolatedHosts, removeIsolatedHosts } from '../../drivers/network/isolated';
 import { probeNetworks } from '../../drivers/network/probe';
 import { Tools } from '../../drivers/network/tools';
+import { attachedTo as on } from '../support/networks';
 import { specFor } from '../support/specs';
-
-/** On network `net`, the address with this last number; both say who it is in the VEE's hardware address, too. */
-const on = (net: number, last: number, more: Partial<NetworkAttachment> = {}): NetworkAttachment => ({
-  networkId: `net-${net}`,
-  name: `n${net}`,
-  vni: 4_000 + net,
-  mac: `02:00:00:00:0${net}:0${last}`,
-  mtu: 1_450,
-  addresses: [
-    { address: `10.77.${net}.${last}`, prefixLength: 24 },
-    { address: `fd77:${net}::${last}`, prefixLength: 64 },
-  ],
-  ...more,
-});
 
 describe('networks', () => {
   let dataDir: string;

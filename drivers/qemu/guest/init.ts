@@ -19,6 +19,9 @@ export const MODULES = [
   'firmware/qemu_fw_cfg',
   'acpi/button',
   'input/evdev',
+  '../net/core/failover',
+  'net/net_failover',
+  'net/virtio_net',
   'cdrom/cdrom',
   '../fs/isofs/isofs',
 ].map((name) => join('kernel/drivers', `${name}.ko`));
@@ -36,6 +39,9 @@ context=/sys/firmware/qemu_fw_cfg/by_name/opt/org.sluice
 cp $context/environment/raw /run/environment 2>/dev/null || : > /run/environment
 cp $context/command/raw /run/command 2>/dev/null || echo 'exec sleep 2147483647' > /run/command
 hostname "$(cat $context/hostname/raw 2>/dev/null || echo sluice-guest)"
+
+ip link set lo up
+[ -f $context/network/raw ] && sh $context/network/raw
 
 # A disk gets a file system only when nothing at all is on it.
 if [ -b /dev/vda ] && [ "$(cat /sys/block/vda/serial)" != sluice-cidata ]; then

@@ -1,0 +1,102 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostId } from '../../domain/ids';
+import { createContainerDriver } from '../../drivers/container/driver';
+import type { Driver } from '../../drivers/contract';
+import { run } from '../../drivers/lib/program';
+import { isolatedHosts, removeIsolatedHosts } from '../../drivers/network/isolated';
+import { Tools } from '../../drivers/network/tools';
+import { createQemuDriver } from '../../drivers/qemu/driver';
+import { attachedTo } from '../support/networks';
+import { specFor } from '../support/specs';
+
+const PING_MILLIS = 20;
+const MOST_GAP_MILLIS = 5_000;
+
+describe('a machine on a network', () => {
+  let dataDir: string;
+  let hosts: { namespace: string; underlayAddress: string }[];
+  const drivers: Driver[] = [];
+  const machine = {
+    ...specFor(`vee-machine-${process.pid}`, {
+      image: 'sluice-guest',
+      command: ['/bin/sh', '-c', 'echo machine > /tmp/name; exec httpd -f -p 8080 -h /tmp'],
+      capacity: { cpuMillis: 500, memoryMiB: 96, diskMiB: 0, bandwidthKbps: 0 },
+    }),
+    networks: [attachedTo(3, 1)],
+  };
+  const peer = { ...specFor(`vee-peer-${process.pid}`), networks: [attachedTo(3, 2)] };
+  const moved = { ...machine, epoch: 2 };
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'sluice-networked-'));
+    hosts = await isolatedHosts(dataDir, 2);
+    const config = (name: string, index: number) => ({
+      ...{ hostId: name as HostId, dataDir: join(dataDir, name) },
+      network: { domain: dataDir, ...hosts[index] },
+    });
+    drivers.push(
+      await createQemuDriver({ ...config('m1', 0), accelerator: 'tcg' }),
+      await createQemuDriver({ ...config('m2', 1), accelerator: 'tcg' }),
+      await createContainerDriver(config('c2', 1)),
+    );
+    for (const driver of drivers) await driver.setPeers?.(hosts.map((h) => h.underlayAddress));
+  }, 60_000);
+
+  afterAll(async () => {
+    for (const driver of drivers) {
+      for (const { veeId } of [machine, peer]) await driver.destroy({ veeId, epoch: 9 });
+      await driver.close();
+    }
+    expect(await removeIsolatedHosts(dataDir)).toEqual([]);
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  const at = (index: number): Driver => drivers[index] as Driver;
+  const asked = async (address: string): Promise<string> =>
+    (await at(2).exec(peer, ['timeout', '1', 'wget', '-qO-', `http://${address}:8080/name`])).stdout.trim();
+
+  it('has its addresses from its first moment on, and keeps them when it moves as it runs', async () => {
+    await at(2).define(peer);
+    await at(2).start(peer);
+    await at(0).define(machine);
+    await at(0).start(machine);
+    let answer = '';
+    for (const until = Date.now() + 60_000; answer === '' && Date.now() < until; )
+      answer = await asked('10.77.3.1');
+    expect([answer, await asked('[fd77:3::1]')]).toEqual(['machine', 'machine']);
+
+    const inside = new Tools(`/proc/${(await at(2).inspect(peer.veeId, false))?.pid}/ns/net`);
+    const pings = run(
+      [
+        ...inside.prefix,
+        'busybox',
+        'ping',
+        '-i',
+        String(PING_MILLIS / 1_000),
+        '-c',
+        '150',
+        '-W',
+        '1',
+        '10.77.3.1',
+      ],
+      { timeoutMillis: 20_000 },
+    );
+    const offer = await at(1).prepareTarget(moved);
+    await at(0).send(machine, offer);
+    await at(1).switchOver(moved);
+    await at(0).finish(moved);
+    expect(await asked('10.77.3.1')).toBe('machine');
+    const { stdout } = await pings;
+    const seen = [...stdout.matchAll(/seq=(\d+)/g)].map(([, n]) => Number(n));
+    const gaps = seen.slice(1).map((n, i) => (n - (seen[i] ?? 0)) * PING_MILLIS);
+    expect(seen.length).toBeGreaterThan(50);
+    if (process.env.SLUICE_TELL) console.log(`longest gap ${Math.max(...gaps)} ms, ${seen.length} of 150`);
+    expect(Math.max(...gaps)).toBeLessThan(MOST_GAP_MILLIS);
+    const mac = await at(1).exec(moved, ['cat', '/sys/class/net/eth0/address']);
+    expect(mac.stdout.trim()).toBe(machine.networks[0]?.mac);
+    const left = (await new Tools(hosts[0]?.namespace).links()).filter((l) => l.ifname.startsWith('sl'));
+    expect(left).toEqual([]);
+  }, 120_000);
+});
