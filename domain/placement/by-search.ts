@@ -3,6 +3,7 @@ import type { ExactAnswer } from './exact';
 import { Board, type Unit } from './feasibility';
 import type { PlacementRequest, Snapshot, SnapshotHost } from './model';
 import { lowerBound } from './optimize/bound';
+import { licenceRulesOf } from './optimize/licence-rules';
 import { solveAlone } from './optimize/portfolio';
 import { NOWHERE, type Problem } from './optimize/problem';
 import { rulesOf } from './optimize/rules';
@@ -31,7 +32,11 @@ export function solveBySearch(
   const { hosts } = snapshot;
   // One alone has been tried on every host.
   if (units.length < 2 || units.length * hosts.length > MOST_PAIRS) return { kind: 'unknown' };
-  const board = new Board(snapshot, request);
+  // How evenly it is spread so far tells nothing of where one may be once others are somewhere, too.
+  const board = new Board(snapshot, {
+    ...request,
+    constraints: request.constraints.filter((c) => c.kind !== 'spread'),
+  });
   const dimensions = dimensionsOfAll(units.map((u) => u.need));
   const moving = new Set(request.vees.map((v) => v.id));
   // What stands against a unit alone stands against it whatever becomes of the others.
@@ -54,14 +59,21 @@ export function solveBySearch(
     moveCost: new Float64Array(units.length),
     openCost: new Float64Array(hosts.length),
     allowed,
-    rules: rulesOf({
-      constraints: request.constraints,
-      items: units.map((u) => u.vees),
-      staying: snapshot.vees.filter((v) => !moving.has(v.id)),
-      hosts,
-      allHosts: hosts,
-      handover: request.handover,
-    }),
+    rules: [
+      ...licenceRulesOf(snapshot, units),
+      ...rulesOf({
+        constraints: request.constraints,
+        items: units.map((u) => u.vees),
+        staying: snapshot.vees.filter((v) => !moving.has(v.id)),
+        hosts,
+        allHosts: hosts,
+        handover: request.handover,
+        mayBe: (u, h) => {
+          const [unit, host] = [units[u], hosts[h]];
+          return unit !== undefined && host !== undefined && board.standing(unit, host).length === 0;
+        },
+      }),
+    ],
     mostMoves: Infinity,
   };
   if (lowerBound(problem) === Infinity) return { kind: 'unknown' };

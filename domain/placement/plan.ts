@@ -24,6 +24,7 @@ import type { Solve } from './optimize/solver';
 import { type Policy, policyData } from './policy';
 import { freeThroughout, spanOf } from './promised';
 import { SpareKeeper } from './spare-keeper';
+import { inSpreadOrder } from './spread-order';
 import { stayOf } from './stays';
 
 /**
@@ -239,8 +240,9 @@ function explained(
   const board = new Board(snapshot, request);
   keeper?.begin();
   const assignments: Assignment[] = [];
-  for (const [i, unit] of units.entries()) {
-    const hostId = hostOfUnit[i];
+  for (const i of inSpreadOrder(snapshot, request, units, hostOfUnit)) {
+    const [unit, hostId] = [units[i], hostOfUnit[i]];
+    if (unit === undefined) return undefined;
     const verdicts = judge(board, unit, policy);
     const verdict = verdicts.find((v) => v.hostId === hostId);
     // An answer of a solver counts only once every rule was checked against it, one placement at a time.

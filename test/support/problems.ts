@@ -32,7 +32,9 @@ interface Sketch {
 }
 
 /** Small problems with every kind of rule, solvable or not, begun anywhere or nowhere. */
-export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> => {
+const USUAL_RULES: readonly Rule['kind'][] = ['together', 'at-most', 'one-colour'];
+
+export const problems = ({ items = 5, hosts = 3, kinds = USUAL_RULES } = {}): fc.Arbitrary<Problem> => {
   const host = fc.nat({ max: hosts - 1 });
   const item = fc.nat({ max: items - 1 });
   const of = <T>(one: fc.Arbitrary<T>, length: number) =>
@@ -50,7 +52,7 @@ export const problems = ({ items = 5, hosts = 3 } = {}): fc.Arbitrary<Problem> =
       closed: fc.array(fc.tuple(item, host), { maxLength: 3 }),
       rules: fc.array(
         fc.record({
-          kind: fc.constantFrom<Rule['kind']>('together', 'at-most', 'one-colour'),
+          kind: fc.constantFrom<Rule['kind']>(...kinds),
           byZone: fc.boolean(),
           most: fc.integer({ min: 1, max: 2 }),
           items: fc.uniqueArray(item, { minLength: 1, maxLength: items }),
@@ -86,6 +88,8 @@ function drawn(sketch: Sketch, items: number, hosts: number): Problem {
       const colourCount = rule.kind === 'one-colour' ? 2 : 1;
       return {
         ...{ kind: rule.kind, most: rule.most, places, colourCount },
+        // What comes as one can't be spread any better than that.
+        ...(rule.kind === 'spread' ? { open: Int32Array.from(new Set(placeOf)), most: rule.most + 1 } : {}),
         items: Int32Array.from(rule.items),
         counts: Int32Array.from(rule.items, (item) => sketch.moves[item] ?? 1),
         colours: Int32Array.from(rule.items, (item) => item % colourCount),

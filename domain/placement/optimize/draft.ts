@@ -1,4 +1,4 @@
-import { NOWHERE, type Placement, type Problem, placeCostOf } from './problem';
+import { NOWHERE, type Placement, type Problem, placeCostOf, type Rule } from './problem';
 
 /** Of rules that treat all alike. */
 const NONE = new Int32Array(0);
@@ -30,6 +30,10 @@ export class Draft {
   private readonly total: readonly Int32Array[];
   /** By rule: how many anywhere. */
   private readonly all: Int32Array;
+  /** By rule: at how many places anybody is where nobody was. */
+  private readonly taken: Int32Array;
+  /** Numbers of the rules by which items are spread. */
+  private readonly spreads: readonly number[];
 
   /** With each item where it is now, which need not obey anything. */
   constructor(problem: Problem) {
@@ -48,6 +52,8 @@ export class Draft {
       return total;
     });
     this.all = Int32Array.from(this.total, (t) => t.reduce((a, b) => a + b, 0));
+    this.taken = new Int32Array(rules.length);
+    this.spreads = [...rules.keys()].filter((n) => rules[n]?.kind === 'spread');
     this.firstRule = new Int32Array(items + 1);
     for (const r of rules)
       for (const item of r.items) this.firstRule[item + 1] = (this.firstRule[item + 1] ?? 0) + 1;
@@ -90,7 +96,7 @@ export class Draft {
     const end = this.firstRule[item + 1] as number;
     for (let e = this.firstRule[item] as number; e < end; e++) {
       const n = this.ruleOf[e] as number;
-      const rule = problem.rules[n] as Problem['rules'][number];
+      const rule = problem.rules[n] as Rule;
       const place = rule.placeOf[host] as number;
       const there = (this.total[n] as Int32Array)[place] as number;
       if (rule.kind === 'at-most') {
@@ -98,7 +104,14 @@ export class Draft {
       } else if (rule.kind === 'one-colour') {
         const colour = rule.colours[this.positionOf[e] as number] as number;
         if (there !== (this.byColour[n] as Int32Array)[colour * rule.places + place]) return false;
-      } else if ((this.all[n] as number) !== there) return false;
+      } else if (rule.kind === 'together') {
+        if ((this.all[n] as number) !== there) return false;
+      } else if (rule.kind === 'few-places') {
+        if (there === 0 && (this.taken[n] as number) >= rule.most) return false;
+      } else {
+        const then = there + (rule.counts[this.positionOf[e] as number] as number);
+        if (then - Math.min(there, this.fewest(n)) > rule.most) return false;
+      }
     }
     return true;
   }
@@ -145,6 +158,26 @@ export class Draft {
     }
   }
 
+  /** At how many places there are too many for what is spread: what is right when it is put there need not be in the end. */
+  uneven(): number {
+    let uneven = 0;
+    for (const n of this.spreads) {
+      const { most, resident } = this.problem.rules[n] as Rule;
+      const fewest = this.fewest(n);
+      for (const [place, there] of (this.total[n] as Int32Array).entries())
+        if (there > (resident[place] as number) && there - fewest > most) uneven++;
+    }
+    return uneven;
+  }
+
+  private fewest(n: number): number {
+    const total = this.total[n] as Int32Array;
+    let fewest = Infinity;
+    for (const place of (this.problem.rules[n] as Rule).open ?? NONE)
+      fewest = Math.min(fewest, total[place] as number);
+    return fewest;
+  }
+
   placement(): Placement {
     return this.hostOf.slice();
   }
@@ -158,12 +191,15 @@ export class Draft {
     const end = this.firstRule[item + 1] as number;
     for (let e = this.firstRule[item] as number; e < end; e++) {
       const n = this.ruleOf[e] as number;
-      const rule = rules[n] as Problem['rules'][number];
+      const rule = rules[n] as Rule;
       const position = this.positionOf[e] as number;
       const by = sign * (rule.counts[position] as number);
       const place = rule.placeOf[host] as number;
       const total = this.total[n] as Int32Array;
-      total[place] = (total[place] as number) + by;
+      const before = total[place] as number;
+      total[place] = before + by;
+      if (rule.kind === 'few-places' && before * (before + by) === 0)
+        this.taken[n] = (this.taken[n] as number) + sign;
       if (rule.kind === 'one-colour') {
         const byColour = this.byColour[n] as Int32Array;
         const cell = (rule.colours[position] as number) * rule.places + place;

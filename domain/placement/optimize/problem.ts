@@ -44,9 +44,15 @@ export const NOWHERE = -1;
  * alike; most rules know one only.
  */
 export interface Rule {
-  /** Its items share one place; or a place has at most so many of them; or a place has those of one colour only. */
-  readonly kind: 'together' | 'at-most' | 'one-colour';
+  /**
+   * Its items share one place; or a place has at most so many of them; or a place has those of one colour only; or a place that
+   * any go to has in the end at most so many more than the one of `open` that has the fewest (`spread`); or they go to at most so
+   * many places where nobody is (`few-places`).
+   */
+  readonly kind: 'together' | 'at-most' | 'one-colour' | 'spread' | 'few-places';
   readonly most: number;
+  /** The places that a spread counts. Absent for all others. */
+  readonly open?: Int32Array;
   readonly items: Int32Array;
   /** By position in `items`: how many count, and of which colour. */
   readonly counts: Int32Array;

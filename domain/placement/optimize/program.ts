@@ -148,6 +148,17 @@ function encodeRule(
   const colours = Array.from({ length: rule.colourCount }, (_, c) => c);
   const everywhere = rule.resident.reduce((a, b) => a + b, 0);
   const placeRow = rule.kind === 'together' ? row(-Infinity, 1) : 0;
+  const newRow = rule.kind === 'few-places' ? row(-Infinity, rule.most) : 0;
+  /** A column that is 1 where any of these is. */
+  const anyOf = (columns: readonly { column: number }[]) => {
+    const on = column(0);
+    for (const { column: c } of columns) {
+      const below = row(-Infinity, 0);
+      enter(c, below, 1);
+      enter(on, below, -1);
+    }
+    return on;
+  };
   for (const [place, columns] of at.entries()) {
     if (columns.length === 0) continue;
     const there = colours.reduce((n, c) => n + residents(c, place), 0);
@@ -176,13 +187,24 @@ function encodeRule(
         break;
       }
       case 'together': {
-        const on = column(0);
+        const on = anyOf(columns);
         enter(on, placeRow, 1);
         if (everywhere - there > 0) enter(on, row(-Infinity, 0), 1);
-        for (const { column: c } of columns) {
-          const below = row(-Infinity, 0);
-          enter(c, below, 1);
-          enter(on, below, -1);
+        break;
+      }
+      case 'few-places':
+        if (there === 0) enter(anyOf(columns), newRow, 1);
+        break;
+      case 'spread': {
+        const on = anyOf(columns);
+        // Where none goes to nothing is asked: so much more is never there.
+        const slack = rule.counts.reduce((a, b) => a + b, 0) + there;
+        for (const other of rule.open ?? []) {
+          if (other === place) continue;
+          const most = row(-Infinity, rule.most + slack - there + residents(0, other));
+          enter(on, most, slack);
+          for (const { column: c, count } of columns) enter(c, most, count);
+          for (const { column: c, count } of at[other] ?? []) enter(c, most, -count);
         }
         break;
       }

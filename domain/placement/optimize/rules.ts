@@ -4,7 +4,7 @@ import { concerns, heldAgainst, isOfHost, placeFor } from '../constraints';
 import type { Constraint, Handover, Level, PlacedVee, RequestedVee, SnapshotHost } from '../model';
 import type { Rule } from './problem';
 
-type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'requirement' | 'spread' }>;
+type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'requirement' }>;
 type Member = Pick<RequestedVee, 'id' | 'serviceId' | 'component'>;
 
 interface Scene {
@@ -18,10 +18,15 @@ interface Scene {
   /** Also those that no item may be on, where something stays. */
   readonly allHosts: readonly SnapshotHost[];
   readonly handover?: Handover | undefined;
+  /**
+   * May any of an item be on a host, whatever else is there? Absent where nothing leaves its zone, so that what is spread
+   * remains as it is.
+   */
+  readonly mayBe?: (item: number, host: number) => boolean;
 }
 
 /** Those constraints that are about which VEEs share a place, in numbers. What must share a host is one item. */
-export function rulesOf({ constraints, items, staying, hosts, allHosts, handover }: Scene): Rule[] {
+export function rulesOf({ constraints, items, staying, hosts, allHosts, handover, mayBe }: Scene): Rule[] {
   const byService = groupBy(
     items.flatMap((vees, item) => vees.map((vee) => ({ vee, item }))),
     ({ vee }) => vee.serviceId,
@@ -36,14 +41,20 @@ export function rulesOf({ constraints, items, staying, hosts, allHosts, handover
     return known;
   };
   return constraints.flatMap((c): Rule[] => {
-    // A spread depends on where all others are: what is found is checked against it afterwards.
-    if (isOfHost(c) || c.kind === 'spread' || (c.kind === 'together' && c.level === 'host')) return [];
+    if (isOfHost(c) || (c.kind === 'together' && c.level === 'host')) return [];
+    if (c.kind === 'spread' && !mayBe) return [];
     const members = (byService.get(c.serviceId) ?? []).filter(({ vee }) => concerns(c, vee.component));
     if (members.length === 0) return [];
     const others = (stayingOf.get(c.serviceId) ?? []).filter(
       (v) => c.kind !== 'together' && concerns(c, v.component) && heldAgainst(c, v, handover),
     );
-    return [ruleOf(c, members, others, placesOf(c), hostOf)];
+    const places = placesOf(c);
+    const rule = ruleOf(c, members, others, places, hostOf);
+    if (c.kind !== 'spread') return [rule];
+    const open = [...places.placeOf.entries()].flatMap(([host, place]) =>
+      members.some(({ item }) => mayBe?.(item, host)) ? [place] : [],
+    );
+    return [{ ...rule, open: Int32Array.from(new Set(open)) }];
   });
 }
 
@@ -87,15 +98,29 @@ function ruleOf(
   }
   // Several of one item that are alike are one entry, which counts as many.
   const entries = [...groupBy(members, ({ vee, item }) => `${item} ${colourOf(vee)}`).values()];
+  const counts = Int32Array.from(entries, (alike) => alike.length);
   return {
-    kind: c.kind === 'apart-within' ? 'at-most' : c.kind === 'apart-between' ? 'one-colour' : 'together',
-    most: c.kind === 'apart-within' ? c.most : 0,
+    kind: RULE_KINDS[c.kind],
+    most: mostOf(c, counts),
     items: Int32Array.from(entries, ([first]) => first?.item ?? 0),
-    counts: Int32Array.from(entries, (alike) => alike.length),
+    counts,
     colours: Int32Array.from(entries, ([first]) => (first ? colourOf(first.vee) : 0)),
     colourCount: colours.length,
     placeOf,
     places,
     resident,
   };
+}
+
+const RULE_KINDS = {
+  'apart-within': 'at-most',
+  'apart-between': 'one-colour',
+  together: 'together',
+  spread: 'spread',
+} as const;
+
+function mostOf(c: PlaceRule, counts: Int32Array): number {
+  if (c.kind === 'apart-within') return c.most;
+  // What comes as one can't be spread any better than that.
+  return c.kind === 'spread' ? Math.max(c.maxSkew, ...counts) : 0;
 }

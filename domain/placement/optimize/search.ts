@@ -101,6 +101,7 @@ class Search {
     let stopped = false;
     const keep = () => {
       if (draft.unplaced > 0 || draft.moves > this.problem.mostMoves || draft.cost >= bestCost - 1e-9) return;
+      if (draft.uneven() > 0) return;
       best = draft.placement();
       bestCost = draft.cost;
       trail.push({ step: this.step, cost: bestCost, progress });
@@ -137,7 +138,7 @@ class Search {
   private value(): number {
     const { draft, problem } = this;
     const over = Math.max(0, draft.moves - problem.mostMoves);
-    return draft.cost + LEFT_OUT * draft.unplaced + LEFT_OUT * over;
+    return draft.cost + LEFT_OUT * (draft.unplaced + over + draft.uneven());
   }
 
   /** What is where it may not be gets another host, and what has none gets one. */

@@ -66,6 +66,19 @@ function breachesOf(rule: Rule, placement: Placement): string[] {
           ? [`${count} are at place ${place}, where ${rule.most} may be`]
           : [];
       });
+    case 'spread': {
+      const count = (place: number) => [...(at.get(place)?.values() ?? [])].reduce((a, b) => a + b, 0);
+      const fewest = Math.min(...[...(rule.open ?? [])].map(count));
+      return [...taken].flatMap((place) =>
+        count(place) - fewest > rule.most
+          ? [`${count(place)} are at place ${place}, ${fewest} where the fewest are`]
+          : [],
+      );
+    }
+    case 'few-places': {
+      const fresh = [...taken].filter((place) => (rule.resident[place] ?? 0) === 0).length;
+      return fresh > rule.most ? [`they are at ${fresh} new places, of which ${rule.most} may be`] : [];
+    }
     case 'one-colour':
       return [...at].flatMap(([place, there]) =>
         taken.has(place) && there.size > 1 ? [`place ${place} has items of ${there.size} colours`] : [],
