@@ -6,6 +6,7 @@ import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
 import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
 import type { HostIdentity } from './lib/host-identity';
+import type { Reserve } from './lib/machine-facts';
 import type { NetworkConfig } from './network/config';
 
 /**
@@ -139,6 +140,8 @@ export interface DriverConfig {
   readonly dataDir: string;
   /** Upper bound of what the host offers; the driver may find less. */
   readonly capacity?: Capacity;
+  /** Where no capacity is said: what the machine keeps for itself of all that it has. */
+  readonly reserve?: Reserve;
   /** Those that VEEs are given, each to one at a time. */
   readonly devices?: HostDevices;
   /** Who this host is to others; without it what migrates travels readable, from and to whoever knows the token. */

@@ -4,8 +4,9 @@ import type { Overcommit } from '../domain/host';
 import { type AgentId, type HostId, NAME_PATTERN, type SiteId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
 import { type HostDevices, repeatedNode } from '../drivers/lib/device-numbers';
+import type { Reserve } from '../drivers/lib/machine-facts';
 import type { NetworkConfig } from '../drivers/network/config';
-import { DRIVER_NAMES } from '../drivers/registry';
+import { DRIVERS_IN_WORDS, isDriverName } from '../drivers/registry';
 import { readEnvironment, UnusableEnvironment } from '../process/settings';
 
 const amount = z.int().min(0);
@@ -15,17 +16,21 @@ const devicesOfName = z.union([
   nodes,
   z.strictObject({ each: z.array(nodes).min(1), shared: nodes.optional() }),
 ]);
+const reserveSchema = z
+  .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
+  .partial();
 const factor = z.number().min(1).max(100);
 const hostsSchema = z
   .array(
     z.strictObject({
       id: z.string().regex(NAME_PATTERN),
-      driver: z.enum(DRIVER_NAMES as [string, ...string[]]),
+      driver: z.string().refine(isDriverName, DRIVERS_IN_WORDS),
       zone: z.string().regex(NAME_PATTERN).default('zone-a'),
       labels: z.record(z.string(), z.string()).default({}),
       capacity: z
         .strictObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount })
         .optional(),
+      reserve: reserveSchema.optional(),
       devices: z.record(z.string().regex(NAME_PATTERN), devicesOfName).default({}),
       overcommit: z
         .strictObject({ cpuMillis: factor, memoryMiB: factor, diskMiB: factor, bandwidthKbps: factor })
@@ -53,10 +58,14 @@ const schema = z.object({
   SLUICE_UNDERLAY_ADDRESS: z.union([z.ipv4(), z.ipv6()]).optional(),
   SLUICE_VXLAN_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
+  SLUICE_HOST_RESERVE: z
+    .string()
+    .default('{}')
+    .describe('JSON: {"cpuMillis"?,"memoryMiB"?,"diskMiB"?,"bandwidthKbps"?}'),
   SLUICE_HOSTS: z
     .string()
     .describe(
-      'JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"devices"?,"overcommit"?,"price"?,"power"?,"failuresPerYear"?}]',
+      'JSON: [{"id","driver","zone"?,"labels"?,"capacity"?,"reserve"?,"devices"?,"overcommit"?,"price"?,"power"?,"failuresPerYear"?}]',
     ),
 });
 
@@ -66,6 +75,7 @@ export interface AgentHost extends HostEconomy {
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly capacity?: Capacity;
+  readonly reserve: Reserve;
   readonly devices: HostDevices;
   readonly overcommit: Overcommit;
 }
@@ -86,9 +96,12 @@ export interface AgentSettings {
 
 export function agentSettings(environment: NodeJS.ProcessEnv = process.env): AgentSettings {
   const env = readEnvironment(schema, environment);
-  const hosts = hostsSchema.safeParse(jsonOf(env.SLUICE_HOSTS));
+  const hosts = hostsSchema.safeParse(jsonOf('SLUICE_HOSTS', env.SLUICE_HOSTS));
   if (!hosts.success)
     throw new UnusableEnvironment(`SLUICE_HOSTS is not usable: ${z.prettifyError(hosts.error)}`);
+  const usual = reserveSchema.safeParse(jsonOf('SLUICE_HOST_RESERVE', env.SLUICE_HOST_RESERVE));
+  if (!usual.success)
+    throw new UnusableEnvironment(`SLUICE_HOST_RESERVE is not usable: ${z.prettifyError(usual.error)}`);
   const repeated = repeatedNode(hosts.data.map((h) => h.devices));
   if (repeated)
     throw new UnusableEnvironment(
@@ -109,18 +122,22 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
       ...(env.SLUICE_VXLAN_PORT ? { vxlanPort: env.SLUICE_VXLAN_PORT } : {}),
     },
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
-    hosts: hosts.data.map(({ capacity, overcommit, id, driver, zone, labels, devices, ...h }) => ({
+    hosts: hosts.data.map(({ capacity, reserve, overcommit, id, driver, zone, labels, devices, ...h }) => ({
       ...{ id: id as HostId, driver, zone, labels, devices, ...economyOf(h) },
-      overcommit: Object.fromEntries(Object.entries(overcommit).filter(([, f]) => f !== undefined)),
+      reserve: withoutAbsent(reserve ?? usual.data),
+      overcommit: withoutAbsent(overcommit),
       ...(capacity ? { capacity } : {}),
     })),
   };
 }
 
-function jsonOf(text: string): unknown {
+const withoutAbsent = <T extends Record<string, number | undefined>>(given: T) =>
+  Object.fromEntries(Object.entries(given).filter(([, n]) => n !== undefined));
+
+function jsonOf(name: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UnusableEnvironment(`SLUICE_HOSTS is not JSON: ${(error as Error).message}`);
+    throw new UnusableEnvironment(`${name} is not JSON: ${(error as Error).message}`);
   }
 }

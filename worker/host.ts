@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { activityInterceptor } from '../activities/interceptor';
 import { createVeehActivities } from '../activities/veeh';
+import { SluiceError } from '../domain/errors';
 import { agentTaskQueue, type HostId } from '../domain/ids';
 import type { Driver } from '../drivers/contract';
 import { createDriver } from '../drivers/registry';
 import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
 import { createLogger, type Logger } from '../process/log';
+import { UnusableEnvironment } from '../process/settings';
 import { workerConnection } from '../temporal/worker-connection';
 import { AgentLink } from './agent-link';
 import { agentSettings } from './agent-settings';
@@ -35,9 +37,10 @@ async function main(log: Logger): Promise<void> {
       transferAddress: settings.transferAddress,
       identity: certificates.identity(settings.siteId, host.id, settings.plainTransfers),
       ...(host.capacity ? { capacity: host.capacity } : {}),
+      reserve: host.reserve,
       devices: host.devices,
       network: settings.network,
-    });
+    }).catch(forGood);
     const report = await driver.recover();
     log.info({ hostId: host.id, ...report }, 'recovered');
     drivers.set(host.id, driver);
@@ -72,6 +75,13 @@ async function main(log: Logger): Promise<void> {
   log.info({ agentId: settings.agentId, hosts: settings.hosts.length }, 'host agent runs');
   reportReady();
   await running;
+}
+
+/** Settings that name no driver get no better by trying again. */
+function forGood(error: unknown): never {
+  if (error instanceof SluiceError && error.code === 'request-invalid')
+    throw new UnusableEnvironment(error.message);
+  throw error;
 }
 
 const log = createLogger('agent');

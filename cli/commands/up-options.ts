@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { DRIVER_NAMES } from '../../drivers/registry';
+import { DRIVERS_IN_WORDS } from '../../drivers/registry';
 
 export interface UpOptions {
   readonly hosts?: string;
@@ -19,7 +19,7 @@ export function upOptions(command: Command): Command {
     .option('--zones <n>', 'over how many zones they are (default: as last time, or each its own)')
     .option(
       '--driver <name>',
-      `how hosts run VEEs: ${DRIVER_NAMES.join(' or ')} (default: container where it can run)`,
+      `how hosts run VEEs: ${DRIVERS_IN_WORDS} (default: container where it can run)`,
     )
     .option('--durable', 'survive a power failure as well, at the price of slower writes', false)
     .option('--api-port <port>', 'fix the API’s port')

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
 import { prepareMachines } from '../../drivers/qemu/probe';
-import { DRIVER_NAMES } from '../../drivers/registry';
+import { DRIVERS_IN_WORDS, isDriverName } from '../../drivers/registry';
 import { EngineMissing } from '../../engines/engine';
 import { UnusableSettings } from '../../supervisor/child';
 import { DataDirHeld } from '../../supervisor/data-lock';
@@ -41,12 +41,11 @@ async function systemOptions(
   const zones = number('--zones', options.zones, 1, 50) ?? kept.zones;
   if (kept.hosts !== undefined && hosts < kept.hosts)
     say(`${kept.hosts - hosts} of the ${kept.hosts} hosts of last time are not started, and will be lost.`);
-  if (options.driver !== undefined && !DRIVER_NAMES.includes(options.driver))
-    throw new CliError(
-      `There is no driver "${options.driver}": take one of ${DRIVER_NAMES.join(', ')}.`,
-      EXIT.usage,
-    );
-  const { agents, driver } = await chooseAgents({ hosts, zones }, options.driver, kept.driver, dataDir, say);
+  // A path is kept with the data directory, and is the same from wherever that is started next.
+  const asked = options.driver?.startsWith('.') ? resolve(options.driver) : options.driver;
+  if (options.driver !== undefined && !isDriverName(options.driver))
+    throw new CliError(`There is no driver "${options.driver}": take ${DRIVERS_IN_WORDS}.`, EXIT.usage);
+  const { agents, driver } = await chooseAgents({ hosts, zones }, asked, kept.driver, dataDir, say);
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
   return {
     dataDir,

@@ -1,5 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
@@ -16,6 +15,7 @@ import type {
   VeeSpec,
   VeeStatus,
 } from '../contract';
+import { foundCapacity, machineAttributes } from '../lib/machine-facts';
 import { machineUsage } from '../lib/machine-usage';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { networkFor, requireNetwork } from '../network/for-host';
@@ -79,23 +79,20 @@ class ContainerDriver implements Driver {
   }
 
   async fingerprint(): Promise<HostFingerprint> {
-    const found: Capacity = {
-      cpuMillis: cpus().length * 1_000,
-      memoryMiB: Math.floor(totalmem() / 1_048_576),
-      diskMiB: 65_536,
-      bandwidthKbps: 1_000_000,
-    };
+    const { dataDir, capacity, reserve } = this.config;
+    const { runtime } = this.containers;
     return {
       driver: this.name,
-      description: `Real containers by ${this.containers.runtime.name}, cgroups ${cgroupLayout()}.`,
+      description: `Real containers by ${runtime.name}, cgroups ${cgroupLayout()}.`,
       real: true,
       capabilities: { ...CAPABILITIES, networks: this.network !== undefined },
-      capacity: this.config.capacity ?? found,
+      capacity: capacity ?? (await foundCapacity(dataDir, reserve)),
       images: Object.keys(this.containers.images),
       attributes: {
-        runtime: this.containers.runtime.name,
+        ...(await machineAttributes(dataDir)),
+        runtime: runtime.name,
+        'runtime.version': await runtime.version(),
         cgroups: cgroupLayout(),
-        kernel: await kernelRelease(),
       },
     };
   }
@@ -338,8 +335,4 @@ class ContainerDriver implements Driver {
 
 function missing(verb: string): SluiceError {
   return new SluiceError('capability-missing', `The container driver can't ${verb}: it needs CRIU.`);
-}
-
-async function kernelRelease(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/osrelease', 'utf8').catch(() => 'unknown')).trim();
 }

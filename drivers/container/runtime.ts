@@ -32,6 +32,12 @@ export class OciRuntime {
     this.prefix = [...(name === 'crun' && hybrid ? hideUnified : []), path, '--root', stateDir];
   }
 
+  /** `1.1.5` */
+  async version(): Promise<string> {
+    const { stdout } = await run([this.path, '--version']);
+    return /version ([0-9][\w.+-]*)/.exec(stdout)?.[1] ?? 'unknown';
+  }
+
   async state(id: string): Promise<ContainerState | undefined> {
     const result = await run([...this.prefix, 'state', id]);
     if (result.exitCode === 0) return JSON.parse(result.stdout) as ContainerState;

@@ -1,9 +1,7 @@
-import { statfs } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
 import type { Capacity } from '../../domain/units';
 import type { DriverConfig } from '../contract';
-import { BYTES_PER_MIB } from '../lib/machine-usage';
+import { foundCapacity, machineAttributes } from '../lib/machine-facts';
 import { Images } from './images';
 import { type Layout, type MachineType, machineType, refused } from './layout';
 import { type Accelerator, chooseAccelerator, inWords, qemuObstacle, qemuVersion, releaseOf } from './probe';
@@ -73,22 +71,30 @@ export class QemuHost {
   }
 
   async fingerprint(networks: boolean): Promise<HostFingerprint> {
-    const disk = await statfs(this.config.dataDir);
-    const found: Capacity = {
-      cpuMillis: cpus().length * 1_000,
-      memoryMiB: Math.floor(totalmem() / BYTES_PER_MIB),
-      diskMiB: Math.floor((disk.bavail * disk.bsize) / BYTES_PER_MIB),
-      bandwidthKbps: 1_000_000,
-    };
+    const { dataDir, capacity, reserve } = this.config;
     const { name, because } = this.accelerator;
     return {
       driver: 'qemu',
       description: `Real machines by QEMU ${this.version} under ${inWords({ name, because })}.`,
       real: true,
       capabilities: { ...CAPABILITIES, networks },
-      capacity: this.config.capacity ?? found,
+      capacity: capacity ?? withoutOwn(await foundCapacity(dataDir, reserve)),
       images: await this.images.names(),
-      attributes: { qemu: this.version, accelerator: this.accelerator.name, machine: this.machine },
+      attributes: {
+        ...(await machineAttributes(dataDir)),
+        ...{ qemu: this.version, accelerator: this.accelerator.name, machine: this.machine },
+      },
     };
   }
 }
+
+/** What QEMU itself takes for each machine, beside the machine's memory. */
+const OWN_MIB = 80;
+/** A machine as large as most. Smaller ones take more of QEMU's for as much memory of theirs: `reserve` is for that. */
+const USUAL_MACHINE_MIB = 1_024;
+
+/** What is left to machines of all memory, when there is a QEMU to each. */
+export const withoutOwn = (capacity: Capacity): Capacity => ({
+  ...capacity,
+  memoryMiB: Math.floor((capacity.memoryMiB * USUAL_MACHINE_MIB) / (USUAL_MACHINE_MIB + OWN_MIB)),
+});

@@ -164,10 +164,14 @@ if (obstacle) {
       }
       const both = [busy.veeId, idle.veeId];
       const before = await of.measure(both);
-      await new Promise((r) => setTimeout(r, 600));
-      const after = await of.measure(both);
+      let after = before;
       const used = ({ veeId }: VeeSpec) =>
         (after?.vees.get(veeId)?.cpuMicros ?? 0) - (before?.vees.get(veeId)?.cpuMicros ?? 0);
+      // On a machine that has much else to do it is long until the kernel has given it so much.
+      for (let i = 0; i < 100 && used(busy) < 60_000; i++) {
+        await new Promise((r) => setTimeout(r, 100));
+        after = await of.measure(both);
+      }
       expect(used(busy)).toBeGreaterThan(50_000);
       expect(used(idle)).toBeLessThan(used(busy) / 5);
       expect(after?.vees.get(busy.veeId)?.memoryMiB).toBeLessThan(32);

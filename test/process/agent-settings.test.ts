@@ -50,6 +50,18 @@ describe('the settings of an agent', () => {
     expect(withDevices(fingerprint, {})).toBe(fingerprint);
   });
 
+  it('say what a host keeps for itself, and what each does of which nothing is said', () => {
+    const text =
+      '[{"id":"a","driver":"simulator","reserve":{"memoryMiB":1}},{"id":"b","driver":"simulator"}]';
+    const all = { ...environment(text), SLUICE_HOST_RESERVE: '{"cpuMillis":500}' };
+    expect(agentSettings(all).hosts.map((h) => h.reserve)).toEqual([{ memoryMiB: 1 }, { cpuMillis: 500 }]);
+    expect(agentSettings(environment(text)).hosts[1]?.reserve).toEqual({});
+    for (const wrong of ['{"cpu":1}', '{"cpuMillis":-1}', '500m'])
+      expect(() => agentSettings({ ...all, SLUICE_HOST_RESERVE: wrong })).toThrow(
+        /SLUICE_HOST_RESERVE is not/,
+      );
+  });
+
   it('name each host once', () => {
     const twice = [
       { id: 'h', driver: 'simulator' },
@@ -77,6 +89,7 @@ describe('the settings of an agent', () => {
   });
 
   it.each([
+    ['[{"id":"h","driver":"npm:"}]', /driver/],
     ['[{"id":"h","driver":"simulator","devices":{"GPU":1}}]', /devices/],
     ['[{"id":"h","driver":"simulator","devices":{"gpu":0}}]', /devices/],
     ['[{"id":"h","driver":"simulator","devices":{"gpu":["/etc/passwd"]}}]', /devices/],
