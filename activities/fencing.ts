@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { HostRecord } from '../domain/host';
 
@@ -43,7 +44,7 @@ export function commandFencing(command: string, timeoutMillis: number): FencingP
             code?: number | string;
             stderr?: string;
           };
-          const why = killed ? `it took longer than ${timeoutMillis} ms` : `it ended with ${code}`;
+          const why = killed ? `it took longer than ${durationText(timeoutMillis)}` : `it ended with ${code}`;
           const said = stderr ? `: ${stderr.trim().slice(-300)}` : '';
           throw new SluiceError(
             'fencing-failed',

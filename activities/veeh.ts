@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
+import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import type { Capacity } from '../domain/units';
@@ -117,7 +118,7 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
         if (Date.now() >= until)
           throw new SluiceError(
             'vee-not-ready',
-            `${ref.veeId} was not ready after ${timeout} ms.${await lastWords(driver, ref)}`,
+            `${ref.veeId} was not ready after ${durationText(timeout)}.${await lastWords(driver, ref)}`,
           );
         await context.sleep(period);
       }

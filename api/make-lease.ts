@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { derivedEntropy } from '../domain/derived-entropy';
+import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import { makeLeaseId, type TenantId } from '../domain/ids';
 import {
@@ -46,11 +47,15 @@ export function leaseTimeOf({ from, until, forMillis, bestEffort }: AskedTime, n
   if (millis < SHORTEST_LEASE_MILLIS)
     throw invalid(
       forMillis === undefined ? '/until' : '/forMillis',
-      `it would last ${Math.max(0, Math.round(millis / 1000))} s`,
-      `Two minutes are the least: the last one is for what is there to go.`,
+      `it would last ${durationText(millis)}, and ${durationText(SHORTEST_LEASE_MILLIS)} are the least`,
+      'Give it more time: the last minute is for what is there to go.',
     );
   if (begin + millis > now + MOST_AHEAD_MILLIS)
-    throw invalid('/until', 'it would end in more than ten years', 'Give an earlier end.');
+    throw invalid(
+      forMillis === undefined ? '/until' : '/forMillis',
+      `it would end in ${durationText(begin + millis - now)}, and ${durationText(MOST_AHEAD_MILLIS)} are the most`,
+      'Give an earlier end.',
+    );
   if (bestEffort && until !== undefined && begin + millis > until)
     throw invalid('/until', `it could not be over by ${utcText(until)}`, 'Give a later end, or less time.');
   const kind = bestEffort ? 'best-effort' : from === undefined ? 'immediate' : 'advance';

@@ -1,3 +1,4 @@
+import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { TenantId } from '../domain/ids';
 import type { Lease } from '../domain/leases/model';
@@ -21,7 +22,7 @@ export function requireTimeToGo(manifest: Manifest, pointer: string): void {
   if (millis > MOST_STOP_MILLIS)
     throw invalid(
       pointer,
-      `it may take ${Math.ceil(millis / 1_000)} s to stop, and what has an end at most ${MOST_STOP_MILLIS / 1_000}`,
+      `it may take ${durationText(millis)} to stop, and what has an end at most ${durationText(MOST_STOP_MILLIS)}`,
       'Give it less stopGraceMillis and less time to drain, or no end.',
     );
 }

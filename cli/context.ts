@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { durationText } from '../domain/duration';
 import { isErrorCode } from '../domain/errors';
 import type { PlanCost } from '../domain/operation/plan-cost';
 import type { LoadChange } from '../domain/placement/loads';
@@ -40,7 +41,7 @@ export async function conclude(
           ...(answer.cost && answer.feasible
             ? [describeCost(answer.cost), ...describeMoney(answer.cost)].map((line) => `  ${line}`)
             : []),
-          ...(answer.estimatedMillis ? [`  takes about ${answer.estimatedMillis} ms`] : []),
+          ...(answer.estimatedMillis ? [`  takes about ${durationText(answer.estimatedMillis)}`] : []),
           ...(answer.loads ?? []).slice(0, MOST_LOADS).map((load) => `  ${describeLoad(load)}`),
           ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),

@@ -40,10 +40,19 @@ export function reportReady(facts: Readonly<Record<string, unknown>> = {}): void
 /** Runs a process's main function; a failure is logged with its cause and ends it, and the supervisor is told one for good. */
 export function runMain(log: Logger, main: () => Promise<void>): void {
   main().catch((error) => {
-    log.fatal({ err: error }, 'cannot run');
+    // Whoever started it by hand reads a sentence; with SLUICE_LOG_LEVEL=debug all of it, too.
+    if (process.stdout.isTTY) console.error(`It cannot run: ${plainly(error)}`);
+    if (!process.stdout.isTTY || log.isLevelEnabled('debug')) log.fatal({ err: error }, 'cannot run');
     const end = () => process.exit(1);
     if (process.send && error instanceof UnusableEnvironment)
       process.send({ unusable: error.message }, undefined, undefined, end);
     else end();
   });
+}
+
+/** A message with what caused it, as that often says more: a connection that is refused, say. */
+function plainly(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  return cause && !error.message.includes(cause) ? `${error.message} (${cause})` : error.message;
 }

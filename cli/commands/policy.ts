@@ -44,7 +44,7 @@ export function registerPolicyCommands(program: Command): void {
         placement,
         unusable = [],
       } = await (await clientOf(command)).get<Policies>('/v1/policies');
-      if (globals(command).json) return printJson(available);
+      if (globals(command).json) return printJson({ items: available });
       const rows = available.map((p) => [
         `${p.name}${p.name === placement.name ? ' *' : ''}`,
         // Of the one in force what is set; of others what they are usually.

@@ -32,7 +32,7 @@ export function registerRoutineCommands(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const client = await clientOf(command);
       const { items } = await client.get<{ items: Routine[] }>('/v1/routines');
-      if (globals(command).json) return printJson(items);
+      if (globals(command).json) return printJson({ items });
       console.log(table(['routine', 'looks', 'next', 'last', 'found', 'asked for'], items.map(row)));
     });
   routine

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { groupBy } from '../../domain/group-by';
 import type { ApiClient } from '../client';
 import { clientOf, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
@@ -12,7 +13,12 @@ interface Load {
 
 interface HostRow {
   readonly id: string;
-  readonly fingerprint: { readonly capacity: Load; readonly physical?: Load | undefined };
+  readonly liveness?: string;
+  readonly fingerprint: {
+    readonly driver?: string;
+    readonly capacity: Load;
+    readonly physical?: Load | undefined;
+  };
   readonly reserved: Load;
   readonly measured?: Load | undefined;
 }
@@ -68,7 +74,30 @@ async function topOfHosts(client: ApiClient, json: boolean): Promise<void> {
   const rows = items.map(rowOfHost);
   const head = ['host', 'cpu millis reserved', 'in use', 'memory MiB reserved', 'in use'];
   console.log(table(head, rows));
+  tellUnmeasured(
+    hosts.flatMap(({ id, measured, liveness, fingerprint: { driver } }) =>
+      measured ? [] : [{ id, why: whyHostUnmeasured(liveness, driver) }],
+    ),
+  );
 }
+
+const whyHostUnmeasured = (liveness: string | undefined, driver: string | undefined): string => {
+  if (liveness !== undefined && liveness !== 'up') return `${liveness}: its agent tells nothing`;
+  return driver === 'simulator'
+    ? 'simulated: nothing runs there that could be measured'
+    : 'its agent has not measured it yet';
+};
+
+/** Why some have a dash in place of what is in use, each reason once. */
+function tellUnmeasured(unmeasured: readonly { readonly id: string; readonly why: string }[]): void {
+  for (const [why, of] of groupBy(unmeasured, (u) => u.why)) {
+    const some = of.slice(0, MOST_NAMED).map((u) => u.id);
+    const more = of.length > some.length ? ` and ${of.length - some.length} more` : '';
+    console.log(`- : ${some.join(', ')}${more}: ${why}.`);
+  }
+}
+
+const MOST_NAMED = 3;
 
 async function topOfVees(client: ApiClient, json: boolean): Promise<void> {
   const living = await client.list<VeeRow>('/v1/vees', { living: 'true' });
@@ -85,6 +114,16 @@ async function topOfVees(client: ApiClient, json: boolean): Promise<void> {
     share(v.used?.memoryMiB, v.capacity.memoryMiB),
   ]);
   console.log(table(['vee', 'host', 'cpu millis', 'in use', 'memory MiB', 'in use'], rows));
+  const unmeasured = vees.filter((v) => v.used === undefined);
+  tellUnmeasured(
+    unmeasured.map((v) => ({
+      id: `${service(v.serviceId)}/${v.component}/${v.index}`,
+      why:
+        v.state === 'ACTIVE'
+          ? 'its host has measured nothing of it lately (as simulated hosts do, and such whose agent is silent)'
+          : `it is ${v.state}, and so uses nothing that is measured`,
+    })),
+  );
 }
 
 export function registerTopCommand(program: Command): void {

@@ -1,3 +1,4 @@
+import { durationText } from '../duration';
 import { groupBy } from '../group-by';
 import { hasEnded } from '../operation/operation';
 import { isPassing } from '../service/service';
@@ -15,7 +16,7 @@ export function operationsEnd({ operations, openOperations, services, vees, now 
         violations.push(`${o.id} is queued behind nothing that runs`);
     } else if (o.state === 'pending') {
       if (now - o.createdAt > START_GRACE_MILLIS)
-        violations.push(`${o.id} was recorded ${now - o.createdAt} ms ago and never started`);
+        violations.push(`${o.id} was recorded ${durationText(now - o.createdAt)} ago and never started`);
     } else if (
       openOperations &&
       !openOperations.has(o.id) &&

@@ -1,3 +1,4 @@
+import { durationText } from '../duration';
 import { groupBy } from '../group-by';
 import type { OperationRecord } from '../operation/operation';
 import type { VeeRecord } from '../vee/vee';
@@ -23,7 +24,7 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
     const o = byId.get(id);
     if (!o) violations.push(`${id} has a workflow, but no record`);
     else if (o.endedAt !== undefined && now - o.endedAt > CLOSE_MILLIS)
-      violations.push(`${id} ended ${now - o.endedAt} ms ago, and its workflow is still open`);
+      violations.push(`${id} ended ${durationText(now - o.endedAt)} ago, and its workflow is still open`);
   }
   const waits = longestWaits(vees);
   // Inside a batch of a large service, which is one step, its VEEs' records tell that work goes on.
@@ -44,7 +45,9 @@ export function workGoesOn({ operations, openOperations, watched, vees, timing, 
       MARGIN_MILLIS;
     const still = now - Math.max(lastMove(o), changed.get(o.serviceId ?? '') ?? 0);
     if (openOperations && still > patience)
-      violations.push(`${o.id} is ${o.state} and has not moved for ${still} ms: at ${currentStep(o)}`);
+      violations.push(
+        `${o.id} is ${o.state} and has not moved for ${durationText(still)}: at ${currentStep(o)}`,
+      );
   }
   // Each record is held against Temporal's list, and each of that list against the records.
   return { checked: openOperations ? operations.length + openOperations.size : 0, violations };

@@ -11,7 +11,16 @@ import type {
 } from '../placement/model';
 import { freeThroughout, inTheWay, MOST_PROMISES, type Span } from '../placement/promised';
 import { promisedPlaces } from '../placement/tenancy';
-import { amountOf, type Capacity, type Dimension, shortages, subtract } from '../units';
+import {
+  amountOf,
+  type Capacity,
+  type Dimension,
+  deviceOf,
+  devicesOfAll,
+  isDevice,
+  shortages,
+  subtract,
+} from '../units';
 import { FitsOverTime } from './fits-over-time';
 import { type LeasePlace, type LeasePlan, type LeaseShape, type NoLease, times } from './model';
 
@@ -118,6 +127,7 @@ class OpenHosts {
   private readonly site: LeaseSite;
   private readonly shape: LeaseShape;
   private readonly standing: readonly (readonly Refusal[])[];
+  private known: readonly string[] | undefined;
   private readonly overTime = new Map<SnapshotHost, FitsOverTime>();
 
   constructor(site: LeaseSite, shape: LeaseShape) {
@@ -166,6 +176,12 @@ class OpenHosts {
     return { now: this.site.at, from, until };
   }
 
+  /** The names of all that the site has; read when something lacks one. */
+  private devices(): readonly string[] {
+    this.known ??= devicesOfAll(this.site.hosts.map((h) => h.capacity));
+    return this.known;
+  }
+
   private fitsOn(host: SnapshotHost): FitsOverTime {
     const { each, apart, count } = this.shape;
     const known = this.overTime.get(host) ?? new FitsOverTime(host, each, apart ? 1 : count, this.site.at);
@@ -183,6 +199,8 @@ class OpenHosts {
     if (short.length === 0 && apart && fits === 1)
       return [{ reason: 'constraint', constraint: 'each on a host of its own', because: 'one is there' }];
     return short.map((s): Refusal => {
+      if (isDevice(s.dimension) && !this.devices().includes(deviceOf(s.dimension)))
+        return { reason: 'no-device', device: deviceOf(s.dimension), there: this.devices() };
       const needed = amountOf(times(each, fits + 1), s.dimension);
       const way = inTheWay(host, span, s.dimension, needed);
       return way && enough(without, each, s.dimension)

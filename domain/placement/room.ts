@@ -18,6 +18,7 @@ import {
   atLeastNothing,
   type Capacity,
   type Dimension,
+  devicesOfAll,
   dimensionsOf,
   dominantShare,
   fits,
@@ -67,7 +68,11 @@ export function roomForShape(snapshot: Snapshot, { need, image, labels }: Shape)
   const request = requestFor(need, image ?? '', labels);
   const board = new Board(snapshot, request);
   const [unit] = unitsOf(request);
+  const there = devicesOfAll(snapshot.hosts.map((h) => h.capacity));
+  const unknown = Object.entries(need.devices ?? {}).find(([d, many]) => many > 0 && !there.includes(d));
+  const absent = unknown && describeRefusal({ reason: 'no-device', device: unknown[0], there });
   const judged = snapshot.hosts.map((host) => {
+    if (absent) return { hostId: host.id, fits: 0, because: absent, free: undefined };
     const refusals = unit ? board.standing(unit, host) : [];
     const standing = image === undefined ? refusals.filter((r) => r.reason !== 'image-missing') : refusals;
     const free = freeThroughout(host, spanOf(snapshot.at));

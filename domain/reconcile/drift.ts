@@ -1,3 +1,4 @@
+import { durationText } from '../duration';
 import type { HostId, VeeId } from '../ids';
 import type { OperationParams } from '../operation/operation';
 import { isPassing } from '../service/service';
@@ -258,7 +259,7 @@ function held(f: DriftFinding, { known, now }: DriftState, policy: DriftPolicy):
     ...f,
     action: 'report',
     recurs: true,
-    because: `${f.because}; it was mended ${attempts.length} times within ${policy.attemptWindowMillis} ms and came back`,
+    because: `${f.because}; it was mended ${attempts.length} times within ${durationText(policy.attemptWindowMillis)} and came back`,
   };
 }
 

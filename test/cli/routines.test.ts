@@ -11,7 +11,7 @@ describe('what a site looks for by itself', () => {
 
   const run = cliOf(() => site);
   const reconcile = async () =>
-    JSON.parse((await run('--json', 'routine', 'list')).out).find(
+    JSON.parse((await run('--json', 'routine', 'list')).out).items.find(
       (r: { name: string }) => r.name === 'reconcile',
     );
 

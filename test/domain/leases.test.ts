@@ -194,6 +194,15 @@ describe('a lease', () => {
     );
   });
 
+  it('of a device that no host has says which there are', () => {
+    const capacity = { ...size(4), devices: { gpu: 1 } };
+    const site: LeaseSite = { at: 0, hosts: [host('host-1', 0, { capacity })], vees: [] };
+    const shape = { ...shapeOf(1, 1), each: { ...size(1), devices: { gpuu: 1 } } };
+    const answer = placeOrSay(site, shape, { from: 5, until: 15 });
+    if (answer.kind === 'lease') throw new Error('there is no such device');
+    expect(refusalSummary(answer.why)).toContain('no host of the site has a device gpuu; there are: gpu');
+  });
+
   it('moves what is in doubt to where there is room, but for what is in use', () => {
     const lease = leaseOn([{ hostId: 'host-1' as HostId, count: 3 }]);
     const stays = [{ veeId: 'v', amount: size(2), freeAt: 40, leaseId: lease.id }];

@@ -57,6 +57,15 @@ describe('room for VEEs of a shape', () => {
     expect(fits({ image: 'nowhere' })).toBe(0);
   });
 
+  it('tells of a device that no host has, and which there are', () => {
+    const capacity = { ...holding(1_000, 1_000), devices: { gpu: 1, fpga: 2 } };
+    const site = snapshotOf([hostNamed('h1', { capacity }), hostNamed('h2')]);
+    const need = (device: string) => shape(1, 1, { need: { ...holding(1, 1), devices: { [device]: 1 } } });
+    const because = 'no host of the site has a device gpuu; there are: fpga, gpu';
+    expect(roomForShape(site, need('gpuu'))).toMatchObject({ fits: 0, limits: [{ because, hosts: 2 }] });
+    expect(roomForShape(site, need('gpu')).fits).toBe(1);
+  });
+
   it('takes a host that holds more than it has for full, and nothing from the others', () => {
     const hosts = [hostNamed('h1', { reserved: holding(5_000, 0) }), hostNamed('h2')];
     expect(roomForShape(snapshotOf(hosts), shape(500, 1))).toMatchObject({ fits: 2, fitsIfWhole: 2 });
