@@ -2,6 +2,7 @@ import { SluiceError } from '../domain/errors';
 import type { OperationId, ServiceId, VeeId } from '../domain/ids';
 import { type BatchContents, type ListedWork, tellable, verbFor, type Work } from '../domain/service/batches';
 import type { LivingVee } from '../domain/service/deployment';
+import type { VeeRecord } from '../domain/vee/vee';
 import { singlyChanged } from '../store/stilled';
 import type { SiteDeps } from './deps';
 import { divide } from './divide';
@@ -21,6 +22,11 @@ interface OnChanges {
 
 const stilledIn = (groups: readonly (readonly LivingVee[])[]): VeeId[] =>
   groups.flat().flatMap((v) => (v.state === 'ACTIVE' ? [] : [v.veeId]));
+
+const networksOf = (vees: readonly VeeRecord[]): Pick<BatchContents, 'networks'> => {
+  const on = vees.flatMap(({ id, networks }) => (networks ? [[id, networks] as const] : []));
+  return on.length > 0 ? { networks: Object.fromEntries(on) } : {};
+};
 
 /** Activities for services that are too large to be worked on VEE by VEE. */
 export function createBatchActivities(deps: SiteDeps) {
@@ -73,6 +79,7 @@ export function createBatchActivities(deps: SiteDeps) {
         templates: call.withTemplates
           ? Object.fromEntries(records.map((v) => [v.component, v.template]))
           : {},
+        ...(call.withTemplates ? networksOf(records) : {}),
         groups: batch.groups.map((group) =>
           group.flatMap(({ veeId, verb }) => {
             const vee = byId.get(veeId);

@@ -24,6 +24,8 @@ export interface SiteDeps {
   readonly liveness: LivenessPolicy;
   /** How many VEEs one batch of a large service has; a smaller service is worked on without batches. */
   readonly batchSize: number;
+  /** Where networks of services have their subnets from, if they name none. */
+  readonly networkPool: string;
   /** Hands a recorded request to Temporal; repeating it is harmless. */
   readonly submit: (operation: OperationRecord) => Promise<void>;
   /** @throws SluiceError `not-cancellable` when it is past its point of no return, or over */

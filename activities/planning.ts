@@ -8,7 +8,7 @@ import { planSingleMove } from '../domain/migration/deadline';
 import type { Blueprint } from '../domain/placement/model';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { type LargeDeployment, tellable } from '../domain/service/batches';
-import type { Deployment } from '../domain/service/deployment';
+import { type Deployment, on } from '../domain/service/deployment';
 import { planScaling, type ScalingChange, standingOf } from '../domain/service/scaling';
 import type { ServiceRecord } from '../domain/service/service';
 import { startLevels } from '../domain/service/start-order';
@@ -157,7 +157,7 @@ export function createPlanningActivities(deps: SiteDeps) {
         target: { hostId, agentQueue: agentTaskQueue(target.siteId, target.agentId) },
         epoch,
         stopAndCopy: mode === 'stop-and-copy',
-        spec: { veeId, epoch, tenantId, serviceId, component, index, template },
+        spec: { veeId, epoch, tenantId, serviceId, component, index, template, ...on(vee.networks) },
       };
     },
   };

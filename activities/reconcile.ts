@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { SluiceError } from '../domain/errors';
-import type { HostId, OperationId, VeeId } from '../domain/ids';
+import type { HostId, OperationId, ServiceId, VeeId } from '../domain/ids';
 import { hasEnded, type OperationKind, type OperationParams } from '../domain/operation/operation';
 import { findDrift, isActed, type Narrowing } from '../domain/reconcile/drift';
 import { describeLeftovers, findLeftovers, givesBack } from '../domain/reconcile/leftovers';
@@ -93,6 +93,12 @@ export function createReconcileActivities(deps: SiteDeps) {
       await store.drift.attempt(id, operationId, now, now - deps.drift.attemptWindowMillis);
   }
 
+  /** Read anew: it may have been made since the look. */
+  async function isLiving(id: ServiceId): Promise<boolean> {
+    const service = await store.services.get(id);
+    return service !== undefined && service.phase !== 'decommissioned';
+  }
+
   /** Records only: nothing on a host changes, so nobody need be asked. */
   async function giveBackLeftovers(state: DriftState, by?: OperationId): Promise<void> {
     const leftovers = findLeftovers(state, deps.drift);
@@ -110,6 +116,10 @@ export function createReconcileActivities(deps: SiteDeps) {
       await store.hosts.release(hostId, veeId, operationId);
     for (const { veeId, operationId } of leftovers.locks)
       await store.vees.abandonTransitions([veeId], operationId, deps.now());
+    await store.addresses.release(leftovers.addresses, deps.now());
+    for (const serviceId of await store.networks.services())
+      if (!state.phases.has(serviceId) && !(await isLiving(serviceId)))
+        await store.networks.removeOf(serviceId);
   }
 
   return {

@@ -12,9 +12,11 @@ import {
 import { handoverConstraints } from '../domain/placement/constraints';
 import type { Blueprint, PlacementRequest } from '../domain/placement/model';
 import { wishesOf } from '../domain/placement/request';
+import { on } from '../domain/service/deployment';
 import type { RestorationWork, VeeMaking, VeeStanding } from '../domain/service/recompose-work';
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf } from '../store/snapshot';
+import { attach } from './attach';
 import { BlueprintReader } from './blueprint-reader';
 import { decideAndReserve, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
@@ -144,7 +146,7 @@ export function createRestorationActivities(deps: SiteDeps) {
         template,
       };
       const known = await store.vees.get(id);
-      if (known) return { place: await placeOf(known.hostId), spec };
+      if (known) return { place: await placeOf(known.hostId), spec: { ...spec, ...on(known.networks) } };
       // What a first attempt took before it was cut short, so that nothing is taken twice.
       const held = await store.hosts.heldBy(operationId, id);
       const home = held === undefined || held === old.hostId;
@@ -152,6 +154,9 @@ export function createRestorationActivities(deps: SiteDeps) {
         (home ? await atHome(operationId, old, id) : undefined) ??
         (await elsewhere(operationId, old, id, held));
       const hostId = blueprint.assignments[0]?.hostId ?? old.hostId;
+      const service = await serviceOf(store, serviceId);
+      const manifest = await store.services.manifest(service.manifestDigest);
+      const networks = (await attach(deps, service, manifest, [{ veeId: id, component, template }])).get(id);
       const now = deps.now();
       await store.vees.define([
         {
@@ -165,13 +170,14 @@ export function createRestorationActivities(deps: SiteDeps) {
           epoch: FIRST_EPOCH,
           generation: 1,
           template,
+          ...on(networks),
           transition: { verb: 'start', operationId, since: now },
           blueprintId: blueprint.id,
           createdAt: now,
           updatedAt: now,
         },
       ]);
-      return { place: await placeOf(hostId), spec };
+      return { place: await placeOf(hostId), spec: { ...spec, ...on(networks) } };
     },
   };
 }

@@ -122,6 +122,7 @@ interface PhaseCall {
 export async function enterPhase({ store, now }: SiteDeps, call: PhaseCall): Promise<void> {
   const { serviceId, phase, operationId, change } = call;
   await store.services.enterPhase(serviceId, phase, operationId, now(), change);
+  if (phase === 'decommissioned') await store.networks.removeOf(serviceId);
   const { tenantId, name } = await serviceOf(store, serviceId);
   await store.events.append({
     id: `${operationId}/${serviceId}/${phase}`,

@@ -42,13 +42,14 @@ export class VeeBook {
       veeIds.map((veeId) => ({ veeId, step: 'retire', change: { state: 'DESTROYED' }, ledger: 'destroyed' })),
     );
     await this.deps.store.hosts.releaseAll(veeIds);
+    await this.deps.store.addresses.release(veeIds, this.deps.now());
     await this.tell(operationId, vees, (v) => ['destroyed', `${nameOf(v)} ended on ${v.hostId}`]);
   }
 
   /** Closes what was metered of VEEs that are not to be; those that were never recorded need it not. */
   async discard(operationId: OperationId, veeIds: readonly VeeId[]): Promise<VeeRecord[]> {
     const recorded = await this.deps.store.vees.some(veeIds);
-    return this.commit(
+    const vees = await this.commit(
       operationId,
       recorded.map(({ id }) => ({
         veeId: id,
@@ -57,6 +58,9 @@ export class VeeBook {
         ledger: 'destroyed',
       })),
     );
+    // Addresses are taken before a VEE is recorded.
+    await this.deps.store.addresses.release(veeIds, this.deps.now());
+    return vees;
   }
 
   /** The same for VEEs that are given up while the rest of their blueprint stays: what they held is free again. */

@@ -1,9 +1,11 @@
 import { SluiceError } from '../domain/errors';
 import type { BlueprintId, HostId, OperationId, VeeId } from '../domain/ids';
-import type { LivingVee } from '../domain/service/deployment';
+import { MOST_INLINE } from '../domain/service/batches';
+import { type Deployment, type LivingVee, on } from '../domain/service/deployment';
 import { type Capacity, fits } from '../domain/units';
 import type { VeeVerb } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
+import { attach } from './attach';
 import { BlueprintReader } from './blueprint-reader';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
@@ -16,7 +18,10 @@ interface OnVee {
 }
 
 /** A VEE as an operation that holds its lock needs it. */
-export type LockedVee = LivingVee & Pick<VeeRecord, 'tenantId' | 'serviceId' | 'template'>;
+export type LockedVee = LivingVee & Pick<VeeRecord, 'tenantId' | 'serviceId' | 'template' | 'networks'>;
+
+/** Empty in what an older worker has answered. */
+export type RecordedVees = Pick<Deployment, 'networks'>;
 
 interface OnBlueprint {
   readonly operationId: OperationId;
@@ -39,10 +44,17 @@ export function createVeeRecordActivities(deps: SiteDeps) {
   const book = new VeeBook(deps);
 
   return {
-    async recordVees({ operationId, blueprintId }: OnBlueprint): Promise<void> {
+    /** @returns how those are on networks that are, where there are not more than an operation makes itself */
+    async recordVees({ operationId, blueprintId }: OnBlueprint): Promise<RecordedVees> {
       const blueprint = await reader.blueprint(blueprintId);
       const templateFor = await reader.templates(operationId);
       const service = await reader.service(operationId);
+      const vees = blueprint.assignments.map(({ veeId, component }) => ({
+        ...{ veeId, component, template: templateFor(component) },
+      }));
+      const networks = vees.some((v) => v.template.networks)
+        ? await attach(deps, service, await reader.manifest(operationId), vees)
+        : undefined;
       const now = deps.now();
       await store.vees.define(
         blueprint.assignments.map(({ veeId, component, index, hostId }) => ({
@@ -56,12 +68,14 @@ export function createVeeRecordActivities(deps: SiteDeps) {
           epoch: FIRST_EPOCH,
           generation: 1,
           template: templateFor(component),
+          ...on(networks?.get(veeId)),
           transition: { verb: 'start', operationId, since: now },
           blueprintId,
           createdAt: now,
           updatedAt: now,
         })),
       );
+      return networks && vees.length <= MOST_INLINE ? { networks: Object.fromEntries(networks) } : {};
     },
 
     /** Undo of `recordVees`: closes what was metered. Their hosts have ended them by now. */
@@ -90,8 +104,8 @@ export function createVeeRecordActivities(deps: SiteDeps) {
     async lockVee({ operationId, veeId, verb }: OnVee & { verb: VeeVerb }): Promise<LockedVee> {
       const [vee] = await book.lock(operationId, [{ veeId, verb }]);
       if (!vee) throw new SluiceError('not-found', `There is no VEE ${veeId}.`);
-      const { tenantId, serviceId, template } = vee;
-      return { ...(await toLiving(store, vee)), tenantId, serviceId, template };
+      const { tenantId, serviceId, template, networks } = vee;
+      return { ...(await toLiving(store, vee)), tenantId, serviceId, template, ...on(networks) };
     },
 
     /** From now on only a copy with this epoch counts, wherever another may still run. */

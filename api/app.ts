@@ -31,6 +31,7 @@ import { explanationRoutes } from './routes/explanations';
 import { hostRoutes } from './routes/hosts';
 import { leaseRoutes } from './routes/leases';
 import { licenceRoutes } from './routes/licences';
+import { networkRoutes } from './routes/networks';
 import { operationRoutes } from './routes/operations';
 import { policyRoutes } from './routes/policies';
 import { recompositionRoutes } from './routes/recompositions';
@@ -64,6 +65,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     algorithmRoutes,
     spareRoutes,
     licenceRoutes,
+    networkRoutes,
     leaseRoutes,
     sizingRoutes,
     routineRoutes,

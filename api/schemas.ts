@@ -123,6 +123,17 @@ export const veeSchema = z
     generation: z.int(),
     capacity: capacitySchema,
     image: z.string(),
+    networks: z
+      .array(
+        z.object({
+          name: z.string(),
+          networkId: z.string(),
+          mac: z.string(),
+          addresses: z.array(z.string()),
+        }),
+      )
+      .optional()
+      .describe('Where it is reached, for its whole life; absent where it is on no network'),
     transition: z.object({ verb: z.string(), operationId: z.string(), since: millis }).nullable(),
     observed: z
       .string()

@@ -15,6 +15,8 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
   const { store } = deps;
   const idempotencyKeys = await store.idempotency.all();
   const { openOperations, watched } = await askTemporal(deps);
+  const addresses = await store.addresses.held();
+  const networks = await store.networks.all();
   // Hosts are read between leases and leases: of one that has changed meanwhile they may say what it was, or will be, as of one that is being made.
   const before = new Map((await store.leases.all()).map((l) => [l.id, l.generation]));
   const hosts = await store.hosts.all();
@@ -46,6 +48,8 @@ export async function readSystemState(deps: ApiDeps, now: number): Promise<Syste
     apart: await store.identities.apartness(),
     licencePools: await store.licences.pools(),
     leases,
+    addresses,
+    networks,
     rebalances: await store.rebalances.since(0),
     openOperations: openOperations && (await reallyOpen(deps, openOperations, operations)),
     watched,

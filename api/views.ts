@@ -124,6 +124,10 @@ export function veeView(v: VeeRecord, host: HostRecord | undefined): Record<stri
     generation,
     capacity: template.capacity,
     image: template.image,
+    networks: v.networks?.map(({ name, networkId, mac, addresses }) => ({
+      ...{ name, networkId, mac },
+      addresses: addresses.map((a) => a.address),
+    })),
     transition,
     observed: copy?.state,
     used: copy?.used,

@@ -8,6 +8,7 @@ import { registerExplainCommand } from './commands/explain';
 import { registerFailoverCommand } from './commands/failover';
 import { registerLicenceCommands } from './commands/licences';
 import { registerMaintenanceCommands } from './commands/maintenance';
+import { registerNetworkCommands } from './commands/networks';
 import { registerOperationCommands } from './commands/operations';
 import { registerPolicyCommands } from './commands/policy';
 import { registerReadCommands } from './commands/reads';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
   registerSpareCommands(program);
   registerLicenceCommands(program);
   registerReservationCommands(program);
+  registerNetworkCommands(program);
   registerSizingCommand(program);
   registerTopCommand(program);
   registerRoutineCommands(program);

@@ -182,6 +182,24 @@ export const ERRORS = {
     false,
     'Leave as many as are in use, or end what uses them: sluice licence list.',
   ),
+  'network-unknown': entry(
+    422,
+    'The site has no such network for this tenant',
+    false,
+    'Name one that is shared with the tenant: sluice network list.',
+  ),
+  'network-full': entry(
+    422,
+    'The network has no address left',
+    false,
+    'Take a larger subnet, or a network of another name, for which all is made anew.',
+  ),
+  'network-in-use': entry(
+    409,
+    'VEEs are on the network',
+    false,
+    'End or re-compose the services that use it: sluice network show NAME.',
+  ),
   'vee-not-ready': entry(
     504,
     'The VEE did not become ready in time',

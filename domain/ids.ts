@@ -15,6 +15,7 @@ export type AgentId = Branded<'AgentId'>;
 export type OperationId = Branded<'OperationId'>;
 export type BlueprintId = Branded<'BlueprintId'>;
 export type LeaseId = Branded<'LeaseId'>;
+export type NetworkId = Branded<'NetworkId'>;
 
 /** What each kind of id starts with: an operator can tell a bare id's kind in a log line. */
 const PREFIX = {
@@ -23,6 +24,7 @@ const PREFIX = {
   operation: 'op',
   blueprint: 'bp',
   lease: 'rsv',
+  network: 'net',
 } as const;
 
 /** 96 bits of hex: collisions are out of reach, and the id still fits on a line. */
@@ -39,6 +41,7 @@ export const makeVeeId = (entropy: string) => make('vee', entropy) as VeeId;
 export const makeOperationId = (entropy: string) => make('operation', entropy) as OperationId;
 export const makeBlueprintId = (entropy: string) => make('blueprint', entropy) as BlueprintId;
 export const makeLeaseId = (entropy: string) => make('lease', entropy) as LeaseId;
+export const makeNetworkId = (entropy: string) => make('network', entropy) as NetworkId;
 
 /** Names that people choose (tenants, sites, hosts, services, components): an RFC 1123 label. */
 export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type LivenessPolicy, RECOVERY_MODES, type RecoveryMode } from '../domain/host';
 import { NAME_PATTERN, type SiteId } from '../domain/ids';
 import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migration/estimate';
+import { DEFAULT_NETWORK_POOL, poolFault } from '../domain/network/pool';
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
 import { POLICY_NAMES } from '../domain/placement/built-in-policies';
 import type { PolicyData } from '../domain/placement/policy';
@@ -49,6 +50,13 @@ const siteSchema = z.object({
   SLUICE_SUSPECT_MILLIS: millis(5_000),
   SLUICE_LOST_MILLIS: millis(30_000),
   SLUICE_BATCH_SIZE: z.coerce.number().int().min(1).max(USUAL_BATCH).default(USUAL_BATCH),
+  SLUICE_NETWORK_POOL: z
+    .string()
+    .default(DEFAULT_NETWORK_POOL)
+    .superRefine((pool, context) => {
+      const fault = poolFault(pool);
+      if (fault) context.addIssue(fault);
+    }),
   SLUICE_ENTITY_OPERATIONS: z.coerce
     .number()
     .int()
@@ -88,6 +96,8 @@ export interface SiteSettings {
   readonly leasesMillis: number;
   readonly drift: DriftPolicy;
   readonly batchSize: number;
+  /** Where networks of services have their subnets from, if they name none. */
+  readonly networkPool: string;
   /** After so many operations an entity continues as new. */
   readonly entityOperations: number;
   /** Where the workflows are, bundled; those that were built with the worker when it isn't set. */
@@ -131,6 +141,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       undoGiveUpMillis: env.SLUICE_UNDO_GIVE_UP_MILLIS,
     },
     batchSize: env.SLUICE_BATCH_SIZE,
+    networkPool: env.SLUICE_NETWORK_POOL,
     entityOperations: env.SLUICE_ENTITY_OPERATIONS,
     workflowBundle: env.SLUICE_WORKFLOW_BUNDLE,
   };

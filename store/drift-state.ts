@@ -9,6 +9,7 @@ import type { Store } from './store';
  */
 export async function readDriftState(store: Store, now: number): Promise<DriftState> {
   const before = await store.operations.underWay();
+  const addresses = await store.addresses.held();
   const hosts = await store.hosts.all();
   const reported = hosts.flatMap((h) => h.reported.map((r) => r.veeId as VeeId));
   const vees = await store.vees.withEpochs([...new Set(reported)]);
@@ -18,5 +19,5 @@ export async function readDriftState(store: Store, now: number): Promise<DriftSt
     store.operations.underWay(),
   ]);
   const underWay = new Map([...before, ...after].map((o) => [o.id, o]));
-  return { now, hosts, vees, phases: services, underWay: [...underWay.values()], known };
+  return { now, hosts, vees, phases: services, underWay: [...underWay.values()], known, addresses };
 }

@@ -18,6 +18,16 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['leases', { tenantId: 1, name: 1 }, { unique: true, partialFilterExpression: { live: true } }],
   ['leases', { createdAt: -1, _id: -1 }],
   ['leases', { live: 1 }],
+  // Each is one network's: what keeps networks apart, their names on the site, and their parts of the pool.
+  ['networks', { vni: 1 }, { unique: true }],
+  ['networks', { siteName: 1 }, { unique: true, partialFilterExpression: { siteName: { $exists: true } } }],
+  ['networks', { units: 1 }, { unique: true, partialFilterExpression: { units: { $exists: true } } }],
+  ['networks', { serviceId: 1 }],
+  ['networks', { createdAt: -1, _id: -1 }],
+  // No address and no MAC twice, also while what was given back rests.
+  ['networkLeases', { networkId: 1, offset: 1 }, { unique: true }],
+  ['networkLeases', { mac: 1 }, { unique: true }],
+  ['networkLeases', { veeId: 1 }],
   ['vees', { serviceId: 1, component: 1, index: 1 }],
   ['vees', { createdAt: -1, _id: -1 }],
   ['vees', { tenantId: 1, createdAt: -1, _id: -1 }],

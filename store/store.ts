@@ -1,12 +1,14 @@
 import type { HostId, VeeId } from '../domain/ids';
 import type { VeeRecord } from '../domain/vee/vee';
 import { authorityRepository } from './authorities';
+import { addressLeaseRepository } from './address-leases';
 import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
 import { identityRepository } from './identities';
 import { leaseRepository } from './leases';
 import { licenceRepository } from './licences';
+import { networkRepository } from './networks';
 import { operationRepository } from './operations';
 import { rebalanceRepository } from './rebalances';
 import { recompositionRepository } from './recompositions';
@@ -22,6 +24,7 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
   const licences = licenceRepository(client, db);
   const hosts = hostRepository(db, licences);
   const vees = veeRepository(client, db);
+  const addresses = addressLeaseRepository(db);
   return {
     hosts,
     vees,
@@ -38,6 +41,8 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     exitedVees: () => findExited(hosts, vees),
     services: serviceRepository(client, db),
     leases: leaseRepository(client, db),
+    networks: networkRepository(db, addresses),
+    addresses,
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),

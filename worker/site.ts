@@ -67,6 +67,7 @@ async function main(log: Logger): Promise<void> {
     migrationBudget: settings.migrationBudget,
     liveness: settings.liveness,
     batchSize: settings.batchSize,
+    networkPool: settings.networkPool,
     submit: async (record) => {
       const { serviceId, hostId } = record;
       const service = serviceId && (await store.services.get(serviceId));

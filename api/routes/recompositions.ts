@@ -3,6 +3,7 @@ import type { ServiceId } from '../../domain/ids';
 import { manifestSchema } from '../../domain/manifest/schema';
 import type { ApiDeps } from '../deps';
 import { requireLicences } from '../known-licences';
+import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
 import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
@@ -35,6 +36,7 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
         await requirePhase(deps, service, 're-composing', ['operating', 'recomposing']);
         const manifest = readManifest(context.req.body);
         await requireLicences(store, manifest);
+        await requireNetworks(store, manifest, service.tenantId);
         if (manifest.name !== service.name)
           throw new SluiceError(
             'request-invalid',

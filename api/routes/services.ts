@@ -12,6 +12,7 @@ import { changeEnd } from '../change-end';
 import type { ApiDeps } from '../deps';
 import { planAdditions, planForAll, planOf, planScale } from '../dry-run';
 import { requireLicences } from '../known-licences';
+import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { ownerOf } from '../owner';
@@ -70,6 +71,7 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
         const manifest = readManifest(context.req.body);
         await requireLicences(store, manifest);
         const tenantId = await ownerOf(deps, context, 'Operators must say whose service it is');
+        await requireNetworks(store, manifest, tenantId);
         const living = await store.services.named(tenantId, manifest.name);
         const isThere = living !== undefined && living.manifestDigest === digestOf(manifest);
         if (isThere) await requireTerm(deps, living, context.query);

@@ -50,7 +50,8 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
   },
   vees: {
     over: (v) => v.state === 'DESTROYED',
-    head: ['id', 'service', 'component', 'state', 'observed', 'host', 'epoch', 'age'],
+    head: ['id', 'service', 'component', 'state', 'observed', 'host', 'addresses', 'epoch', 'age'],
+    seldom: 'addresses',
     row: (v, { service }) => [
       text(v.id),
       service(text(v.serviceId)),
@@ -58,6 +59,9 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       text(v.state),
       text(v.observed ?? '-'),
       text(v.hostId),
+      ((v.networks ?? []) as readonly { addresses: readonly string[] }[])
+        .flatMap((n) => n.addresses)
+        .join(', '),
       text(v.epoch),
       ago(Number(v.createdAt)),
     ],
@@ -132,6 +136,13 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       text(l.count),
       utcText(Number(l.from)),
       utcText(Number(l.until)),
+    ],
+  },
+  networks: {
+    head: ['id', 'name', 'of', 'ipv4', 'ipv6', 'in use'],
+    row: (n) => [
+      ...[text(n.id), text(n.name), text(n.tenantId ?? 'site'), text(n.ipv4 ?? '-'), text(n.ipv6 ?? '-')],
+      `${text(n.inUse ?? '?')}/${text(n.addresses)}`,
     ],
   },
   images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },

@@ -1,4 +1,5 @@
 import { ledgerWhole, tenantsApart } from './accounts';
+import { addressesOnce } from './addresses';
 import type { Check, InvariantReport, SystemState } from './model';
 import { movesStand } from './moves';
 import { keysOnce, operationsEnd } from './operations';
@@ -14,8 +15,8 @@ const INVARIANTS: readonly { number: number; title: string; check: Check }[] = [
   {
     number: 2,
     title:
-      'Neither what is held nor what is promised exceeds what a host offers, nor licences what there are; each is somebody’s',
-    check: (state) => both(reservationsHold(state), promisesKept(state)),
+      'Neither what is held nor what is promised exceeds what a host offers, nor licences what there are; each, and each address, is somebody’s',
+    check: (state) => both(both(reservationsHold(state), promisesKept(state)), addressesOnce(state)),
   },
   { number: 3, title: 'Every operation ends, and none waits unseen', check: operationsEnd },
   { number: 4, title: 'Metered intervals are contiguous and do not overlap', check: ledgerWhole },

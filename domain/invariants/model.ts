@@ -1,6 +1,7 @@
 import type { LedgerEvent } from '../accounting/ledger';
 import type { HostRecord } from '../host';
 import type { Lease } from '../leases/model';
+import type { AddressLease, NetworkRecord } from '../network/model';
 import type { OperationRecord, OperationTiming } from '../operation/operation';
 import type { LicencePool } from '../placement/licences';
 import type { Apartness, Constraint, SnapshotHost } from '../placement/model';
@@ -22,6 +23,9 @@ export interface SystemState {
   readonly apart?: Apartness;
   /** Those that the site has. */
   readonly licencePools?: readonly LicencePool[];
+  /** Addresses that are in use by what is recorded of them. */
+  readonly addresses?: readonly AddressLease[];
+  readonly networks?: readonly NetworkRecord[];
   /** Absent where nobody has asked for any. */
   readonly leases?: readonly Lease[];
   /** What operations decided to even the site out by. */

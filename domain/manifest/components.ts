@@ -30,6 +30,31 @@ export function templateOf(manifest: Manifest, component: ManifestComponent): Ve
     readiness,
     stopGraceMillis: component.stopGraceMillis,
     ...(component.drain ? { drain: component.drain } : {}),
+    ...networking(manifest, component),
+  };
+}
+
+/** Networks as they are declared: what is declared otherwise is another network, for a VEE that is made anew. */
+function networking(
+  { networks: declared = [] }: Manifest,
+  { networks, ports }: ManifestComponent,
+): Pick<VeeTemplate, 'networks' | 'ports'> {
+  if (!networks) return {};
+  return {
+    networks: networks.map((name) => {
+      const { ipv4, ipv6, site } = declared.find((n) => n.name === name) ?? {};
+      return { name, ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}), ...(site ? { site } : {}) };
+    }),
+    ...(ports ? { ports: ports.map(portOf) } : {}),
+  };
+}
+
+function portOf({ port, toPort, protocol = 'tcp', from }: NonNullable<ManifestComponent['ports']>[number]) {
+  return {
+    protocol,
+    ...(port === undefined ? {} : { port }),
+    ...(toPort === undefined ? {} : { toPort }),
+    ...(from ? { from: [...from].sort() } : {}),
   };
 }
 

@@ -35,6 +35,16 @@ export function notExecuted(m: Manifest): Finding[] {
         'Use kind "exec" or "running".',
       );
   });
+  m.components.forEach((c, i) => {
+    c.ports?.forEach((p, n) => {
+      if (p.public !== undefined)
+        refuse(
+          `/components/${i}/ports/${n}/public`,
+          'a public port',
+          'Put the component on a network of the site that leads outside, and allow from "any".',
+        );
+    });
+  });
   m.placement.antiAffinity.forEach((a, i) => {
     if (a.level === 'site')
       refuse(

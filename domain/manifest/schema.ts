@@ -3,6 +3,7 @@ import { NAME_PATTERN } from '../ids';
 import { MOST_EXPRESSION_CHARACTERS } from '../placement/expressions';
 import { contextFields } from './context-schema';
 import { maintenanceWindowSchema } from './maintenance-windows';
+import { componentNetworks, componentPorts, networksShape } from './networks-schema';
 import { SLA_CLASSES } from './sla-class';
 
 /**
@@ -73,6 +74,8 @@ const componentSchema = z.strictObject({
       'Names of licences of the site that each instance takes; it is placed only while there are some',
     ),
   instances: instancesSchema.prefault({}),
+  networks: componentNetworks,
+  ports: componentPorts,
   readiness: readinessSchema.prefault({ kind: 'running' }),
   stopGraceMillis: z.int().min(0).max(600_000).default(2_000),
   drain: z
@@ -277,6 +280,7 @@ export const manifestSchema = z
       .default(100)
       .describe('Multiplies every capacity: one manifest serves a laptop and a data centre'),
     components: z.array(componentSchema).min(1).max(100),
+    networks: networksShape,
     groups: z.array(groupSchema).max(100).default([]),
     topology: topologySchema.prefault({}),
     // Left out rather than filled with their defaults: the digest of a manifest without them stays what it was.
@@ -297,6 +301,7 @@ export const manifestSchema = z
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestComponent = Manifest['components'][number];
+export type ManifestNetwork = NonNullable<Manifest['networks']>[number];
 
 /** The published JSON Schema (draft 2020-12) of what a provider writes: defaults may be left out. */
 export function manifestJsonSchema(): Record<string, unknown> {

@@ -3,6 +3,7 @@ import { expressionFault, type Wanted } from '../placement/expressions';
 import { startLevels } from '../service/start-order';
 import { contradictoryAssignments } from './assignments';
 import { contextBounds, filePaths, meaninglessReferences } from './context';
+import { NETWORK_RULES } from './network-rules';
 import { updatePolicyOf } from './policies';
 import { LEVELS, type Manifest } from './schema';
 
@@ -158,6 +159,8 @@ const RULES: Readonly<Record<string, Rule>> = {
       (i) => `/placement/rank/${i}/component`,
     ),
   ],
+
+  ...NETWORK_RULES,
 };
 
 export function wellFormedness(manifest: Manifest): Finding[] {

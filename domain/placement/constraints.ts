@@ -17,11 +17,11 @@ import type {
 type Member = Pick<PlacedVee, 'serviceId' | 'component'>;
 type Located = Pick<PlacedVee, 'id' | 'serviceId' | 'component' | 'hostId'>;
 
-export type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'requirement' }>;
+export type HostConstraint = Extract<Constraint, { kind: 'assignment' | 'requirement' | 'capable' }>;
 
 /** Is it about which host a VEE is on, whatever else is there? Others are about who shares a place. */
 export const isOfHost = (c: Constraint): c is HostConstraint =>
-  c.kind === 'assignment' || c.kind === 'requirement';
+  c.kind === 'assignment' || c.kind === 'requirement' || c.kind === 'capable';
 
 /** In the words of the manifest, so that whoever wrote it finds the rule. */
 export function constraintName(c: Constraint): string {
@@ -30,6 +30,8 @@ export function constraintName(c: Constraint): string {
       return `require(${c.component}: ${c.expression})`;
     case 'assignment':
       return c.reservation === undefined ? `assignment(${c.component})` : `reservation ${c.reservation}`;
+    case 'capable':
+      return `networks(${c.component})`;
     case 'spread':
       return `spread(${c.component}, at most ${c.maxSkew} more than in another zone)`;
     case 'together':
@@ -99,6 +101,10 @@ export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Ref
     const unmet = unmetRequirement(c.expression, host);
     return unmet === undefined ? undefined : refuse(unmet);
   }
+  if (c.kind === 'capable')
+    return host.capabilities[c.capability]
+      ? undefined
+      : refuse(`the driver ${host.driver} connects VEEs to no networks there`);
   const missing = Object.entries(c.labels).find(([key, value]) => host.labels[key] !== value);
   if (missing) return refuse(`it lacks the label ${missing[0]}=${missing[1]}`);
   if (c.allowHosts && !c.allowHosts.includes(host.id))
@@ -203,9 +209,12 @@ interface Rule {
   readonly weight?: number | undefined;
 }
 
-function rulesOf({ placement }: Manifest, serviceId: ServiceId): Rule[] {
+function rulesOf({ components, placement }: Manifest, serviceId: ServiceId): Rule[] {
   const { affinity, antiAffinity, assignment, require = [], spread = [] } = placement;
   return [
+    ...components.flatMap(({ name: component, networks }): Rule[] =>
+      networks ? [{ constraint: { kind: 'capable', serviceId, component, capability: 'networks' } }] : [],
+    ),
     // All of a service is on one site: what is to be together there is.
     ...affinity.flatMap(({ together, level, weight }): Rule[] =>
       level === 'site'

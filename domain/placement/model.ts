@@ -147,6 +147,13 @@ export type Constraint =
       readonly component: string;
       readonly expression: string;
     }
+  /** ∀ a ∈ VEEs of `component`: the driver of host(a) has the capability */
+  | {
+      readonly kind: 'capable';
+      readonly serviceId: ServiceId;
+      readonly component: string;
+      readonly capability: 'networks';
+    }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {
       readonly kind: 'assignment';

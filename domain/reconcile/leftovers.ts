@@ -11,6 +11,8 @@ export interface Leftovers {
     readonly operationId: OperationId;
   }[];
   readonly locks: readonly { readonly veeId: VeeId; readonly operationId: OperationId }[];
+  /** VEEs that are no more, or never came to be, and have an address all the same. */
+  readonly addresses: readonly VeeId[];
 }
 
 /**
@@ -18,7 +20,7 @@ export interface Leftovers {
  * the VEE is as it is recorded. Whatever differs is drift, and is for that to mend first.
  */
 export function findLeftovers(
-  { hosts, vees, underWay }: DriftState,
+  { now, hosts, vees, underWay, addresses: leases = [] }: DriftState,
   { graceMillis }: Pick<DriftPolicy, 'graceMillis'>,
 ): Leftovers {
   const open = new Set<string>(underWay.map((o) => o.id));
@@ -43,7 +45,13 @@ export function findLeftovers(
       host.reported.some((r) => r.veeId === veeId && r.epoch === epoch && r.state === state);
     return told ? [{ veeId, operationId: transition.operationId }] : [];
   });
-  return { places, locks };
+  const copies = new Set(hosts.flatMap((h) => h.reported.map((r) => r.veeId)));
+  const addresses = leases.flatMap(({ veeId, serviceId, since }) => {
+    const vee = records.get(veeId);
+    const wanted = (vee && occupiesHost(vee.state)) || busy.has(serviceId) || copies.has(veeId);
+    return wanted || since + graceMillis >= now ? [] : [veeId];
+  });
+  return { places, locks, addresses: [...new Set(addresses)] };
 }
 
 /** Not when somebody asked for one kind of drift, one host, or only to be told. */
@@ -51,7 +59,11 @@ export const givesBack = ({ kinds, hostId, reportOnly }: Narrowing): boolean =>
   kinds === undefined && hostId === undefined && !reportOnly;
 
 /** Each in a line, for whoever asks what would be done. */
-export const describeLeftovers = ({ places, locks }: Leftovers): { veeId: VeeId; step: string }[] => [
+export const describeLeftovers = ({
+  places,
+  locks,
+  addresses,
+}: Leftovers): { veeId: VeeId; step: string }[] => [
   ...places.map(({ veeId, hostId, operationId }) => ({
     veeId,
     step: `give back what ${operationId} still holds for ${veeId} on ${hostId}`,
@@ -60,4 +72,5 @@ export const describeLeftovers = ({ places, locks }: Leftovers): { veeId: VeeId;
     veeId,
     step: `unlock ${veeId}, which ${operationId} still holds`,
   })),
+  ...addresses.map((veeId) => ({ veeId, step: `give back the addresses of ${veeId}, which is no more` })),
 ];

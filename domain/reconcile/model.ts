@@ -1,5 +1,6 @@
 import type { HostRecord, ReportedState } from '../host';
 import type { HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import type { AddressLease } from '../network/model';
 import type { OperationRecord } from '../operation/operation';
 import type { ServicePhase } from '../service/service';
 import type { Capacity } from '../units';
@@ -102,6 +103,8 @@ export interface DriftState {
   /** Operations that have not ended. */
   readonly underWay: readonly UnderWay[];
   readonly known: readonly KnownFinding[];
+  /** Addresses that are in use by what is recorded of them; absent where nobody looked. */
+  readonly addresses?: readonly AddressLease[];
 }
 
 export interface DriftPolicy {

@@ -130,6 +130,8 @@ export interface BatchContents {
   readonly gone: readonly (Member & Pick<BatchVee, 'veeId'>)[];
   /** By component; only where VEEs are to be made. */
   readonly templates: Readonly<Record<string, VeeTemplate>>;
+  /** As those are, of VEEs that are on any. */
+  readonly networks?: Deployment['networks'];
   /** By component, as those are: what a VEE that serves is to do before it ends. */
   readonly drains: Readonly<Record<string, DrainHook>>;
   readonly groups: readonly (readonly BatchVee[])[];

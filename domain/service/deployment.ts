@@ -1,4 +1,5 @@
 import type { BlueprintId, HostId, ServiceId, TenantId, VeeId } from '../ids';
+import type { NetworkAttachment } from '../network/attachment';
 import type { VeeState } from '../vee/state-machine';
 import type { DrainHook, VeeTemplate } from '../vee/vee';
 
@@ -26,6 +27,8 @@ export interface Deployment {
   readonly vees: readonly PlannedVee[];
   /** The task queue of each host's agent. */
   readonly queues: Readonly<Record<HostId, string>>;
+  /** Of those that are on any, once they are recorded. */
+  readonly networks?: Readonly<Record<VeeId, readonly NetworkAttachment[]>>;
 }
 
 /** A VEE that exists, as an executor needs it. */
@@ -40,5 +43,8 @@ export interface LivingVee extends PlannedVee {
   /** Its host is lost and fenced: nothing can be asked of it, and nothing need be. */
   readonly hostFenced?: boolean;
 }
+
+/** Left out where it is on none, as whatever knows nothing of networks does. */
+export const on = (networks: readonly NetworkAttachment[] | undefined) => (networks ? { networks } : {});
 
 export const veeLabel = (vee: Pick<PlannedVee, 'component' | 'index'>) => `${vee.component}/${vee.index}`;

@@ -10,6 +10,8 @@ export type ChangeReason =
   | { readonly reason: 'readiness' }
   | { readonly reason: 'drain' }
   | { readonly reason: 'licences' }
+  | { readonly reason: 'networks' }
+  | { readonly reason: 'ports' }
   | { readonly reason: 'stop-grace'; readonly fromMillis: number; readonly toMillis: number }
   | {
       readonly reason: 'capacity';
@@ -55,6 +57,8 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
   if (!same(is.readiness, should.readiness)) found.push({ reason: 'readiness' });
   if (!same(is.drain ?? null, should.drain ?? null)) found.push({ reason: 'drain' });
   if (!same(is.licences ?? [], should.licences ?? [])) found.push({ reason: 'licences' });
+  if (!same(is.networks ?? [], should.networks ?? [])) found.push({ reason: 'networks' });
+  if (!same(is.ports ?? null, should.ports ?? null)) found.push({ reason: 'ports' });
   if (is.stopGraceMillis !== should.stopGraceMillis)
     found.push({ reason: 'stop-grace', fromMillis: is.stopGraceMillis, toMillis: should.stopGraceMillis });
   return [...found, ...capacityChanges(is.capacity, should.capacity)];
@@ -97,6 +101,10 @@ export function describeReason(r: ChangeReason): string {
       return 'its drain hook changed';
     case 'licences':
       return 'it takes other licences';
+    case 'networks':
+      return 'it is on other networks';
+    case 'ports':
+      return 'what may come in changed';
     case 'stop-grace':
       return `stopGraceMillis ${r.fromMillis} → ${r.toMillis}`;
     case 'capacity':

@@ -1,5 +1,6 @@
 import type { HostId, ServiceId, TenantId, VeeId } from '../ids';
 import type { OnFailure } from '../manifest/policies';
+import type { NetworkAttachment } from '../network/attachment';
 import type { Capacity } from '../units';
 import type { Readiness, VeeTemplate } from '../vee/vee';
 import type { LivingVee } from './deployment';
@@ -39,6 +40,7 @@ export interface VeeMaking {
   readonly component: string;
   readonly index: number;
   readonly template: VeeTemplate;
+  readonly networks?: readonly NetworkAttachment[];
 }
 
 interface Place {

@@ -1,5 +1,6 @@
 import type { VeeContext } from '../context/model';
 import type { BlueprintId, HostId, OperationId, ServiceId, TenantId, VeeId } from '../ids';
+import type { NetworkAttachment } from '../network/attachment';
 import type { Capacity } from '../units';
 import type { VeeState, VeeVerb } from './state-machine';
 
@@ -34,6 +35,27 @@ export interface VeeTemplate {
   readonly stopGraceMillis: number;
   /** Run inside before it is ended for good; its failure does not keep it. */
   readonly drain?: DrainHook;
+  /** As the manifest declares them; absent where it is on none. */
+  readonly networks?: readonly TemplateNetwork[];
+  /** What may come in; absent: anything from its networks. */
+  readonly ports?: readonly TemplatePort[];
+}
+
+/** A network of the service, or of the site where that is named. */
+export interface TemplateNetwork {
+  readonly name: string;
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly site?: string;
+}
+
+export interface TemplatePort {
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
+  /** Absent of icmp. */
+  readonly port?: number;
+  readonly toPort?: number;
+  /** Components, or `any`; absent: all of its networks. */
+  readonly from?: readonly string[];
 }
 
 export interface VeeTransition {
@@ -55,6 +77,8 @@ export interface VeeRecord {
   readonly epoch: number;
   readonly generation: number;
   readonly template: VeeTemplate;
+  /** With its addresses, which are its own for its whole life; absent where it is on none. */
+  readonly networks?: readonly NetworkAttachment[];
   readonly transition: VeeTransition | null;
   readonly blueprintId: BlueprintId;
   readonly createdAt: number;

@@ -203,7 +203,7 @@ describe('plan, against a naive judge', () => {
     );
     const zoneOf = (v: { hostId: HostId }) => hosts.get(v.hostId)?.zone;
     const keeps = request.constraints.every((c) => {
-      if (c.kind === 'requirement') throw new Error('not drawn here');
+      if (c.kind === 'requirement' || c.kind === 'capable') throw new Error('not drawn here');
       if (c.kind === 'assignment')
         return vees.every((v) => v.component !== c.component || !c.denyHosts.includes(v.hostId));
       const near = (a: { hostId: HostId }, b: { hostId: HostId }) =>

@@ -12,6 +12,7 @@ export interface HeldVee {
   readonly epoch: number;
   readonly state: string;
   readonly capacity: KeptVee['spec']['template']['capacity'];
+  readonly networks?: KeptVee['spec']['networks'];
 }
 
 /** What the simulators really hold, read from their folders rather than from what anybody reports. */
@@ -33,7 +34,14 @@ async function readHeld(folder: string, hostId: HostId, veeId: string): Promise<
   const text = await readFile(join(folder, veeId, 'vee.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const { spec, state } = JSON.parse(text) as KeptVee;
-  return { hostId, veeId, epoch: spec.epoch, state, capacity: spec.template.capacity };
+  return {
+    hostId,
+    veeId,
+    epoch: spec.epoch,
+    state,
+    capacity: spec.template.capacity,
+    networks: spec.networks,
+  };
 }
 
 const entries = (folder: string) => readdir(folder).catch(() => [] as string[]);

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { VeeId } from '../../domain/ids';
 import type { BatchContents, BatchVee } from '../../domain/service/batches';
+import { on } from '../../domain/service/deployment';
 import { site } from '../lib/activities';
 import { type BatchInput, runBatch } from '../lib/batch';
 import { makeVee, type VeeToMake } from '../lib/deploy';
@@ -26,10 +27,14 @@ export function takeBackDeployment(input: BatchInput): Promise<void> {
   );
 }
 
-export function toMake({ operation }: BatchInput, { templates }: BatchContents, vee: BatchVee): VeeToMake {
+export function toMake(
+  { operation }: BatchInput,
+  { templates, networks }: BatchContents,
+  vee: BatchVee,
+): VeeToMake {
   const { tenantId, serviceId } = operation;
   const template = templates[vee.component];
   if (!template)
     throw ApplicationFailure.nonRetryable(`The batch is not whole for ${vee.component}.`, 'internal');
-  return { ...vee, tenantId, serviceId, template };
+  return { ...vee, tenantId, serviceId, template, ...on(networks?.[vee.veeId]) };
 }

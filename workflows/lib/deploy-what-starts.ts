@@ -66,7 +66,7 @@ async function oneByOne(operation: Operation, deployment: Deployment, which: str
     });
   };
 
-  await recordDeployment(operation, deployment, which);
+  const recorded = await recordDeployment(operation, deployment, which);
   let barred: readonly string[] = [];
   for (const level of deployment.levels) {
     const vees = deployment.vees.filter((v) => level.includes(v.component));
@@ -74,7 +74,7 @@ async function oneByOne(operation: Operation, deployment: Deployment, which: str
     await inParallel(vees, async (vee) => {
       const error: ErrorSummary | undefined = barred.includes(vee.component)
         ? BARRED
-        : await attempt(operation, `deploy ${veeLabel(vee)}`, (part) => deployVee(part, deployment, vee));
+        : await attempt(operation, `deploy ${veeLabel(vee)}`, (part) => deployVee(part, recorded, vee));
       if (error) await give(vee, error);
     });
     if (failures.length === before || level === deployment.levels.at(-1)) continue;

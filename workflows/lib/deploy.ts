@@ -1,7 +1,8 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { ServiceId, TenantId, VeeId } from '../../domain/ids';
+import type { NetworkAttachment } from '../../domain/network/attachment';
 import { isLarge, type LargeDeployment } from '../../domain/service/batches';
-import { type Deployment, type PlannedVee, veeLabel } from '../../domain/service/deployment';
+import { type Deployment, on, type PlannedVee, veeLabel } from '../../domain/service/deployment';
 import type { VeeTemplate } from '../../domain/vee/vee';
 import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
 import { runBatches } from './batches';
@@ -67,25 +68,29 @@ export const countOf = (deployment: Deployment | LargeDeployment) =>
 
 /** The same for a part of an operation; `which` tells its steps from those of other parts. */
 export async function deployByLevel(operation: Steps, deployment: Deployment, which = ''): Promise<void> {
-  await recordDeployment(operation, deployment, which);
+  const recorded = await recordDeployment(operation, deployment, which);
   for (const level of deployment.levels) {
     const vees = deployment.vees.filter((v) => level.includes(v.component));
-    await inParallel(vees, (vee) => deployVee(operation, deployment, vee));
+    await inParallel(vees, (vee) => deployVee(operation, recorded, vee));
   }
 }
 
-export async function recordDeployment(
+/** @returns the deployment with how its VEEs are on networks */
+export async function recordDeployment<D extends Pick<Deployment, 'blueprintId'>>(
   operation: Steps,
-  { blueprintId }: Pick<Deployment, 'blueprintId'>,
+  deployment: D,
   which = '',
-): Promise<void> {
+): Promise<D & Pick<Deployment, 'networks'>> {
+  const { blueprintId } = deployment;
   const { operationId } = operation.input;
-  await operation.step({
+  const recorded = await operation.step({
     name: `record${which}`,
     // The ledger is closed by this undo, which runs after those that end the VEEs on their hosts.
     undo: () => site.discardVees({ operationId, blueprintId }),
     run: () => site.recordVees({ operationId, blueprintId }),
   });
+  // Histories from before there were networks have no answer here.
+  return recorded?.networks ? { ...deployment, networks: recorded.networks } : deployment;
 }
 
 export async function deployVee(operation: Steps, deployment: Deployment, vee: PlannedVee): Promise<void> {
@@ -95,7 +100,8 @@ export async function deployVee(operation: Steps, deployment: Deployment, vee: P
   const agentQueue = deployment.queues[vee.hostId];
   if (!template || !agentQueue)
     throw ApplicationFailure.nonRetryable(`The blueprint is not whole for ${vee.component}.`, 'internal');
-  await makeVee(operation, { ...vee, tenantId, serviceId, template, agentQueue }, (veeId) =>
+  const networks = on(deployment.networks?.[vee.veeId]);
+  await makeVee(operation, { ...vee, tenantId, serviceId, template, agentQueue, ...networks }, (veeId) =>
     site.activateVee({ operationId, veeId }),
   );
 }
@@ -106,6 +112,7 @@ export interface VeeToMake extends PlannedVee {
   readonly serviceId: ServiceId;
   readonly template: VeeTemplate;
   readonly agentQueue: string;
+  readonly networks?: readonly NetworkAttachment[];
 }
 
 /** @param activate records that it runs, from which on it is metered */
@@ -117,7 +124,7 @@ export async function makeVee(
   const { veeId, epoch, hostId, component, index, tenantId, serviceId, template, agentQueue } = vee;
   const label = veeLabel(vee);
 
-  const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
+  const spec = { veeId, epoch, tenantId, serviceId, component, index, template, ...on(vee.networks) };
   await bringUp(operation, { hostId, agentQueue }, spec, label);
   await operation.step({ name: `activate ${label}`, run: () => activate(veeId) });
 }

@@ -1,6 +1,6 @@
 import type { HostId, VeeId } from '../../domain/ids';
 import type { OperationInput } from '../../domain/operation/operation';
-import { veeLabel } from '../../domain/service/deployment';
+import { on, veeLabel } from '../../domain/service/deployment';
 import { onHost, onHostUndo, site } from './activities';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
@@ -19,7 +19,16 @@ export async function moveVee(part: Saga, move: PlannedMove): Promise<void> {
   const { veeId, mode } = move;
   const vee = await lockVee(part, veeId, 'migrate', label);
   const { component, index, template, tenantId, serviceId } = vee;
-  const spec = { veeId, epoch: move.epoch, tenantId, serviceId, component, index, template };
+  const spec = {
+    veeId,
+    epoch: move.epoch,
+    tenantId,
+    serviceId,
+    component,
+    index,
+    template,
+    ...on(vee.networks),
+  };
   const way: Way = {
     veeId,
     label,
@@ -51,7 +60,16 @@ async function moveBack(part: Saga, move: PlannedMove, attempt: number): Promise
   const label = `${veeLabel(move)} back`;
   const vee = await lockVee(part, veeId, 'migrate', label);
   const { component, index, template, tenantId, serviceId } = vee;
-  const spec = { veeId, epoch: back.epoch, tenantId, serviceId, component, index, template };
+  const spec = {
+    veeId,
+    epoch: back.epoch,
+    tenantId,
+    serviceId,
+    component,
+    index,
+    template,
+    ...on(vee.networks),
+  };
   const way: Way = {
     veeId,
     label,

@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { OperationOutcome, ServiceOperationInput } from '../../domain/operation/operation';
-import { veeLabel } from '../../domain/service/deployment';
+import { on, veeLabel } from '../../domain/service/deployment';
 import { onHost, site } from '../lib/activities';
 import { bringUp } from '../lib/deploy';
 import { summarise } from '../lib/failure';
@@ -89,7 +89,7 @@ async function relocateVee(
       run: () => site.supersedeVee({ operationId, veeId, epoch }),
     });
   }
-  const spec = { veeId, epoch, tenantId, serviceId, component, index, template };
+  const spec = { veeId, epoch, tenantId, serviceId, component, index, template, ...on(vee.networks) };
   await bringUp(part, move, spec, label);
   // It runs: to end it because that could not be recorded, or because it was recorded and the answer was lost, would
   // leave nothing of it anywhere.

@@ -4,7 +4,7 @@ import { concerns, heldAgainst, isOfHost, placeFor } from '../constraints';
 import type { Constraint, Handover, Level, PlacedVee, RequestedVee, SnapshotHost } from '../model';
 import type { Rule } from './problem';
 
-type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'requirement' }>;
+type PlaceRule = Exclude<Constraint, { kind: 'assignment' | 'requirement' | 'capable' }>;
 type Member = Pick<RequestedVee, 'id' | 'serviceId' | 'component'>;
 
 interface Scene {

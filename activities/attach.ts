@@ -1,0 +1,126 @@
+import { derivedEntropy } from '../domain/derived-entropy';
+import { SluiceError } from '../domain/errors';
+import { groupBy } from '../domain/group-by';
+import { makeNetworkId, type TenantId, type VeeId } from '../domain/ids';
+import type { Manifest } from '../domain/manifest/schema';
+import { attachmentsOf } from '../domain/network/attach';
+import type { NetworkAttachment } from '../domain/network/attachment';
+import type { Block, BlockNeed } from '../domain/network/blocks';
+import {
+  type AddressLease,
+  isSharedWith,
+  type NetworkRecord,
+  type ServiceNetwork,
+  type SiteNetwork,
+  subnetsOf,
+} from '../domain/network/model';
+import { needsOn } from '../domain/network/needs';
+import { endOf, FIRST_OFFSET } from '../domain/network/subnet';
+import type { ServiceRecord } from '../domain/service/service';
+import type { TemplateNetwork, VeeTemplate } from '../domain/vee/vee';
+import type { SiteDeps } from './deps';
+
+export interface ToAttach {
+  readonly veeId: VeeId;
+  readonly component: string;
+  readonly template: VeeTemplate;
+}
+
+type Attached = ReadonlyMap<VeeId, readonly NetworkAttachment[]>;
+type AttachDeps = Pick<SiteDeps, 'store' | 'now' | 'networkPool'>;
+
+/**
+ * Gives VEEs their addresses, on networks that are made where they are not there yet. A repeat finds what was given; whoever
+ * ends a VEE gives it back.
+ * @param manifest that they are made by
+ * @returns nothing of those that are on no network
+ * @throws SluiceError `network-unknown` or `network-full`
+ */
+export async function attach(
+  deps: AttachDeps,
+  service: Pick<ServiceRecord, 'id' | 'tenantId'>,
+  manifest: Manifest,
+  vees: readonly ToAttach[],
+): Promise<Attached> {
+  const on = vees.flatMap((vee) => (vee.template.networks ?? []).map((as) => ({ vee, as })));
+  const places = new Map<string, { network: NetworkRecord; leases: Map<VeeId, AddressLease> }>();
+  for (const [key, members] of groupBy(on, ({ as }) => keyOf(as))) {
+    const as = members[0]?.as;
+    if (!as) continue;
+    const who = members.map((m) => m.vee);
+    const network = as.site
+      ? await siteNetwork(deps, as.site, service.tenantId)
+      : await serviceNetwork(deps, service, as, needsOf(manifest, as, who));
+    const leases = new Map<VeeId, AddressLease>();
+    for (const [component, some] of groupBy(who, (v) => v.component)) {
+      const takers = some.map(({ veeId }) => ({
+        ...{ veeId, component, tenantId: service.tenantId, serviceId: service.id },
+      }));
+      const taken = await deps.store.addresses.take(network, rangeOf(network, component), takers, deps.now());
+      for (const [veeId, lease] of taken) leases.set(veeId, lease);
+    }
+    // Whoever removes a network looks for addresses after it was closed: one of the two sees the other.
+    if (as.site) await stillThere(deps, network, [...leases.keys()]);
+    places.set(key, { network, leases });
+  }
+  return new Map(
+    vees.flatMap(({ veeId, template: { networks = [], ports } }) => {
+      const mine = networks.flatMap((as) => {
+        const place = places.get(keyOf(as));
+        const lease = place?.leases.get(veeId);
+        return place && lease ? [{ as, network: place.network, lease }] : [];
+      });
+      return mine.length > 0 ? [[veeId, attachmentsOf(mine, ports)]] : [];
+    }),
+  );
+}
+
+const keyOf = ({ name, ipv4 = '', ipv6 = '', site = '' }: TemplateNetwork) =>
+  [name, ipv4, ipv6, site].join('|');
+
+/** Also of such as another manifest has put there. */
+function needsOf(manifest: Manifest, as: TemplateNetwork, who: readonly ToAttach[]): BlockNeed[] {
+  const needs = needsOn(manifest, as);
+  const others = [...groupBy(who, (v) => v.component)].filter(
+    ([component]) => !needs.some((n) => n.component === component),
+  );
+  return [...needs, ...others.map(([component, some]) => ({ component, most: some.length }))];
+}
+
+/** Its id says what was declared: a network that is declared otherwise is another, also while both are in use. */
+function serviceNetwork(
+  { store, networkPool, now }: AttachDeps,
+  { id: serviceId, tenantId }: Pick<ServiceRecord, 'id' | 'tenantId'>,
+  as: TemplateNetwork,
+  needs: readonly BlockNeed[],
+): Promise<ServiceNetwork> {
+  const { name, ipv4, ipv6 } = as;
+  const id = makeNetworkId(derivedEntropy('network', serviceId, keyOf(as)));
+  const subnets = { ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}) };
+  return store.networks.ensure({ id, name, tenantId, serviceId, ...subnets, needs }, networkPool, now());
+}
+
+async function siteNetwork({ store }: AttachDeps, name: string, tenantId: TenantId): Promise<SiteNetwork> {
+  const found = (await store.networks.siteNetworks()).find((n) => n.name === name);
+  if (!found || found.closing || !isSharedWith(found, tenantId)) throw unknownNetwork(name);
+  return found;
+}
+
+async function stillThere(
+  { store, now }: AttachDeps,
+  { id, name }: NetworkRecord,
+  veeIds: readonly VeeId[],
+): Promise<void> {
+  const network = await store.networks.get(id);
+  if (network?.kind === 'site' && !network.closing) return;
+  await store.addresses.release(veeIds, now());
+  throw unknownNetwork(name);
+}
+
+const unknownNetwork = (name: string) =>
+  new SluiceError('network-unknown', `The site has no network "${name}" for this tenant.`);
+
+function rangeOf(network: NetworkRecord, component: string): Pick<Block, 'from' | 'to'> {
+  const block = network.kind === 'service' && network.blocks.find((b) => b.component === component);
+  return block || { from: FIRST_OFFSET, to: endOf(subnetsOf(network)) };
+}
