@@ -1,7 +1,7 @@
 import type { HostId, VeeId } from '../domain/ids';
 import type { VeeRecord } from '../domain/vee/vee';
-import { authorityRepository } from './authorities';
 import { addressLeaseRepository } from './address-leases';
+import { authorityRepository } from './authorities';
 import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
