@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import type { HostPrice, PowerCurve } from '../domain/cost/host-economy';
 import { type Obstacle, probeContainers } from '../drivers/container/probe';
 import { readJson, writeJson } from '../drivers/lib/atomic-file';
+import { siteTag } from '../drivers/network/isolated';
 import type { FoundEngine } from '../engines/engine';
 import { Child, type ChildEvent, type ChildSpec } from './child';
 import { type ConnectionFile, connectionPath } from './connection-file';
 import { type DataLock, lockDataDir } from './data-lock';
 import { type EngineOptions, type EnginePrograms, enginePrograms, startEngines } from './engines';
+import { clearForsaken, endIsolation, isolate } from './isolation';
 import { choosePort } from './ports';
 
 export interface HostPlan {
@@ -43,6 +45,8 @@ export interface SystemOptions extends EngineOptions {
   readonly siteId?: string;
   readonly database?: string;
   readonly agents: readonly AgentPlan[];
+  /** Have the hosts network namespaces of their own? */
+  readonly isolated?: boolean;
   readonly ports?: EngineOptions['ports'] & { readonly api?: number | undefined };
   /** For every process of ours, over the supervisor's own environment. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -109,11 +113,13 @@ export class System {
   /** In reverse order, agents first: no work is taken on that nobody could record. VEEs run on. */
   async stop(): Promise<void> {
     for (const child of [...this.children].reverse()) await child.stop();
+    if (this.options.isolated) await endIsolation(this.options.dataDir);
     await this.lock.release();
   }
 
   private async startAll(programs: EnginePrograms): Promise<void> {
     const { dataDir, agents } = this.options;
+    await clearForsaken();
     const secrets = await this.secrets();
     const engines = await startEngines(this.options, programs, (spec) => this.run(spec));
     const { temporalUi } = engines;
@@ -143,9 +149,14 @@ export class System {
       }),
     ]);
     // An agent gets no database address: all it may use is the API and Temporal.
-    const agentEnvironment = { ...environment, MONGODB_URI: '' };
+    const agentEnvironment = {
+      ...environment,
+      MONGODB_URI: '',
+      SLUICE_NETWORK_DOMAIN: await siteTag(dataDir),
+    };
+    const placed = this.options.isolated ? await isolate(agents, dataDir) : agents;
     await Promise.all(
-      agents.map(({ id, hosts, environment: own }) =>
+      placed.map(({ id, hosts, environment: own }) =>
         this.run({
           name: id,
           command: ENTRY('worker/host.js'),

@@ -1,6 +1,8 @@
 import { probeContainers } from '../../drivers/container/probe';
 import { cgroupLayout } from '../../drivers/container/runtime';
 import { findOnPath, run } from '../../drivers/lib/program';
+import { forsaken } from '../../drivers/network/isolated';
+import { probeNetworks } from '../../drivers/network/probe';
 import { builtGuest, guestObstacle } from '../../drivers/qemu/guest/build';
 import { Images, imagesDir } from '../../drivers/qemu/images';
 import { machineType } from '../../drivers/qemu/layout';
@@ -28,6 +30,7 @@ export async function diagnose(): Promise<DoctorFinding[]> {
     await containers(),
     await busybox(),
     await machines(),
+    await networks(),
     await cbc(),
   ];
 }
@@ -101,6 +104,23 @@ async function busybox(): Promise<DoctorFinding> {
     state: 'optional',
     found: 'nothing',
     mend: 'put a static busybox on PATH: real containers need it',
+  };
+}
+
+async function networks(): Promise<DoctorFinding> {
+  const what = 'networks';
+  const obstacle = await probeNetworks();
+  if (obstacle)
+    return {
+      ...{ what, state: 'optional', mend: obstacle.mend },
+      found: `no ${obstacle.missing}: no VEE is put on a network`,
+    };
+  const left = await forsaken();
+  const version = (await run(['nft', '--version'])).stdout.trim();
+  if (left.length === 0) return { what, state: 'ok', found: `iproute2, ${version}` };
+  return {
+    ...{ what, state: 'optional', mend: 'the next `sluice up` removes what no VEE is in' },
+    found: `left behind by sites that were killed: ${left.join(', ')}`,
   };
 }
 

@@ -6,6 +6,7 @@ export interface UpOptions {
   readonly zones?: string;
   readonly driver?: string;
   readonly durable: boolean;
+  readonly isolated?: boolean;
   readonly apiPort?: string;
   readonly temporalPort?: string;
   readonly temporalUiPort?: string;
@@ -20,6 +21,10 @@ export function upOptions(command: Command): Command {
     .option(
       '--driver <name>',
       `how hosts run VEEs: ${DRIVERS_IN_WORDS} (default: container where it can run)`,
+    )
+    .option(
+      '--isolated',
+      'hosts reach each other over networks only, as if each were a machine (default: as last time)',
     )
     .option('--durable', 'survive a power failure as well, at the price of slower writes', false)
     .option('--api-port <port>', 'fix the API’s port')

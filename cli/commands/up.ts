@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import { readJson, writeJson } from '../../drivers/lib/atomic-file';
+import { probeNetworks } from '../../drivers/network/probe';
 import { prepareMachines } from '../../drivers/qemu/probe';
 import { DRIVERS_IN_WORDS, isDriverName } from '../../drivers/registry';
 import { EngineMissing } from '../../engines/engine';
@@ -46,10 +47,13 @@ async function systemOptions(
   if (options.driver !== undefined && !isDriverName(options.driver))
     throw new CliError(`There is no driver "${options.driver}": take ${DRIVERS_IN_WORDS}.`, EXIT.usage);
   const { agents, driver } = await chooseAgents({ hosts, zones }, asked, kept.driver, dataDir, say);
+  const isolated = options.isolated ?? kept.isolated ?? false;
+  if (isolated) await requireNetworks();
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
   return {
     dataDir,
     agents,
+    isolated,
     durable: options.durable,
     ports: {
       api: port('--api-port', options.apiPort),
@@ -58,7 +62,7 @@ async function systemOptions(
       mongodb: port('--mongodb-port', options.mongodbPort),
     },
     onEvent: (event) => say(describe(event)),
-    kept: { driver, hosts, ...(zones === undefined ? {} : { zones }) },
+    kept: { driver, hosts, ...(zones === undefined ? {} : { zones }), ...(isolated ? { isolated } : {}) },
   };
 }
 
@@ -67,6 +71,14 @@ interface KeptHosts {
   readonly driver?: string;
   readonly hosts?: number;
   readonly zones?: number;
+  readonly isolated?: boolean;
+}
+
+/** @throws CliError with what mends it */
+async function requireNetworks(): Promise<void> {
+  const obstacle = await probeNetworks();
+  if (obstacle)
+    throw new CliError(`Isolated hosts need ${obstacle.missing} (${obstacle.mend}).`, EXIT.unavailable);
 }
 const keptPath = (dataDir: string) => join(dataDir, 'driver.json');
 

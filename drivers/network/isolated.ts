@@ -36,7 +36,7 @@ interface Owner {
  */
 export async function isolatedHosts(dataDir: string, count: number): Promise<Required<IsolatedHost>[]> {
   await mkdir(dataDir, { recursive: true });
-  const site = await siteOf(dataDir);
+  const site = await siteTag(dataDir);
   return exclusivelyIn('isolated', async () => {
     const startTime = (await startTimeOf(process.pid)) ?? '';
     await mkdir(OWNERS, { recursive: true });
@@ -56,15 +56,17 @@ export async function isolatedHosts(dataDir: string, count: number): Promise<Req
     for (let index = 0; index < count; index++) {
       const host = { namespace: `${site}-${index + 1}`, underlayAddress: addressOf(index) };
       hosts.push(host);
-      if ((await linksOf(host.namespace)).includes(UNDERLAY)) continue;
+      const isNew = !(await linksOf(host.namespace)).includes(UNDERLAY);
       const port = `host${index + 1}`;
+      const peer = `peer name ${UNDERLAY} mtu ${UNDERLAY_MTU} netns ${host.namespace}`;
       await hub.ip([
-        `link add ${port} mtu ${UNDERLAY_MTU} type veth peer name ${UNDERLAY} mtu ${UNDERLAY_MTU} netns ${host.namespace}`,
+        ...(isNew ? [`link add ${port} mtu ${UNDERLAY_MTU} type veth ${peer}`] : []),
         `link set ${port} master ${UNDERLAY} up`,
       ]);
+      // Said again of one that is there: whoever made it may not have come so far.
       await new Tools(host.namespace).ip([
         'link set lo up',
-        `addr add ${host.underlayAddress}/16 dev ${UNDERLAY}`,
+        `addr replace ${host.underlayAddress}/16 dev ${UNDERLAY}`,
         `link set ${UNDERLAY} up`,
       ]);
     }
@@ -79,7 +81,7 @@ type IsolatedHost = Pick<NetworkConfig, 'namespace' | 'underlayAddress'>;
  * @returns the names of those that are still in use
  */
 export function removeIsolatedHosts(dataDir: string): Promise<string[]> {
-  return exclusivelyIn('isolated', async () => removeSite(await siteOf(dataDir)));
+  return exclusivelyIn('isolated', async () => removeSite(await siteTag(dataDir)));
 }
 
 /** Also those of others that ended without a chance to do so, as after a SIGKILL. */
@@ -147,8 +149,8 @@ async function netns(verb: 'add' | 'delete', name: string): Promise<void> {
     );
 }
 
-/** Of its folder, by whatever path it is called. */
-const siteOf = async (dataDir: string): Promise<string> =>
+/** Tells the sites of one machine apart: of its folder, by whatever path that is called. */
+export const siteTag = async (dataDir: string): Promise<string> =>
   `sluice-${createHash('sha256')
     .update(await realpath(dataDir).catch(() => dataDir))
     .digest('hex')

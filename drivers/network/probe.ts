@@ -10,7 +10,7 @@ export interface Obstacle {
 const PACKAGES = { ip: 'iproute2', bridge: 'iproute2', nft: 'nftables', nsenter: 'util-linux' };
 
 /** What keeps VEEs from being on networks here, with the command that mends it; undefined when nothing does. Looks only. */
-function networkObstacle(): Obstacle | undefined {
+export function networkObstacle(): Obstacle | undefined {
   if (process.platform !== 'linux') return { missing: 'Linux', mend: 'run the agent on a Linux host' };
   if (process.getuid?.() !== 0) return { missing: 'root', mend: 'run as root (sudo)' };
   for (const [program, its] of Object.entries(PACKAGES))
