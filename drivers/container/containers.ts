@@ -16,7 +16,9 @@ import { readDeviceNode } from './device-nodes';
 import { lastMessage, type OciRuntime } from './runtime';
 import { containerUsage } from './usage';
 
-const STOP_POLL_MILLIS = 25;
+const POLL_MILLIS = 25;
+/** Beside what the runtime itself takes for each attempt. */
+const FREEZE_MILLIS = 1_000;
 
 /** The containers of one host: made, ended and looked at through the OCI runtime, with their files. */
 export class Containers {
@@ -73,6 +75,24 @@ export class Containers {
       await this.network.adopt('veth', spec, found.pid);
   }
 
+  /**
+   * Until all of it stands still. crun returns while the kernel is still at it, and takes what is being frozen for what
+   * runs: whoever looked just then started, or did not resume, a VEE that was paused. runc gives up where much runs.
+   */
+  async pause(veeId: VeeId): Promise<void> {
+    for (let waited = 0; ; waited += POLL_MILLIS) {
+      const { exitCode, stderr } = await this.runtime.try(['pause', veeId]);
+      if ((await this.runtime.state(veeId))?.status === 'paused') return;
+      if (waited >= FREEZE_MILLIS)
+        throw new SluiceError(
+          'driver-failed',
+          `${veeId} does not stand still${exitCode === 0 ? '' : `: ${lastMessage(stderr)}`}.`,
+          { cause: stderr },
+        );
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
+    }
+  }
+
   /** The runtime's own messages go where the container's output will go, so they are looked up there. */
   private async create(veeId: VeeId): Promise<void> {
     const log = await open(this.logPath(veeId), 'a');
@@ -106,9 +126,9 @@ export class Containers {
     if (found.status === 'paused') await this.runtime.try(['resume', veeId]);
     if (found.status !== 'stopped' && graceMillis > 0) {
       await this.runtime.try(['kill', veeId, 'TERM']);
-      for (let waited = 0; waited < graceMillis; waited += STOP_POLL_MILLIS) {
+      for (let waited = 0; waited < graceMillis; waited += POLL_MILLIS) {
         if ((await this.runtime.state(veeId))?.status === 'stopped') break;
-        await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MILLIS));
+        await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
       }
     }
     await this.runtime.try(['delete', '-f', veeId]);

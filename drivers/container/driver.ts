@@ -111,9 +111,7 @@ class ContainerDriver implements Driver {
   }
 
   pause(ref: VeeRef): Promise<void> {
-    return this.transition('pause', ref, 'ACTIVE', 'PAUSED', () =>
-      this.containers.runtime.command(['pause', ref.veeId]),
-    );
+    return this.transition('pause', ref, 'ACTIVE', 'PAUSED', () => this.containers.pause(ref.veeId));
   }
 
   resume(ref: VeeRef): Promise<void> {

@@ -205,6 +205,28 @@ if (obstacle) {
       await rm(elsewhere, { recursive: true, force: true });
     });
 
+    // What crun does while the kernel is still at it: see `Containers.pause`.
+    it('stands still when crun has paused it, however much runs in it', async () => {
+      if (!findOnPath('crun')) return;
+      const folder = await mkdtemp(join(tmpdir(), 'sluice-container-'));
+      const of = await createContainerDriver({ hostId: 'h4' as HostId, dataDir: folder, runtime: 'crun' });
+      const spec = specFor(`vee-crowd-${process.pid}`, {
+        command: ['/bin/sh', '-c', 'for i in $(seq 1 40); do (while :; do :; done) & done; wait'],
+        capacity: { cpuMillis: 300, memoryMiB: 32, diskMiB: 0, bandwidthKbps: 0 },
+      });
+      await of.define(spec);
+      await of.start(spec);
+      for (let i = 0; i < 4; i++) {
+        await of.pause(spec);
+        expect(await of.inspect(spec.veeId, false)).toMatchObject({ state: 'PAUSED' });
+        await of.resume(spec);
+        expect(await of.inspect(spec.veeId, false)).toMatchObject({ state: 'ACTIVE' });
+      }
+      await of.destroy(spec);
+      await of.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
     it('survives the death of the process that started it', async () => {
       const spec = specFor(`vee-orphan-${process.pid}`);
       made.push(spec);
