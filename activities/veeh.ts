@@ -3,10 +3,11 @@ import { Context } from '@temporalio/activity';
 import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
+import { pinnedImage } from '../domain/images/reference';
 import type { Capacity } from '../domain/units';
 import type { StateVerb } from '../domain/vee/state-machine';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
-import type { Driver, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
+import type { Driver, ImageSource, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
 import { type ProvenVerb, proven } from './proven';
 
 interface OnHost {
@@ -25,7 +26,10 @@ const EXEC_SLACK_MILLIS = 1_000;
  * VEEH activities: one verb of one driver each. An agent may serve several hosts (a simulated site has one
  * agent for all), so each call names its host.
  */
-export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
+export function createVeehActivities(
+  drivers: ReadonlyMap<HostId, Driver>,
+  images?: Pick<ImageSource, 'fetch'>,
+) {
   function on(hostId: HostId): Driver {
     const driver = drivers.get(hostId);
     if (!driver) throw new SluiceError('not-found', `This agent does not serve ${hostId}.`);
@@ -38,9 +42,17 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     return proven(driver, verb, ref, () => by(driver), triedBefore());
   }
 
+  /** Before the verb, which others that are about the same VEE wait for: an image may take long, an undo must not. */
+  async function bring({ template }: VeeSpec): Promise<void> {
+    const pinned = pinnedImage(template.image);
+    if (pinned && images) await Promise.race([images.fetch(pinned), Context.current().cancelled]);
+  }
+
   return {
-    defineVee: ({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) =>
-      act({ hostId, ref: spec }, 'define', (driver) => driver.define(spec)),
+    async defineVee({ hostId, spec }: { hostId: HostId; spec: VeeSpec }) {
+      await bring(spec);
+      return act({ hostId, ref: spec }, 'define', (driver) => driver.define(spec));
+    },
     startVee: (call: OnHost) => act(call, 'start', (driver) => driver.start(call.ref)),
     stopVee: (call: OnHost & { graceMillis: number }) =>
       act(call, 'stop', (driver) => driver.stop(call.ref, call.graceMillis)),
@@ -150,8 +162,18 @@ export function createVeehActivities(drivers: ReadonlyMap<HostId, Driver>) {
     },
 
     /** `fromHostId` and `toHostId`: a site worker of an earlier release does not tell them. */
-    prepareTarget: ({ hostId, spec, fromHostId }: { hostId: HostId; spec: VeeSpec; fromHostId?: HostId }) =>
-      act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec, fromHostId)),
+    async prepareTarget({
+      hostId,
+      spec,
+      fromHostId,
+    }: {
+      hostId: HostId;
+      spec: VeeSpec;
+      fromHostId?: HostId;
+    }) {
+      await bring(spec);
+      return act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec, fromHostId));
+    },
     sendVee: ({
       offer,
       stopAndCopy = false,

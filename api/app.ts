@@ -29,6 +29,8 @@ import { capacityRoutes } from './routes/capacity';
 import { driftRoutes } from './routes/drift';
 import { explanationRoutes } from './routes/explanations';
 import { hostRoutes } from './routes/hosts';
+import { imageChangeRoutes } from './routes/image-changes';
+import { imageRoutes } from './routes/images';
 import { leaseRoutes } from './routes/leases';
 import { licenceRoutes } from './routes/licences';
 import { networkRoutes } from './routes/networks';
@@ -67,6 +69,8 @@ export function allRoutes(deps: ApiDeps): Route[] {
     licenceRoutes,
     networkRoutes,
     leaseRoutes,
+    imageRoutes,
+    imageChangeRoutes,
     sizingRoutes,
     routineRoutes,
     systemRoutes,
@@ -198,7 +202,7 @@ function admit(deps: ApiDeps, authenticator: Authenticator, route: Route): Reque
 function handle(deps: ApiDeps, route: Route): RequestHandler {
   return async (req, res) => {
     const identity = res.locals.identity as Identity;
-    if (!route.body && Number(req.get('Content-Length') ?? 0) > 0)
+    if (!route.body && !route.bytes && Number(req.get('Content-Length') ?? 0) > 0)
       throw new SluiceError('request-invalid', 'This takes no body.');
     const params = check(route.params, req.params, '/path');
     // A query that nobody reads is refused, not ignored: `?dryRun=true` on what has no dry run must not run.

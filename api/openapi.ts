@@ -34,6 +34,13 @@ export function openApiDocument(routes: readonly Route[]): Record<string, unknow
               },
             }
           : {}),
+        ...(r.bytes
+          ? {
+              body: {
+                content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+              },
+            }
+          : {}),
       },
       responses: {
         ...Object.fromEntries(

@@ -47,6 +47,8 @@ export interface Route {
     readonly schema: Shape;
     readonly media: readonly ('application/json' | 'application/yaml')[];
   };
+  /** Its body is bytes, which the handler reads as they come: they are never held as a whole. */
+  readonly bytes?: boolean;
   readonly responses: Readonly<Record<number, { readonly description: string; readonly schema?: Shape }>>;
   /** Takes Idempotency-Key: its answer is kept and given again. */
   readonly write?: boolean;

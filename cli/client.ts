@@ -76,6 +76,17 @@ export class ApiClient {
     return this.send<T>(method, path, { body, contentType, key: randomUUID() });
   }
 
+  /** Sends bytes as they come; such a request can't be repeated by itself. */
+  async put<T>(path: string, body: ReadableStream | null): Promise<T> {
+    const response = await this.passing('PUT', path, { 'content-type': 'application/octet-stream' }, body);
+    return (await response.json()) as T;
+  }
+
+  /** An answer whose body is read as it comes. */
+  open(path: string, headers: Readonly<Record<string, string>>): Promise<Response> {
+    return this.passing('GET', path, headers, null);
+  }
+
   /** All rows of a listing, page by page. */
   async list<T>(
     path: string,
@@ -140,6 +151,26 @@ export class ApiClient {
     } catch (cause) {
       throw new CliError(`The stream broke: ${(cause as Error).message}`, EXIT.unavailable);
     }
+  }
+
+  private async passing(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body: ReadableStream | null,
+  ): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(new URL(path, this.url), {
+        method,
+        headers: { authorization: `Bearer ${this.token}`, ...headers },
+        ...(body ? { body, duplex: 'half' } : {}),
+      } as RequestInit);
+    } catch (error) {
+      throw new CliError(`${this.url} does not answer (${(error as Error).message}).`, EXIT.unavailable);
+    }
+    if (response.ok) return response;
+    throw await asCliError(response);
   }
 
   private async send<T>(

@@ -6,6 +6,7 @@ import { registerApplyCommands } from './commands/apply';
 import { registerCapacityCommand } from './commands/capacity';
 import { registerExplainCommand } from './commands/explain';
 import { registerFailoverCommand } from './commands/failover';
+import { registerImageCommands } from './commands/images';
 import { registerLicenceCommands } from './commands/licences';
 import { registerMaintenanceCommands } from './commands/maintenance';
 import { registerNetworkCommands } from './commands/networks';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
   registerAlgorithmCommands(program);
   registerSpareCommands(program);
   registerLicenceCommands(program);
+  registerImageCommands(program);
   registerReservationCommands(program);
   registerNetworkCommands(program);
   registerSizingCommand(program);

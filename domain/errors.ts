@@ -169,7 +169,19 @@ export const ERRORS = {
     'Look at the host’s log; the operation retries by itself.',
   ),
   'driver-refused': entry(422, 'The host’s driver refused for good', false, 'Repeating it will not help.'),
-  'image-unknown': entry(422, 'No host has this image', false, 'Use an image that GET /v1/hosts lists.'),
+  'image-unknown': entry(422, 'No such image', false, 'Use one that GET /v1/images lists.'),
+  'image-refused': entry(
+    422,
+    'The image can not be taken',
+    false,
+    'Mend the file and register it again; docs/images.md says what is refused.',
+  ),
+  'image-in-use': entry(
+    409,
+    'The image is in use',
+    false,
+    'End or re-compose what uses it; or deprecate it, so that nothing new begins to.',
+  ),
   'licence-unknown': entry(
     422,
     'The site has no such licence',

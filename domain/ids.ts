@@ -16,6 +16,7 @@ export type OperationId = Branded<'OperationId'>;
 export type BlueprintId = Branded<'BlueprintId'>;
 export type LeaseId = Branded<'LeaseId'>;
 export type NetworkId = Branded<'NetworkId'>;
+export type ImageId = Branded<'ImageId'>;
 
 /** What each kind of id starts with: an operator can tell a bare id's kind in a log line. */
 const PREFIX = {
@@ -25,6 +26,7 @@ const PREFIX = {
   blueprint: 'bp',
   lease: 'rsv',
   network: 'net',
+  image: 'img',
 } as const;
 
 /** 96 bits of hex: collisions are out of reach, and the id still fits on a line. */
@@ -42,6 +44,7 @@ export const makeOperationId = (entropy: string) => make('operation', entropy) a
 export const makeBlueprintId = (entropy: string) => make('blueprint', entropy) as BlueprintId;
 export const makeLeaseId = (entropy: string) => make('lease', entropy) as LeaseId;
 export const makeNetworkId = (entropy: string) => make('network', entropy) as NetworkId;
+export const makeImageId = (entropy: string) => make('image', entropy) as ImageId;
 
 /** Names that people choose (tenants, sites, hosts, services, components): an RFC 1123 label. */
 export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -1,5 +1,6 @@
 import type { HostFingerprint } from '../domain/host';
 import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
+import type { PinnedImage } from '../domain/images/reference';
 import type { Counters } from '../domain/measured';
 import type { NetworkAttachment } from '../domain/network/attachment';
 import type { Capacity } from '../domain/units';
@@ -134,6 +135,33 @@ export interface RecoveryReport {
   readonly unknown: readonly VeeId[];
 }
 
+/** What an image unpacks to. */
+export interface UnpackedImage {
+  /** The folder, which nobody writes to. */
+  readonly path: string;
+  readonly bytes: number;
+  /** What it starts when nobody says otherwise; absent where it does not tell. */
+  readonly command?: readonly string[];
+  readonly environment?: readonly string[];
+}
+
+/** Images of the registry, brought to this host when they are first needed and proven to be what their digest says. */
+export interface ImageSource {
+  /** Brings it here, if it is not. @throws SluiceError as `link` does */
+  fetch(image: PinnedImage): Promise<void>;
+  /**
+   * Puts the image's content at `path`, unless it is there. For as long as the file is there, the content stays.
+   * @throws SluiceError `image-unknown`, `driver-failed` (may pass) or `driver-refused`
+   */
+  link(image: PinnedImage, path: string): Promise<void>;
+  /** The same, and unpacked once for all VEEs of this host. */
+  unpacked(
+    image: PinnedImage,
+    path: string,
+    unpack: (blobPath: string, into: string) => Promise<Omit<UnpackedImage, 'path'>>,
+  ): Promise<UnpackedImage>;
+}
+
 export interface DriverConfig {
   readonly hostId: HostId;
   /** Everything the driver keeps lives below; it belongs to this host alone. */
@@ -148,6 +176,8 @@ export interface DriverConfig {
   readonly identity?: HostIdentity;
   /** How it is on networks; without it, no VEE of it is. */
   readonly network?: NetworkConfig;
+  /** Where images of the registry come from; a driver without it has only its own. */
+  readonly images?: ImageSource;
   /** Where other hosts reach this one for a transfer; this machine alone when left out. */
   readonly transferAddress?: string;
 }

@@ -28,6 +28,14 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['networkLeases', { networkId: 1, offset: 1 }, { unique: true }],
   ['networkLeases', { mac: 1 }, { unique: true }],
   ['networkLeases', { veeId: 1 }],
+  // The same content under the same name is the same image.
+  ['images', { owner: 1, name: 1, digest: 1 }, { unique: true }],
+  ['images', { name: 1 }],
+  // GridFS's own, and that a content is there once.
+  ['imageBlobs.chunks', { files_id: 1, n: 1 }, { unique: true }],
+  ['imageBlobs.files', { filename: 1 }, { unique: true }],
+  // Who uses an image.
+  ['manifests', { 'manifest.components.image': 1 }],
   ['vees', { serviceId: 1, component: 1, index: 1 }],
   ['vees', { createdAt: -1, _id: -1 }],
   ['vees', { tenantId: 1, createdAt: -1, _id: -1 }],

@@ -6,6 +6,8 @@ import type { StoreConnection } from './connect';
 import { driftRepository } from './drift';
 import { type HostRepository, hostRepository, toSnapshotHost } from './hosts';
 import { identityRepository } from './identities';
+import { imageBlobRepository } from './image-blobs';
+import { imageRepository } from './images';
 import { leaseRepository } from './leases';
 import { licenceRepository } from './licences';
 import { networkRepository } from './networks';
@@ -43,6 +45,8 @@ export function createStore({ client, db }: StoreConnection, options: SiteConten
     leases: leaseRepository(client, db),
     networks: networkRepository(db, addresses),
     addresses,
+    images: imageRepository(db),
+    imageBlobs: imageBlobRepository(db),
     operations: operationRepository(db),
     site: siteRepository(db),
     blueprints: blueprintRepository(db),

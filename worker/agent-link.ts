@@ -196,6 +196,11 @@ export class AgentLink {
     }
   }
 
+  /** Its own token; empty before it has joined. */
+  get bearer(): string {
+    return this.token;
+  }
+
   stop(): void {
     this.stopped = true;
     this.halt.abort();

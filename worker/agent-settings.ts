@@ -57,6 +57,7 @@ const schema = z.object({
     .optional(),
   SLUICE_UNDERLAY_ADDRESS: z.union([z.ipv4(), z.ipv6()]).optional(),
   SLUICE_VXLAN_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+  SLUICE_IMAGE_CACHE_MIB: z.coerce.number().int().min(1).max(1_073_741_824).default(20_480),
   SLUICE_HEARTBEAT_MILLIS: z.coerce.number().int().min(50).max(60_000).default(1_000),
   SLUICE_HOST_RESERVE: z
     .string()
@@ -91,6 +92,8 @@ export interface AgentSettings {
   readonly plainTransfers: boolean;
   readonly network: NetworkConfig;
   readonly heartbeatMillis: number;
+  /** What its hosts keep of the registry's images, at most. */
+  readonly imageCacheMiB: number;
   readonly hosts: readonly AgentHost[];
 }
 
@@ -122,6 +125,7 @@ export function agentSettings(environment: NodeJS.ProcessEnv = process.env): Age
       ...(env.SLUICE_VXLAN_PORT ? { vxlanPort: env.SLUICE_VXLAN_PORT } : {}),
     },
     heartbeatMillis: env.SLUICE_HEARTBEAT_MILLIS,
+    imageCacheMiB: env.SLUICE_IMAGE_CACHE_MIB,
     hosts: hosts.data.map(({ capacity, reserve, overcommit, id, driver, zone, labels, devices, ...h }) => ({
       ...{ id: id as HostId, driver, zone, labels, devices, ...economyOf(h) },
       reserve: withoutAbsent(reserve ?? usual.data),

@@ -5,6 +5,8 @@ import { createVeehActivities } from '../activities/veeh';
 import { SluiceError } from '../domain/errors';
 import { agentTaskQueue, type HostId } from '../domain/ids';
 import type { Driver } from '../drivers/contract';
+import { ImageCache } from '../drivers/lib/image-cache';
+import { BYTES_PER_MIB } from '../drivers/lib/machine-usage';
 import { createDriver } from '../drivers/registry';
 import { FaultPoints } from '../process/fault-points';
 import { onStop, reportReady, runMain } from '../process/lifecycle';
@@ -15,6 +17,7 @@ import { AgentLink } from './agent-link';
 import { agentSettings } from './agent-settings';
 import { HostCertificates } from './host-certificates';
 import { lockHost, unlockHost } from './host-locks';
+import { imageFetcher } from './image-fetcher';
 
 /** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
 async function main(log: Logger): Promise<void> {
@@ -28,6 +31,12 @@ async function main(log: Logger): Promise<void> {
   const certificates = new HostCertificates(settings.dataDir);
   await certificates.load();
   const drivers = new Map<HostId, Driver>();
+  const link = new AgentLink(settings, drivers, log, certificates);
+  const images = new ImageCache(
+    join(settings.dataDir, 'images'),
+    settings.imageCacheMiB * BYTES_PER_MIB,
+    imageFetcher(settings.apiUrl, () => link.bearer),
+  );
   for (const host of settings.hosts) {
     const dataDir = dataDirOf(host.id);
     await lockHost(host.id, dataDir);
@@ -36,6 +45,7 @@ async function main(log: Logger): Promise<void> {
       dataDir,
       transferAddress: settings.transferAddress,
       identity: certificates.identity(settings.siteId, host.id, settings.plainTransfers),
+      images,
       ...(host.capacity ? { capacity: host.capacity } : {}),
       reserve: host.reserve,
       devices: host.devices,
@@ -53,11 +63,10 @@ async function main(log: Logger): Promise<void> {
     connection,
     namespace,
     taskQueue: agentTaskQueue(settings.siteId, settings.agentId),
-    activities: createVeehActivities(drivers),
+    activities: createVeehActivities(drivers, images),
     interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment(settings.agentId))] },
     shutdownGraceTime: '3s',
   });
-  const link = new AgentLink(settings, drivers, log, certificates);
   await link.join();
 
   const running = worker.run();

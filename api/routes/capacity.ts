@@ -10,6 +10,7 @@ import { takeSnapshotWithSpare } from '../../store/spare';
 import type { ApiDeps } from '../deps';
 import { requireLicences } from '../known-licences';
 import { readManifest } from '../manifest-body';
+import { pinImages } from '../pin-images';
 import { json, type Route, route } from '../route';
 
 const shapeSchema = capacitySchema.extend({
@@ -106,7 +107,7 @@ const admissionSchema = z
   })
   .meta({ id: 'Admission' });
 
-const ANY_TENANT = 'any';
+const ANY_TENANT = 'any' as TenantId;
 
 /** Questions about what would fit. They reserve nothing: who comes first has the place. */
 export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): Route[] {
@@ -162,9 +163,9 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
       responses: { 200: { description: 'The answer', schema: admissionSchema } },
       handler: async ({ req, query }) => {
-        const manifest = readManifest(req.body);
-        await requireLicences(store, manifest);
         const tenantId = query.tenant as TenantId;
+        const manifest = await pinImages(store, readManifest(req.body), tenantId);
+        await requireLicences(store, manifest);
         if (tenantId !== ANY_TENANT && !(await store.identities.hasTenant(tenantId)))
           throw new SluiceError('not-found', `There is no tenant "${tenantId}".`);
         const now = Date.now();
@@ -186,7 +187,7 @@ export function capacityRoutes({ store, siteId, planner, policies }: ApiDeps): R
       body: { schema: manifestSchema, media: ['application/json', 'application/yaml'] },
       responses: { 200: { description: 'The room', schema: serviceRoomSchema } },
       handler: async ({ req }) => {
-        const manifest = readManifest(req.body);
+        const manifest = await pinImages(store, readManifest(req.body), ANY_TENANT);
         await requireLicences(store, manifest);
         const snapshot = await takeSnapshotWithSpare(store, siteId, Date.now());
         const body = await policies.ask((policy) => planner.roomForService({ snapshot, manifest, policy }));

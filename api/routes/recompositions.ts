@@ -5,6 +5,7 @@ import type { ApiDeps } from '../deps';
 import { requireLicences } from '../known-licences';
 import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
+import { pinImages } from '../pin-images';
 import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
 import { requirePhase } from '../require-phase';
@@ -34,9 +35,10 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
         checkMatch(context.ifMatch, service);
         // One that was given up half-way leaves it in the middle: only another can lead it out.
         await requirePhase(deps, service, 're-composing', ['operating', 'recomposing']);
-        const manifest = readManifest(context.req.body);
-        await requireLicences(store, manifest);
-        await requireNetworks(store, manifest, service.tenantId);
+        const asked = readManifest(context.req.body);
+        await requireLicences(store, asked);
+        await requireNetworks(store, asked, service.tenantId);
+        const manifest = await pinImages(store, asked, service.tenantId);
         if (manifest.name !== service.name)
           throw new SluiceError(
             'request-invalid',

@@ -16,6 +16,7 @@ import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { ownerOf } from '../owner';
+import { pinImages } from '../pin-images';
 import { planServiceMoves } from '../plan-maintenance';
 import { dryRunRecomposition } from '../recompose-plan';
 import { hand, requestedOperation, requestOperation } from '../request-operation';
@@ -68,10 +69,11 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
       write: true,
       dryRun: true,
       handler: async (context) => {
-        const manifest = readManifest(context.req.body);
-        await requireLicences(store, manifest);
+        const asked = readManifest(context.req.body);
+        await requireLicences(store, asked);
         const tenantId = await ownerOf(deps, context, 'Operators must say whose service it is');
-        await requireNetworks(store, manifest, tenantId);
+        await requireNetworks(store, asked, tenantId);
+        const manifest = await pinImages(store, asked, tenantId);
         const living = await store.services.named(tenantId, manifest.name);
         const isThere = living !== undefined && living.manifestDigest === digestOf(manifest);
         if (isThere) await requireTerm(deps, living, context.query);

@@ -40,25 +40,6 @@ export function systemRoutes(deps: ApiDeps): Route[] {
     }),
     route({
       method: 'get',
-      path: '/v1/images',
-      tag: 'images',
-      summary: 'Images, and the hosts that have them',
-      roles: ['operator', 'tenant'],
-      responses: {
-        200: {
-          description: 'Images',
-          schema: z.object({ items: z.array(z.object({ name: z.string(), hosts: z.int() })) }),
-        },
-      },
-      handler: async () => {
-        const count = new Map<string, number>();
-        for (const { fingerprint } of await store.hosts.all())
-          for (const i of fingerprint.images) count.set(i, (count.get(i) ?? 0) + 1);
-        return { status: 200, body: { items: [...count].map(([name, hosts]) => ({ name, hosts })) } };
-      },
-    }),
-    route({
-      method: 'get',
       path: '/v1/reservations',
       tag: 'reservations',
       summary: 'Capacity held on hosts, and by which operation',

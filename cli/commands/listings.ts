@@ -145,7 +145,13 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       `${text(n.inUse ?? '?')}/${text(n.addresses)}`,
     ],
   },
-  images: { head: ['name', 'hosts'], row: (i) => [text(i.name), text(i.hosts)] },
+  images: {
+    head: ['name', 'owner', 'format', 'state', 'hosts', 'id'],
+    row: (i) => [
+      ...[text(i.name), text(i.owner), text(i.format)],
+      ...[i.deprecated ? 'deprecated' : text(i.state), text(i.hosts), text(i.id)],
+    ],
+  },
   reservations: {
     head: ['host', 'vee', 'operation', 'cpu millis', 'memory MiB'],
     row: (r) => {

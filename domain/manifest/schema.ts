@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../ids';
+import { IMAGE_REFERENCE_PATTERN } from '../images/reference';
 import { MOST_EXPRESSION_CHARACTERS } from '../placement/expressions';
 import { contextFields } from './context-schema';
 import { maintenanceWindowSchema } from './maintenance-windows';
@@ -61,7 +62,10 @@ const instancesSchema = z
 const componentSchema = z.strictObject({
   name,
   description: z.string().max(500).optional(),
-  image: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/, 'an image name such as "busybox"'),
+  image: z
+    .string()
+    .regex(IMAGE_REFERENCE_PATTERN, 'an image such as "busybox", "acme/web" or "web@sha256:…"')
+    .describe('An image of the registry, by name or by the digest of a version; else one that hosts have'),
   command: z.array(z.string().max(4_096)).min(1).max(64).optional(),
   environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4_096)).default({}),
   ...contextFields,

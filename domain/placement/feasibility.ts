@@ -1,6 +1,7 @@
 import { economyOf } from '../cost/host-economy';
 import { describeZone } from '../host';
 import type { HostId, VeeId } from '../ids';
+import { hostRuns } from '../images/reference';
 import type { SlaClass } from '../manifest/sla-class';
 import type { Usage } from '../measured';
 import {
@@ -224,7 +225,7 @@ export class Board {
     if (unit.vees.some((v) => v.moving?.to !== undefined && v.moving.to !== host.id))
       found.push({ reason: 'not-asked-for' });
     if (this.closed(unit).has(host.id)) found.push({ reason: 'tenant-apart' });
-    const missing = unit.vees.find((v) => !host.images.includes(v.image));
+    const missing = unit.vees.find((v) => !hostRuns(host.images, v.image));
     if (missing) found.push({ reason: 'image-missing', image: missing.image });
     const licence = this.licences?.refusal(unit.vees, host.id, 'before');
     if (licence) found.push(licence);

@@ -1,4 +1,5 @@
 import { groupBy } from '../group-by';
+import { pinnedImage } from '../images/reference';
 import { nameOf, termOf } from '../units';
 import { utcText } from '../utc';
 import { describeLicenceRefusal } from './licences';
@@ -26,7 +27,7 @@ export function describeRefusal(r: Refusal): string {
         ? 'room is kept for losses (sluice spare), and too many better hosts refuse for that'
         : `room is kept for losses (sluice spare): with it there the loss of ${r.lost} would leave no place for ${r.stranded}`;
     case 'image-missing':
-      return `the host lacks the image ${r.image}`;
+      return describeMissingImage(r.image);
     case 'licence':
       return describeLicenceRefusal(r);
     case 'no-device':
@@ -129,4 +130,11 @@ export function refusalCounts({ unplaced }: Infeasible): string {
   );
   const reasons = [...counts].map(([reason, of]) => `${of.length} × ${reason}`).join(', ');
   return `No host can take ${first.component}/${first.index}: ${reasons || 'the site has no hosts'}.`;
+}
+
+function describeMissingImage(image: string): string {
+  const pinned = pinnedImage(image);
+  return pinned
+    ? `the host runs no ${pinned.format} images of the registry`
+    : `the host lacks the image ${image}`;
 }

@@ -1,4 +1,5 @@
 import type { HostId } from '../ids';
+import { hostRuns, pinnedImage } from '../images/reference';
 import { dominantShare, ZERO } from '../units';
 import { utcText } from '../utc';
 import { constraintName } from './constraints';
@@ -89,15 +90,16 @@ function openings(snapshot: Snapshot, fits: Fits): Remedy[] {
 }
 
 function images(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Remedy[] {
-  const wanted = [...new Set(vees.map((v) => v.image))];
-  const missing = wanted.filter((image) => snapshot.hosts.some((h) => !h.images.includes(image)));
+  // Those of the registry come by themselves, to hosts that run their format.
+  const wanted = [...new Set(vees.map((v) => v.image))].filter((image) => !pinnedImage(image));
+  const missing = wanted.filter((image) => snapshot.hosts.some((h) => !hostRuns(h.images, image)));
   return missing
     .slice(0, MOST_OF_A_KIND)
     .filter((image) =>
       fits({
         snapshot: withHosts(
           snapshot,
-          (h) => !h.images.includes(image),
+          (h) => !hostRuns(h.images, image),
           (h) => ({ images: [...h.images, image] }),
         ),
       }),
@@ -106,7 +108,7 @@ function images(snapshot: Snapshot, { vees }: PlacementRequest, fits: Fits): Rem
 }
 
 function lacking({ hosts }: Snapshot, image: string): string {
-  const without = hosts.filter((h) => !h.images.includes(image)).map((h) => h.id);
+  const without = hosts.filter((h) => !hostRuns(h.images, image)).map((h) => h.id);
   return without.length === hosts.length ? 'the hosts' : `those that lack it (${named(without)})`;
 }
 

@@ -1,6 +1,7 @@
 import { groupBy } from '../group-by';
 import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
+import { hostRuns } from '../images/reference';
 import { goalOf, measuredPartOf } from '../placement/built-in-policies';
 import {
   bound,
@@ -116,7 +117,7 @@ export class Layout {
     );
     if (short) return `${to} has too little ${nameOf(short)} left`;
     for (const vee of unit.vees) {
-      if (!host.images.includes(vee.image)) return `${to} lacks the image ${vee.image}`;
+      if (!hostRuns(host.images, vee.image)) return `${to} lacks the image ${vee.image}`;
       for (const c of this.constraintsOf(vee.serviceId)) {
         const breach = this.breach(c, unit, vee, source, target);
         if (breach) return breach;

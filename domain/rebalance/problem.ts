@@ -1,5 +1,6 @@
 import { economyOf } from '../cost/host-economy';
 import { groupBy } from '../group-by';
+import { hostRuns } from '../images/reference';
 import { goalOf } from '../placement/built-in-policies';
 import { concerns, hostRefusal, isOfHost } from '../placement/constraints';
 import type { Constraint, SnapshotHost } from '../placement/model';
@@ -149,7 +150,7 @@ function allowedOf(
       const refused =
         host.driver !== here?.driver ||
         (tied && host.zone !== here.zone) ||
-        unit.vees.some((v) => !host.images.includes(v.image)) ||
+        unit.vees.some((v) => !hostRuns(host.images, v.image)) ||
         assigned.some(({ vee, c }) => hostRefusal(c, vee, host) !== undefined);
       // Where it is it may stay, whatever has been decided since.
       if (!refused || host.id === at) allowed[i * hosts.length + h] = 1;

@@ -1,5 +1,5 @@
 import type { Capacity } from '../../domain/units';
-import type { VeeSpec } from '../contract';
+import type { UnpackedImage, VeeSpec } from '../contract';
 import type { DeviceNode } from './device-nodes';
 
 const CPU_PERIOD_MICROS = 100_000;
@@ -20,6 +20,7 @@ export function limitsOf(capacity: Capacity): Limits {
   };
 }
 
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const DEFAULT_COMMAND = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 1 & wait $!; done'];
 /** Servers expect to bind low ports; nothing else of root's powers is left to them. */
 const KEPT = ['CAP_NET_BIND_SERVICE'];
@@ -41,7 +42,7 @@ const scratch = (destination: string): Mount => ({
 
 /** Where the parts of a VEE are on its host, and what it is given there. */
 export interface BundleParts {
-  readonly rootFs: string;
+  readonly root: Omit<UnpackedImage, 'bytes'>;
   readonly dataDir: string;
   readonly cgroupPath: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -53,20 +54,25 @@ export interface BundleParts {
 /** The OCI runtime configuration of a VEE: read-only root, its own `/data`, own namespaces, next to no capabilities. */
 export function ociConfig(
   spec: VeeSpec,
-  { rootFs, dataDir, cgroupPath, environment, context, nodes }: BundleParts,
+  { root, dataDir, cgroupPath, environment: given, context, nodes }: BundleParts,
 ): unknown {
   const { template, component, index } = spec;
   const limits = limitsOf(template.capacity);
+  const ofImage = (root.environment ?? []).map((e) => [
+    e.slice(0, e.indexOf('=')),
+    e.slice(e.indexOf('=') + 1),
+  ]);
+  const environment = { PATH, ...Object.fromEntries(ofImage), ...given };
   return {
     ociVersion: '1.0.2',
     hostname: `${component}-${index}`,
-    root: { path: rootFs, readonly: true },
+    root: { path: root.path, readonly: true },
     process: {
       terminal: false,
       cwd: '/data',
       user: { uid: 0, gid: 0 },
-      args: template.command.length > 0 ? template.command : DEFAULT_COMMAND,
-      env: Object.entries({ PATH: '/bin', ...environment }).map(([key, value]) => `${key}=${value}`),
+      args: template.command.length > 0 ? template.command : (root.command ?? DEFAULT_COMMAND),
+      env: Object.entries(environment).map(([key, value]) => `${key}=${value}`),
       capabilities: { bounding: KEPT, effective: KEPT, inheritable: [], permitted: KEPT, ambient: [] },
       rlimits: [{ type: 'RLIMIT_NOFILE', hard: 4_096, soft: 1_024 }],
       noNewPrivileges: true,

@@ -13,6 +13,7 @@ import type { HostNetwork } from '../network/host-network';
 import { ociConfig } from './bundle';
 import { stageContext } from './context-files';
 import { readDeviceNode } from './device-nodes';
+import type { Roots } from './roots';
 import { lastMessage, type OciRuntime } from './runtime';
 import { containerUsage } from './usage';
 
@@ -23,8 +24,7 @@ const FREEZE_MILLIS = 1_000;
 /** The containers of one host: made, ended and looked at through the OCI runtime, with their files. */
 export class Containers {
   readonly runtime: OciRuntime;
-  /** Root file system by image name. */
-  readonly images: Readonly<Record<string, string>>;
+  readonly roots: Roots;
   private readonly records: VeeRecords;
   private readonly dataDir: string;
   private readonly devices: HostDevices;
@@ -32,14 +32,14 @@ export class Containers {
 
   constructor(
     runtime: OciRuntime,
-    images: Readonly<Record<string, string>>,
+    roots: Roots,
     records: VeeRecords,
     dataDir: string,
     devices: HostDevices = {},
     network?: HostNetwork,
   ) {
     this.runtime = runtime;
-    this.images = images;
+    this.roots = roots;
     this.records = records;
     this.dataDir = dataDir;
     this.devices = devices;
@@ -165,12 +165,13 @@ export class Containers {
     const { spec } = vee;
     const disk = this.diskPath(spec.veeId);
     await mkdir(disk, { recursive: true });
-    const rootFs = this.images[spec.template.image] ?? '';
+    const folder = this.records.folder(spec.veeId);
+    const root = await this.roots.of(spec.template.image, folder);
     const told = contextOf(spec, deviceVariables(vee.devices));
     const config = ociConfig(spec, {
-      ...{ rootFs, dataDir: disk, cgroupPath: this.cgroupPath(spec.veeId) },
+      ...{ root, dataDir: disk, cgroupPath: this.cgroupPath(spec.veeId) },
       environment: told.environment,
-      context: await stageContext(this.records.folder(spec.veeId), told, rootFs),
+      context: await stageContext(folder, told, root.path),
       nodes: await Promise.all(nodesOf(this.devices, vee).map(readDeviceNode)),
     });
     await writeFile(join(this.records.folder(spec.veeId), 'config.json'), JSON.stringify(config));

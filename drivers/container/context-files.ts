@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
@@ -52,7 +52,10 @@ export async function stageContext(folder: string, told: ToldContext, rootFs: st
     ]);
     await rename(half, staging);
   }
-  const tops = (await readdir(root)).sort().filter((top) => existsSync(join(rootFs, top)));
+  // Not what a link of the image leads to: on the host that may be something else.
+  const isFolder = (top: string) =>
+    lstatSync(join(rootFs, top), { throwIfNoEntry: false })?.isDirectory() === true;
+  const tops = (await readdir(root)).sort().filter(isFolder);
   const nowhere = over.find((f) => !tops.includes(f.top));
   if (nowhere)
     throw new SluiceError(

@@ -25,6 +25,7 @@ import { Containers } from './containers';
 import { forgetContext } from './context-files';
 import { checkDeviceNodes } from './device-nodes';
 import { busyboxRootFs } from './image';
+import { Roots } from './roots';
 import { cgroupLayout, findRuntime } from './runtime';
 import { DiskReceiver, sendDisk } from './transfer';
 
@@ -52,9 +53,9 @@ export async function createContainerDriver(config: ContainerDriverConfig): Prom
   const stateDir = join(config.dataDir, 'runtime');
   await mkdir(stateDir, { recursive: true });
   const runtime = findRuntime(stateDir, config.runtime);
-  const images: Readonly<Record<string, string>> = { busybox: await busyboxRootFs() };
+  const roots = new Roots({ busybox: await busyboxRootFs() }, config.images);
   const network = await networkFor(config);
-  const containers = new Containers(runtime, images, records, config.dataDir, config.devices, network);
+  const containers = new Containers(runtime, roots, records, config.dataDir, config.devices, network);
   return new ContainerDriver(config, records, containers, network);
 }
 
@@ -87,7 +88,7 @@ class ContainerDriver implements Driver {
       real: true,
       capabilities: { ...CAPABILITIES, networks: this.network !== undefined },
       capacity: capacity ?? (await foundCapacity(dataDir, reserve)),
-      images: Object.keys(this.containers.images),
+      images: this.containers.roots.names,
       attributes: {
         ...(await machineAttributes(dataDir)),
         runtime: runtime.name,
@@ -276,8 +277,7 @@ class ContainerDriver implements Driver {
 
   private async make(spec: VeeSpec, state: DriverState): Promise<void> {
     const existing = await this.records.checkFence(spec, true);
-    if (this.containers.images[spec.template.image] === undefined)
-      throw new SluiceError('image-unknown', `This host has no image "${spec.template.image}".`);
+    await this.containers.roots.of(spec.template.image, this.records.folder(spec.veeId));
     requireNetwork(spec, this.network);
     if (existing?.spec.epoch === spec.epoch) return;
     if (existing) await this.containers.end(spec.veeId, 0);

@@ -58,7 +58,7 @@ export class QemuHost {
   static async find(config: QemuDriverConfig): Promise<QemuHost> {
     const obstacle = qemuObstacle();
     if (obstacle) throw refused(`Machines need ${obstacle.missing}: ${obstacle.mend}.`);
-    const images = new Images(config.imagesDir);
+    const images = new Images(config.imagesDir, config.images);
     const accelerator = config.accelerator
       ? { name: config.accelerator, because: 'it was asked for' }
       : await chooseAccelerator(images, machineType(config.machine));

@@ -5,6 +5,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '../../domain/errors';
+import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
+import { acceptsFormat, type PinnedImage, pinnedImage } from '../../domain/images/reference';
+import type { ImageSource } from '../contract';
 import { BYTES_PER_MIB } from '../lib/machine-usage';
 import { run } from '../lib/program';
 import { builtGuest, guestObstacle, testGuest } from './guest/build';
@@ -26,19 +29,46 @@ export const imagesDir = (): string =>
   process.env.SLUICE_QEMU_IMAGES ??
   join(process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'sluice', 'images');
 
-/** What machines are begun from: the test guest, and each `<name>.qcow2` or `<name>.raw` in a folder. */
+/** Of a VEE that runs from an image of the registry: its hold on it, in its own folder. */
+export const IMAGE_FILE = 'image';
+
+/** What machines are begun from: the test guest, each `<name>.qcow2` or `<name>.raw` in a folder, and the registry's. */
 export class Images {
   private readonly folder: string;
+  private readonly registry: ImageSource | undefined;
+  /** Contents of the registry that were looked at here. */
+  private readonly checked = new Map<string, number>();
   private readonly digests = new Map<string, { readonly seen: string; readonly digest: string }>();
 
-  constructor(folder = imagesDir()) {
+  constructor(folder = imagesDir(), registry?: ImageSource) {
     this.folder = folder;
+    this.registry = registry;
   }
 
   async names(): Promise<string[]> {
     const files = await readdir(this.folder).catch(() => []);
     const own = (await builtGuest()) || !guestObstacle() ? [TEST_GUEST] : [];
-    return [...own, ...files.flatMap((f) => NAME.exec(f)?.[1] ?? []).sort()];
+    const registry = this.registry ? [acceptsFormat('qcow2'), acceptsFormat('raw')] : [];
+    return [...own, ...files.flatMap((f) => NAME.exec(f)?.[1] ?? []).sort(), ...registry];
+  }
+
+  /** @param veeFolder of the VEE that is to run from it @throws SluiceError as `find`, and `driver-failed` while it can't be fetched */
+  findFor(name: string, veeFolder: string): Promise<QemuImage> {
+    const pinned = pinnedImage(name);
+    return pinned ? this.fromRegistry(pinned, join(veeFolder, IMAGE_FILE)) : this.find(name);
+  }
+
+  private async fromRegistry(image: PinnedImage, path: string): Promise<QemuImage> {
+    const { name, digest, format } = image;
+    if (!this.registry || (format !== 'qcow2' && format !== 'raw'))
+      throw new SluiceError('image-unknown', `This host runs no ${format} images of the registry.`);
+    await this.registry.link(image, path);
+    const bytes =
+      this.checked.get(`${digest}.${format}`) ??
+      (format === 'qcow2' ? await checkQcow2(path, name) : (await stat(path)).size);
+    this.checked.set(`${digest}.${format}`, bytes);
+    const leastDiskMiB = Math.ceil(bytes / BYTES_PER_MIB);
+    return { kind: 'disk', path, format, digest, leastMemoryMiB: DISK_IMAGE_MEMORY_MIB, leastDiskMiB };
   }
 
   /** @throws SluiceError `image-unknown`, or `driver-refused` for one that can't be used, or must not be */
@@ -75,12 +105,6 @@ export class Images {
   }
 }
 
-const QCOW2_MAGIC = 0x514649fb;
-const QCOW2_HEADER_BYTES = 104;
-/** Incompatible features of the header's version 3 (QEMU's docs/interop/qcow2.txt). */
-const CORRUPT = 2n;
-const EXTERNAL_DATA = 4n;
-
 /**
  * An image is somebody else's file: one that names another file of the host, to be read through it, is refused
  * before QEMU opens it.
@@ -94,18 +118,13 @@ async function checkQcow2(path: string, name: string): Promise<number> {
   } finally {
     await file.close();
   }
-  if (header.readUInt32BE(0) !== QCOW2_MAGIC)
-    throw refused(`The image "${name}" is corrupt: it is no qcow2.`);
-  const features = header.readUInt32BE(4) >= 3 ? header.readBigUInt64BE(72) : 0n;
-  if (header.readBigUInt64BE(8) !== 0n || features & EXTERNAL_DATA)
-    throw refused(`The image "${name}" refers to another file, which an image must not.`);
-  if (features & CORRUPT) throw refused(`The image "${name}" says of itself that it is corrupt.`);
-  if (header.readUInt32BE(32) !== 0) throw refused(`The image "${name}" is encrypted.`);
+  const found = readQcow2(header);
+  if ('refused' in found) throw refused(`The image "${name}" ${found.refused}.`);
   const seen = await run(['qemu-img', 'check', '-q', '--output=json', '-f', 'qcow2', path]);
   // 3: it has clusters that nobody uses, which harms nothing.
   if (seen.exitCode !== 0 && seen.exitCode !== 3)
     throw new SluiceError('driver-refused', `The image "${name}" is corrupt.`, { cause: seen.stderr });
-  return Number(header.readBigUInt64BE(24));
+  return found.virtualBytes;
 }
 
 /** A new disk: what is written goes into it, what never was is read from the image. */

@@ -54,7 +54,7 @@ export class VeeMachines {
   async make(spec: VeeSpec, state: DriverState): Promise<Place> {
     const existing = await this.records.checkFence(spec, true);
     const { image: name, capacity } = spec.template;
-    const image = await this.images.find(name);
+    const image = await this.imageOf(spec);
     const place = { image, layout: this.layoutFor(spec, image) };
     requireNetwork(spec, this.machines.network);
     if (existing?.spec.epoch === spec.epoch) return place;
@@ -62,6 +62,7 @@ export class VeeMachines {
     if (existing) {
       await this.machines.end(spec.veeId, 0);
       await this.records.remove(spec.veeId);
+      await this.imageOf(spec);
     }
     await this.records.giving(spec, this.devices, async (given) => {
       if (given.devices && state === 'INCOMING')
@@ -87,7 +88,7 @@ export class VeeMachines {
   /** @throws SluiceError `driver-refused` for what can't be done, or not while it runs */
   async resize({ spec, state }: KeptVee, to: Capacity): Promise<void> {
     const { veeId, template } = spec;
-    const image = await this.images.find(template.image);
+    const image = await this.imageOf(spec);
     if (state === 'ACTIVE') return resizeLive(this.machines, veeId, to, image.leastMemoryMiB);
     const from = template.capacity.diskMiB;
     requireMemory(template.image, image, to);
@@ -98,9 +99,9 @@ export class VeeMachines {
 
   /** Starts it from its disk, whatever an interrupted attempt left behind. */
   async boot(vee: KeptVee): Promise<void> {
-    const { veeId, template } = vee.spec;
+    const { veeId } = vee.spec;
     await this.machines.end(veeId, 0);
-    const image = await this.images.find(template.image);
+    const image = await this.imageOf(vee.spec);
     const layout = this.layoutFor(vee.spec, image);
     const leave = await this.gate.enter();
     try {
@@ -125,7 +126,7 @@ export class VeeMachines {
     await this.machines.end(veeId, 0);
     const kept = await this.machines.kept(veeId);
     if (!kept || !existsSync(path)) throw refused(`${veeId} has no memory to go on with.`);
-    const image = await this.images.find(template.image);
+    const image = await this.imageOf(vee.spec);
     if (image.digest !== kept.layout.imageDigest)
       throw refused(`The image "${template.image}" is another one than ${veeId} was suspended with.`);
     const state = await open(path, 'r');
@@ -186,6 +187,10 @@ export class VeeMachines {
       ({ exitCode }) => exitCode === 0,
       () => false,
     );
+  }
+
+  private imageOf({ veeId, template }: VeeSpec): Promise<QemuImage> {
+    return this.images.findFor(template.image, this.records.folder(veeId));
   }
 
   private layoutFor({ template: { capacity, context }, networks }: VeeSpec, image: QemuImage): Layout {

@@ -1,7 +1,9 @@
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
 import type { VeeId } from '../../domain/ids';
+import { acceptsFormat, IMAGE_FORMATS, pinnedImage } from '../../domain/images/reference';
 import type { Capacity } from '../../domain/units';
 import type {
   Driver,
@@ -83,7 +85,10 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     );
 
   /** A real host reads the image again at each start: it may have gone since the VEE was defined. */
-  async function requireImage({ template: { image } }: VeeSpec): Promise<void> {
+  async function requireImage({ veeId, template: { image } }: VeeSpec): Promise<void> {
+    const pinned = pinnedImage(image);
+    // Really fetched, though nothing runs from it.
+    if (pinned && config.images) return config.images.link(pinned, join(records.folder(veeId), 'image'));
     const { images = IMAGES } = await script.script();
     if (!images.includes(image)) throw new SluiceError('image-unknown', `This host has no image "${image}".`);
   }
@@ -118,7 +123,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       real: false,
       capabilities,
       capacity: config.capacity ?? DEFAULT_CAPACITY,
-      images: IMAGES,
+      images: config.images ? [...IMAGES, ...IMAGE_FORMATS.map(acceptsFormat)] : IMAGES,
       attributes: { machineCores: String(cpus().length) },
     }),
 

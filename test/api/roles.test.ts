@@ -59,6 +59,17 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/usage': ['operator', 'tenant'],
   'GET /v1/events': ['operator', 'tenant'],
   'GET /v1/images': ['operator', 'tenant'],
+  'POST /v1/images': ['operator', 'tenant'],
+  'GET /v1/images/{id}': ['operator', 'tenant'],
+  'DELETE /v1/images/{id}': ['operator', 'tenant'],
+  'GET /v1/images/{id}/content': ['operator', 'tenant'],
+  'PUT /v1/images/{id}/content': ['operator', 'tenant'],
+  'POST /v1/images/{id}/share': ['operator', 'tenant'],
+  'POST /v1/images/{id}/unshare': ['operator', 'tenant'],
+  'POST /v1/images/{id}/deprecate': ['operator', 'tenant'],
+  'POST /v1/images/{id}/undeprecate': ['operator', 'tenant'],
+  'POST /v1/images/{id}/clone': ['operator', 'tenant'],
+  'GET /v1/image-blobs/{sha256}': ['agent'],
   'GET /v1/reservations': ['operator'],
   'POST /v1/leases': ['operator'],
   'GET /v1/leases': ['operator', 'tenant'],
@@ -98,6 +109,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /readyz': 'public',
 };
 
+const anImage = { name: 'web', format: 'raw', sha256: 'a'.repeat(64), sizeBytes: 1 };
 const aLease = {
   ...{ name: 'web', count: 1, forMillis: 3_600_000 },
   each: { cpuMillis: 100, memoryMiB: 64 },
@@ -106,7 +118,7 @@ const aLease = {
 describe('every route under every role', () => {
   let site: TestSite;
   let tokens: Record<Role, string>;
-  let mine: { service: string; vee: string; operation: string; lease: string };
+  let mine: { service: string; vee: string; operation: string; lease: string; image: string };
 
   beforeAll(async () => {
     site = await TestSite.start({ hosts: 1 });
@@ -118,7 +130,11 @@ describe('every route under every role', () => {
     const operation = await site.done(await site.apply(manifestOf('shop')));
     const [vee] = await site.vees(operation.serviceId);
     const lease = (await site.post('/v1/leases?tenant=acme', aLease)).body;
-    mine = { service: operation.serviceId, vee: vee.id, operation: operation.id, lease: lease.id };
+    const image = (await site.post('/v1/images?tenant=acme', anImage)).body;
+    mine = {
+      ...{ service: operation.serviceId, vee: vee.id, operation: operation.id },
+      ...{ lease: lease.id, image: image.id },
+    };
   });
   afterAll(() => site.stop());
 
@@ -141,8 +157,10 @@ describe('every route under every role', () => {
             ? 'acme'
             : path.startsWith('/v1/leases')
               ? mine.lease
-              : mine.service;
-    return path.replace('{id}', id).replace('{component}', 'app');
+              : path.startsWith('/v1/images')
+                ? mine.image
+                : mine.service;
+    return path.replace('{sha256}', 'a'.repeat(64)).replace('{id}', id).replace('{component}', 'app');
   }
 
   it('has a row here for each route of the OpenAPI document, and no row without one', async () => {
@@ -190,9 +208,13 @@ describe('every route under every role', () => {
           ? { cpuMillis: 1 }
           : path.endsWith('/end')
             ? { until: null }
-            : method === 'PUT'
-              ? manifestOf('shop')
-              : undefined;
+            : path.endsWith('share')
+              ? { tenants: ['rival'] }
+              : path.endsWith('/clone')
+                ? { name: 'web' }
+                : method === 'PUT'
+                  ? manifestOf('shop')
+                  : undefined;
       const ask = (p: string) => site.send(method, p, { token: tokens.tenant, ...(body ? { body } : {}) });
       const others = await ask(concrete(path));
       const none = await ask(

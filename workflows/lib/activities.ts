@@ -77,6 +77,13 @@ export function onHost(
   });
 }
 
+/** An image of the registry may have to be fetched first; what has come of it is there for the next attempt. */
+const FETCH_MILLIS = 600_000;
+
+/** What a host may take longer to make a VEE of that template. */
+export const fetchMillisOf = ({ image }: { readonly image: string }): number =>
+  image.includes('@sha256:') ? FETCH_MILLIS : 0;
+
 /** The same for an undo: it tries for longer, since giving up means that a person has to look. */
 export function onHostUndo(
   agentQueue: string,

@@ -4,7 +4,7 @@ import type { NetworkAttachment } from '../../domain/network/attachment';
 import { isLarge, type LargeDeployment } from '../../domain/service/batches';
 import { type Deployment, on, type PlannedVee, veeLabel } from '../../domain/service/deployment';
 import type { VeeTemplate } from '../../domain/vee/vee';
-import { awaitReady, type OnAgent, onHost, onHostUndo, site } from './activities';
+import { awaitReady, fetchMillisOf, type OnAgent, onHost, onHostUndo, site } from './activities';
 import { runBatches } from './batches';
 import type { Operation } from './operation';
 import { inParallel } from './parallel';
@@ -143,7 +143,8 @@ export async function bringUp(
     name: `define ${label}`,
     host: hostId,
     undo: () => onHostUndo(agentQueue, timing, `define ${label}`).destroyVee({ hostId, ref, graceMillis: 0 }),
-    run: () => onHost(agentQueue, timing, `define ${label}`).defineVee({ hostId, spec }),
+    run: () =>
+      onHost(agentQueue, timing, `define ${label}`, fetchMillisOf(spec.template)).defineVee({ hostId, spec }),
   });
   await steps.step({
     name: `start ${label}`,

@@ -1,7 +1,7 @@
 import type { HostId, VeeId } from '../../domain/ids';
 import type { OperationInput } from '../../domain/operation/operation';
 import { on, veeLabel } from '../../domain/service/deployment';
-import { onHost, onHostUndo, site } from './activities';
+import { fetchMillisOf, onHost, onHostUndo, site } from './activities';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
 import type { Saga } from './saga';
@@ -115,7 +115,7 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
     host: to.hostId,
     undo: dropTarget,
     run: () =>
-      onHost(to.agentQueue, timing, `prepare ${label}`).prepareTarget({
+      onHost(to.agentQueue, timing, `prepare ${label}`, fetchMillisOf(spec.template)).prepareTarget({
         hostId: to.hostId,
         spec,
         fromHostId: from.hostId,

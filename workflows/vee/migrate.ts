@@ -1,5 +1,5 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
-import { onHost, onHostUndo, site } from '../lib/activities';
+import { fetchMillisOf, onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
 import { tagHost } from '../lib/search-attributes';
 import { veeIdOf } from '../lib/vee-input';
@@ -32,7 +32,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       { hostId: move.target.hostId, ref: { veeId, epoch: move.epoch } },
     ];
     const source = (step: string) => onHost(vee.agentQueue, timing, step, vee.template.stopGraceMillis);
-    const target = (step: string) => onHost(move.target.agentQueue, timing, step);
+    const target = (step: string, moreMillis = 0) => onHost(move.target.agentQueue, timing, step, moreMillis);
     const dropTarget = () =>
       onHostUndo(move.target.agentQueue, timing, 'drop target').cancelMigration({ ...to, side: 'target' });
 
@@ -41,7 +41,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       host: to.hostId,
       undo: dropTarget,
       run: () =>
-        target('prepare target').prepareTarget({
+        target('prepare target', fetchMillisOf(move.spec.template)).prepareTarget({
           hostId: to.hostId,
           spec: move.spec,
           fromHostId: from.hostId,

@@ -1,5 +1,6 @@
 import { groupBy } from '../../group-by';
 import type { ServiceId, TenantId } from '../../ids';
+import { hostRuns } from '../../images/reference';
 import { concerns, type HostConstraint, hostRefusal, isOfHost } from '../constraints';
 import type { Apartness, Constraint, SnapshotHost } from '../model';
 
@@ -173,7 +174,7 @@ export class KindCompiler {
     const vee = { serviceId, component };
     const may = (h: number) => {
       const host = this.hosts[h] as SnapshotHost;
-      return host.images.includes(image) && !ofHost.some((c) => hostRefusal(c, vee, host) !== undefined);
+      return hostRuns(host.images, image) && !ofHost.some((c) => hostRefusal(c, vee, host) !== undefined);
     };
     const open = this.groups.members.map((members) =>
       ofHost.length === 0 ? (may(members[0] as number) ? members : []) : members.filter(may),

@@ -1,0 +1,52 @@
+import { type Finding, SluiceError } from '../domain/errors';
+import type { TenantId } from '../domain/ids';
+import { pinOf, resolveImage, tooSmallFor } from '../domain/images/model';
+import { imageReference } from '../domain/images/reference';
+import type { Manifest } from '../domain/manifest/schema';
+import type { Store } from '../store/store';
+
+/**
+ * With each image of the registry as the content that its name means now: what is started again, scaled or moved later
+ * runs from the same, whatever the name comes to mean. A name that the registry does not know is left for hosts to know.
+ * @throws SluiceError `image-unknown`, or `manifest-invalid` where an instance is too small for its image
+ */
+export async function pinImages(
+  { images }: Pick<Store, 'images'>,
+  manifest: Manifest,
+  tenantId: TenantId,
+): Promise<Manifest> {
+  const references = manifest.components.map((c) => imageReference(c.image));
+  const candidates = await images.named([...new Set(references.flatMap((r) => (r ? [r.name] : [])))]);
+  const unknown: Finding[] = [];
+  const small: Finding[] = [];
+  const components = manifest.components.map((component, c) => {
+    const reference = references[c];
+    if (!reference) return component;
+    const pointer = `/components/${c}/image`;
+    const resolved = resolveImage(candidates, reference, tenantId);
+    if (resolved.kind === 'host-image') return component;
+    if (resolved.kind === 'unknown') {
+      const message = `there is no image "${component.image}" to be used: ${resolved.because}`;
+      unknown.push({ pointer, message, hint: 'sluice image list tells which there are.' });
+      return component;
+    }
+    const short = tooSmallFor(resolved.image, component.capacity);
+    if (short)
+      small.push({
+        pointer: `/components/${c}/capacity/${short.field}`,
+        message: short.message,
+        hint: 'Ask for as much, or use a smaller image.',
+      });
+    return { ...component, image: pinOf(resolved.image) };
+  });
+  for (const [code, errors] of [
+    ['image-unknown', unknown],
+    ['manifest-invalid', small],
+  ] as const)
+    if (errors[0])
+      throw new SluiceError(code, `${errors[0].pointer}: ${errors[0].message}`, {
+        pointer: errors[0].pointer,
+        errors,
+      });
+  return { ...manifest, components };
+}
