@@ -9,6 +9,7 @@ import {
   type TenantId,
   type VeeId,
 } from '../domain/ids';
+import { algorithmsIn } from '../domain/placement/algorithms';
 import { lookedForHarder } from '../domain/placement/harder';
 import type { Blueprint, Infeasible, PlacementRequest, Snapshot } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
@@ -20,6 +21,7 @@ import { licensedPlaces, type Places, type Tenancy } from '../store/host-reserva
 import { takeSnapshotFor } from '../store/spare';
 import type { Store } from '../store/store';
 import type { SiteDeps } from './deps';
+import { switchOutBroken } from './switch-out';
 
 /** Other plans may keep taking the capacity; after so many lost races it is said so. */
 const MOST_FRESH_PLANS = 5;
@@ -49,7 +51,11 @@ export async function decide(
   const context = { now: at, seed: operationId, blueprintId, operationId };
   const answer = await policies.decide(async (policy) => {
     const quick = plan(snapshot, request, policy, context);
-    const made = await lookedForHarder(quick, { snapshot, request, policy, context }, placeHarder);
+    const question = { snapshot, request, policy, context };
+    const enabled = async () => algorithmsIn(await store.site.algorithms(siteId));
+    const { answer: made, broken = [] } = await lookedForHarder(quick, question, placeHarder, enabled);
+    // That it broke is so whatever becomes of the decision.
+    await switchOutBroken({ store, siteId, now }, broken);
     if (made.kind === 'infeasible')
       awaitSuspects(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
     return made;

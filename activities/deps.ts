@@ -2,9 +2,8 @@ import type { LivenessPolicy, RecoveryMode } from '../domain/host';
 import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
-import type { Blueprint, Infeasible } from '../domain/placement/model';
+import type { Harder, HarderQuestion } from '../domain/placement/harder';
 import type { PlacementPolicies } from '../domain/placement/policy';
-import type { RemedyQuestion } from '../domain/placement/remedies';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import type { DriftPolicy } from '../domain/reconcile/model';
 import type { Store } from '../store/store';
@@ -20,7 +19,7 @@ export interface SiteDeps {
   /** Computes elsewhere than here: in a large site it takes seconds. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** The same, for what a quick plan has found no room for. */
-  readonly placeHarder: (question: RemedyQuestion) => Promise<Blueprint | Infeasible>;
+  readonly placeHarder: (question: HarderQuestion) => Promise<Harder>;
   readonly liveness: LivenessPolicy;
   /** How many VEEs one batch of a large service has; a smaller service is worked on without batches. */
   readonly batchSize: number;

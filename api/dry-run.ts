@@ -18,12 +18,14 @@ import {
   costOfResizing,
   type PlanCost,
 } from '../domain/operation/plan-cost';
-import { lookedForHarder } from '../domain/placement/harder';
+import { algorithmsIn } from '../domain/placement/algorithms';
+import { type Harder, lookedForHarder } from '../domain/placement/harder';
 import { placeOf } from '../domain/placement/licences';
 import { loadChanges } from '../domain/placement/loads';
 import type { PlacementRequest } from '../domain/placement/model';
 import { hostsIn, plan } from '../domain/placement/plan';
 import { freeThroughout, type Stay, spanOf } from '../domain/placement/promised';
+import { type PlanQuality, qualityOf } from '../domain/placement/quality';
 import { refusalCounts, refusalSummary } from '../domain/placement/refusal-summary';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { describeSuspects, suspectsAwaited } from '../domain/placement/suspects';
@@ -238,14 +240,22 @@ async function decide(
   const blueprintId = makeBlueprintId(derivedEntropy(operationId, 'blueprint', 1));
   const context = { now, seed: operationId, blueprintId, operationId };
   const snapshot = await takeSnapshotFor(deps.store, deps.siteId, now, request);
-  const { result, awaited } = await deps.policies.ask(async (policy) => {
+  const began = performance.now();
+  const { result, awaited, search, policy } = await deps.policies.ask(async (policy) => {
     const quick = plan(snapshot, request, policy, context);
     const question = { snapshot, request, policy, context };
-    const made = await lookedForHarder(quick, question, deps.planner.placeHarder);
-    if (made.kind === 'blueprint') return { result: made, awaited: [] };
+    const enabled = async () => algorithmsIn(await deps.store.site.algorithms(deps.siteId));
+    const { answer: made, search } = await lookedForHarder(
+      quick,
+      question,
+      deps.planner.placeHarder,
+      enabled,
+    );
+    if (made.kind === 'blueprint') return { result: made, awaited: [], search, policy };
     const trusted = suspectsAwaited(snapshot, (s) => hostsIn(plan(s, request, policy, context)));
-    return { result: made, awaited: trusted };
+    return { result: made, awaited: trusted, search, policy };
   });
+  const tookMillis = Math.round(performance.now() - began);
   if (result.kind === 'blueprint')
     return planOf(
       operation,
@@ -257,7 +267,10 @@ async function decide(
         blueprint: blueprintView(result, identity),
         // What hosts hold besides is not for tenants.
         ...(identity.role === 'operator'
-          ? { loads: loadChanges(snapshot, request, result.assignments) }
+          ? {
+              loads: loadChanges(snapshot, request, result.assignments),
+              ...howGood(qualityOf(snapshot, request, result.assignments, policy), search, tookMillis),
+            }
           : {}),
         ...rest,
       },
@@ -265,7 +278,10 @@ async function decide(
   const waits = awaited.length > 0 ? describeSuspects(awaited) : '';
   const isOperator = identity.role === 'operator';
   const why = isOperator
-    ? { why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced }
+    ? {
+        ...{ why: `${refusalSummary(result)} ${waits}`.trim(), refusals: result.unplaced },
+        ...(search ? { searched: search.asked, tookMillis } : {}),
+      }
     : { why: refusalCounts(result) };
   const enough = await deps.policies
     .ask((policy) => deps.planner.remediesFor({ snapshot, request, policy, context }))
@@ -281,3 +297,15 @@ async function decide(
 function withoutRemedies(error: unknown): undefined {
   if (!(error instanceof SluiceError)) throw error;
 }
+
+/** How good a plan is known to be, who has found it, and who was asked for it. */
+function howGood(quality: PlanQuality | undefined, search: Harder['search'], tookMillis: number) {
+  if (!quality && !search) return {};
+  return {
+    ...(quality ? { optimality: { ...quality, ...(search ?? { solver: GREEDY }) } } : {}),
+    ...(search ? { searched: search.asked } : {}),
+    tookMillis,
+  };
+}
+
+const GREEDY = 'the first plan';

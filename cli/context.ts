@@ -43,6 +43,7 @@ export async function conclude(
             : []),
           ...(answer.estimatedMillis ? [`  takes about ${durationText(answer.estimatedMillis)}`] : []),
           ...(answer.loads ?? []).slice(0, MOST_LOADS).map((load) => `  ${describeLoad(load)}`),
+          ...(answer.searched && !answer.optimality ? [`  ${describeSearched(answer.searched)}`] : []),
           ...(answer.steps.length > 0 ? describeGain(answer).map((line) => `  ${line}`) : []),
           ...(answer.why ? [answer.feasible ? `  ${answer.why}` : `  infeasible: ${answer.why}`] : []),
           ...(answer.remedies ?? []).map((remedy) => `  it would fit ${remedy}`),
@@ -144,9 +145,11 @@ interface Plan extends PricedPlan {
   readonly loads?: readonly LoadChange[];
   readonly optimality?: Optimality;
   readonly tookMillis?: number;
+  readonly searched?: Optimality['asked'];
 }
 
 interface Optimality {
+  readonly counts?: 'hosts that come into use' | 'load of the fullest host';
   readonly cost: number;
   readonly bound: number;
   readonly gap: number;
@@ -160,12 +163,13 @@ interface BeforeAfter {
   readonly after: number;
 }
 
+const percentOf = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
 /** Of a large plan so many hosts are told; all of them with `--json`. */
 const MOST_LOADS = 20;
 
 function describeLoad({ hostId, before, after }: LoadChange): string {
-  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
-  return `${hostId} is ${percent(before)} full, and ${percent(after)} then`;
+  return `${hostId} is ${percentOf(before)} full, and ${percentOf(after)} then`;
 }
 
 /** What a rebalance would gain, in lines of their own. */
@@ -179,7 +183,12 @@ function describeGain(plan: Plan): string[] {
   ];
 }
 
-function describeOptimality({ cost, bound, gap }: Optimality): string {
+function describeOptimality({ counts, cost, bound, gap }: Optimality): string {
+  if (counts) {
+    const of = counts === 'load of the fullest host' ? percentOf : String;
+    const least = gap === 0 ? 'no placement has less' : `no placement has less than ${of(bound)}`;
+    return `${counts}: ${of(cost)}; ${least}`;
+  }
   const moves = Math.floor(Math.max(0, cost - bound) * HOST_WORTH);
   if (moves === 0) return 'no plan would be better';
   const worth = `${moves} moves, of which a free host is worth ${HOST_WORTH}`;
@@ -197,9 +206,16 @@ function describeSearch(
     ...(others.length > 0 ? [`asked besides: ${others.join(', ')}`] : []),
     ...(tookMillis === undefined ? [] : [`in ${(tookMillis / 1_000).toFixed(1)} s`]),
     ...(stoppedBy ? ['ended by the clock: another time it may be another'] : []),
-    ...asked.flatMap((a) => (a.broken ? [`${a.solver} broke: ${a.because}`] : [])),
+    ...brokenIn(asked),
   ].join('; ');
 }
+
+/** Who has looked for room, where nobody knows how good what was found is, or nothing was. */
+const describeSearched = (asked: NonNullable<Optimality['asked']>): string =>
+  [`room was looked for by ${asked.map((a) => a.solver).join(', ')}`, ...brokenIn(asked)].join('; ');
+
+const brokenIn = (asked: NonNullable<Optimality['asked']>): string[] =>
+  asked.flatMap((a) => (a.broken ? [`${a.solver} broke: ${a.because}`] : []));
 
 /** How far loads are from even, in hundredths of a host. */
 const describeImbalance = ({ before, after }: BeforeAfter): string =>

@@ -1,13 +1,17 @@
 import { Piscina } from 'piscina';
 import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
-import { type BrokenAlgorithm, solverOf } from '../domain/placement/algorithms';
+import {
+  type AlgorithmData,
+  type BrokenAlgorithm,
+  isForOthers,
+  solverOf,
+} from '../domain/placement/algorithms';
+import type { Harder, HarderQuestion } from '../domain/placement/harder';
+import type { Solve, Solved } from '../domain/placement/optimize/solver';
 import { plan } from '../domain/placement/plan';
 import { isPolicyBroken, type Policy } from '../domain/placement/policy';
-import {
-  type RemedyQuestion as PlaceQuestion,
-  remediesFor as remediesOf,
-} from '../domain/placement/remedies';
+import { remediesFor as remediesOf } from '../domain/placement/remedies';
 import { roomForService as roomOf } from '../domain/placement/room';
 import { type Sizing, type SizingQuestion, sizing as sizingOf } from '../domain/placement/sizing';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
@@ -22,6 +26,9 @@ const plugins = new PolicyPlugins(policyFolder);
 const algorithms = new AlgorithmPlugins(algorithmFolder);
 /** Looked for once: whoever installs it starts the process again. */
 const cbc = findCbc();
+
+/** Who asks for a place has waited for a plan already. */
+const PLACE_MILLIS = 5_000;
 
 /** Where the plug-ins are that were added to what is built in. */
 export interface PluginFolders {
@@ -51,32 +58,56 @@ function equipped<Q extends { readonly policy: Policy }, A>(answer: (question: Q
 
 export function planRebalance(question: BalanceQuestion): BalancePlan {
   const began = performance.now();
-  const asked = question.algorithms ?? [];
-  const broken = new Map<string, BrokenAlgorithm>();
-  const solve = sideBySide({ cbc, outsiders: asked.map((a) => algorithms.outsider(a)) });
-  const plan = rebalanceOf(question, (problem, quest) => {
-    const solved = solve(problem, quest);
-    for (const algorithm of asked) {
-      const told = solved.asked.find((a) => a.solver === solverOf(algorithm));
-      if (told?.broken) broken.set(algorithm.name, { ...algorithm, because: told.because ?? '' });
-    }
-    return solved;
-  });
+  const { solve, broken } = withAlgorithms(question.algorithms);
+  const plan = rebalanceOf(question, solve);
   const tookMillis = Math.round(performance.now() - began);
-  return { ...plan, tookMillis, ...(broken.size > 0 ? { broken: [...broken.values()] } : {}) };
+  return { ...plan, tookMillis, ...broken() };
 }
 
-export const placeHarder = equipped(({ snapshot, request, policy, context }: PlaceQuestion) =>
-  plan(snapshot, request, policy, context, sideBySide({ cbc, deadlineMillis: PLACE_MILLIS })),
-);
+export const placeHarder = equipped((question: HarderQuestion): Harder => {
+  const { snapshot, request, policy, context, algorithms: asked } = question;
+  const { solve, broken, last } = withAlgorithms(asked, PLACE_MILLIS);
+  const answer = plan(snapshot, request, policy, context, solve);
+  const solved = last();
+  return {
+    answer,
+    ...(solved
+      ? {
+          search: {
+            ...(answer.kind === 'blueprint' && solved.solver ? { solver: solved.solver } : {}),
+            ...(solved.stoppedBy ? { stoppedBy: solved.stoppedBy } : {}),
+            asked: solved.asked,
+          },
+        }
+      : {}),
+    ...broken(),
+  };
+});
+
+/** All solvers, and beside them algorithms of others, of which it is kept which broke. */
+function withAlgorithms(asked: readonly AlgorithmData[] = [], deadlineMillis?: number) {
+  const found = new Map<string, BrokenAlgorithm>();
+  let last: Solved | undefined;
+  const outsiders = asked.map((a) => algorithms.outsider(a));
+  const limits = deadlineMillis === undefined ? {} : { deadlineMillis };
+  const solve: Solve = (problem, quest) => {
+    const others = isForOthers(problem) ? { outsiders } : {};
+    last = sideBySide({ cbc, ...others, ...limits })(problem, quest);
+    for (const algorithm of asked) {
+      const told = last.asked.find((a) => a.solver === solverOf(algorithm));
+      if (told?.broken) found.set(algorithm.name, { ...algorithm, because: told.because ?? '' });
+    }
+    return last;
+  };
+  const broken = () => (found.size > 0 ? { broken: [...found.values()] } : {});
+  return { solve, broken, last: () => last };
+}
 
 export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);
 export const roomForService = equipped(roomOf);
 
-/** Who asks for a place has waited for a plan already. */
-const PLACE_MILLIS = 5_000;
 /** What is found later is hardly better. */
 const SIZING_MILLIS = 5_000;
 

@@ -6,7 +6,7 @@ import { type LeaseQuestion, planLease } from '../domain/leases/plan';
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
-import type { Blueprint, Infeasible } from '../domain/placement/model';
+import type { Harder, HarderQuestion } from '../domain/placement/harder';
 import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
@@ -26,7 +26,7 @@ export interface Planner {
   /** Decides how to even a site out, or which hosts to free. */
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** Is there room after all for what a quick plan has found none for? */
-  readonly placeHarder: (question: RemedyQuestion) => Promise<Blueprint | Infeasible>;
+  readonly placeHarder: (question: HarderQuestion) => Promise<Harder>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
   /** What would be enough for a request that found no room? */

@@ -1,5 +1,5 @@
 import type { OperationId } from '../ids';
-import type { Problem } from './optimize/problem';
+import { NOWHERE, type Problem } from './optimize/problem';
 
 /** An algorithm of somebody else that is asked beside the solvers that are built in. */
 export interface AlgorithmData {
@@ -37,6 +37,18 @@ export function algorithmsIn(settings: AlgorithmSettings): AlgorithmData[] {
 
 /** What solvers are called that are none of ours, so that none can pass for one. */
 export const solverOf = ({ name }: Pick<AlgorithmData, 'name'>): string => `algorithm ${name}`;
+
+/** Kinds of rules that those of others have not been told of: what has one is put to ours only. */
+const OURS_ONLY: readonly string[] = ['spread', 'few-places'];
+
+export const isForOthers = ({ rules }: Pick<Problem, 'rules'>): boolean =>
+  rules.every((r) => !OURS_ONLY.includes(r.kind));
+
+/** The same with everything still without a host: what is asked where room is looked for. */
+export const unplacedTrial = (problem: Problem): Problem => ({
+  ...problem,
+  start: new Int32Array(problem.items).fill(NOWHERE),
+});
 
 /**
  * What an algorithm is tried on before it is believed: six items on four hosts, two of them apart, of which two hosts are enough.

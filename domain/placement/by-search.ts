@@ -17,21 +17,9 @@ const MOST_FURTHER_LOOKS = 30_000_000;
 /** So many pairs of a unit and a host are judged one by one before it begins. */
 const MOST_PAIRS = 200_000;
 
-/**
- * Finds some placement of all units by a search that may miss one. The caller checks it before use, as its rules know
- * nothing of what is on its way from one place to another.
- * @param solve one search unless it is told otherwise
- */
-export function solveBySearch(
-  snapshot: Snapshot,
-  request: PlacementRequest,
-  units: readonly Unit[],
-  seed: string,
-  solve: Solve = solveAlone,
-): ExactAnswer & { readonly solver?: string } {
+/** The problem in numbers, without any costs: what stands against a unit alone stands against it whatever becomes of the others. */
+export function problemFor(snapshot: Snapshot, request: PlacementRequest, units: readonly Unit[]): Problem {
   const { hosts } = snapshot;
-  // One alone has been tried on every host.
-  if (units.length < 2 || units.length * hosts.length > MOST_PAIRS) return { kind: 'unknown' };
   // How evenly it is spread so far tells nothing of where one may be once others are somewhere, too.
   const board = new Board(snapshot, {
     ...request,
@@ -39,16 +27,13 @@ export function solveBySearch(
   });
   const dimensions = dimensionsOfAll(units.map((u) => u.need));
   const moving = new Set(request.vees.map((v) => v.id));
-  // What stands against a unit alone stands against it whatever becomes of the others.
   const allowed = Uint8Array.from(
     units.flatMap((u) => hosts.map((h) => (board.refusals(u, h).length === 0 ? 1 : 0))),
   );
   const mayTake = (h: number) => units.some((_, u) => allowed[u * hosts.length + h] === 1);
-  if (units.some((_, u) => !hosts.some((__, h) => allowed[u * hosts.length + h] === 1)))
-    return { kind: 'unknown' };
   const roomIn = (h: number, host: SnapshotHost, d: Dimension) =>
     mayTake(h) ? Math.max(0, amountOf(board.freeOn(host), d)) : 0;
-  const problem: Problem = {
+  return {
     items: units.length,
     hosts: hosts.length,
     dimensions: dimensions.length,
@@ -76,6 +61,26 @@ export function solveBySearch(
     ],
     mostMoves: Infinity,
   };
+}
+
+/**
+ * Finds some placement of all units by a search that may miss one. The caller checks it before use, as its rules know
+ * nothing of what is on its way from one place to another.
+ * @param solve one search unless it is told otherwise
+ */
+export function solveBySearch(
+  snapshot: Snapshot,
+  request: PlacementRequest,
+  units: readonly Unit[],
+  seed: string,
+  solve: Solve = solveAlone,
+): ExactAnswer & { readonly solver?: string } {
+  const { hosts } = snapshot;
+  // One alone has been tried on every host.
+  if (units.length < 2 || units.length * hosts.length > MOST_PAIRS) return { kind: 'unknown' };
+  const problem = problemFor(snapshot, request, units);
+  if (units.some((_, u) => !hosts.some((__, h) => problem.allowed[u * hosts.length + h] === 1)))
+    return { kind: 'unknown' };
   if (lowerBound(problem) === Infinity) return { kind: 'unknown' };
   const steps = STEPS_A_UNIT * units.length;
   const quest = { seed, steps, looks: MOST_LOOKS, furtherLooks: MOST_FURTHER_LOOKS, bound: 0 };

@@ -1,5 +1,6 @@
-import { type AlgorithmData, solverOf, trialProblem } from '../../domain/placement/algorithms';
+import { type AlgorithmData, solverOf, trialProblem, unplacedTrial } from '../../domain/placement/algorithms';
 import { lowerBound } from '../../domain/placement/optimize/bound';
+import type { Placement, Problem } from '../../domain/placement/optimize/problem';
 import type { Answer } from '../../domain/placement/optimize/solver';
 import { faultsOf } from '../../domain/placement/optimize/verify';
 import { PolicyBroken } from '../../domain/placement/policy';
@@ -50,15 +51,20 @@ export class AlgorithmPlugins {
    */
   async try(name: string): Promise<{ readonly sha256: string; readonly does: string }> {
     const { path, sha256 } = this.files.find(name);
-    const problem = trialProblem();
     const plugin = new Plugin(path, sha256);
-    const puzzle = { problem, from: problem.start, bound: lowerBound(problem), millis: this.solveMillis };
-    try {
+    const solved = async (problem: Problem, from?: Placement) => {
+      const puzzle = { problem, from, bound: lowerBound(problem), millis: this.solveMillis };
       const reply = await plugin.ask({ ask: 'solve', ...puzzle }, this.limits(Infinity));
       if (reply.kind !== 'solved') throw new PolicyBroken('it gave no solution');
       const [fault] = reply.placement ? faultsOf(problem, reply.placement) : [];
       if (fault !== undefined) throw new PolicyBroken(`what it found is no placement: ${fault}`);
-      return { sha256, does: inShort(reply.does) };
+      return inShort(reply.does);
+    };
+    const trial = trialProblem();
+    try {
+      const does = await solved(trial, trial.start);
+      await solved(unplacedTrial(trial));
+      return { sha256, does };
     } catch (error) {
       if (error instanceof PluginGone) throw unavailable(`algorithm ${name}`, error);
       throw error;

@@ -116,22 +116,33 @@ describe('a rebalance that asks others', () => {
 describe('what a quick plan found no room for', () => {
   const question = { request: { vees: [1, 2] } } as unknown as RemedyQuestion;
   const quick: Infeasible = { kind: 'infeasible', proven: false, unplaced: [] };
+  const enabled = [{ name: 'mine', sha256: 'x' }];
+  const algorithms = async () => enabled;
 
-  it('is looked for harder, unless that is in vain', async () => {
-    const found = { kind: 'blueprint' } as never;
-    const asked = jest.fn(async () => found);
-    expect(await lookedForHarder(quick, question, asked)).toBe(found);
-    expect(await lookedForHarder({ ...quick, proven: true }, question, asked)).toMatchObject({
-      proven: true,
-    });
+  it('is looked for harder, also by algorithms of others, unless that is in vain', async () => {
+    const answer = { kind: 'blueprint' } as never;
+    const asked = jest.fn(async () => ({ answer, search: { asked: [] } }));
+    expect((await lookedForHarder(quick, question, asked, algorithms)).answer).toBe(answer);
+    expect(asked).toHaveBeenLastCalledWith({ ...question, algorithms: enabled });
+    const proven = { ...quick, proven: true };
+    expect(await lookedForHarder(proven, question, asked, algorithms)).toEqual({ answer: proven });
     const alone = { request: { vees: [1] } } as unknown as RemedyQuestion;
-    expect(await lookedForHarder(quick, alone, asked)).toBe(quick);
+    expect((await lookedForHarder(quick, alone, asked, algorithms)).answer).toBe(quick);
     expect(asked).toHaveBeenCalledTimes(1);
+  });
+
+  it('is told as it is when nobody finds any, with those that broke', async () => {
+    const broken = [{ name: 'mine', sha256: 'x', because: 'it threw' }];
+    const none = async () => ({ answer: { ...quick, unplaced: [] }, broken });
+    const told = await lookedForHarder(quick, question, none, algorithms);
+    expect(told.answer).toBe(quick);
+    expect(told.broken).toBe(broken);
   });
 
   it('is told as it is when there is no time for that', async () => {
     const busy = () => Promise.reject(new SluiceError('unavailable', 'Too many ask for a plan at once.'));
-    expect(await lookedForHarder(quick, question, busy)).toBe(quick);
-    await expect(lookedForHarder(quick, question, () => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    expect(await lookedForHarder(quick, question, busy, algorithms)).toEqual({ answer: quick });
+    const failing = () => Promise.reject(new Error('x'));
+    await expect(lookedForHarder(quick, question, failing, algorithms)).rejects.toThrow('x');
   });
 });
