@@ -11,7 +11,11 @@ export async function readSizingQuestion(
   store: Store,
   growthPercent: number,
 ): Promise<Omit<SizingQuestion, 'host'>> {
-  const [vees, services] = await Promise.all([store.vees.find({ living: true }), store.services.living()]);
+  const [vees, services, pools] = await Promise.all([
+    store.vees.find({ living: true }),
+    store.services.living(),
+    store.licences.pools(),
+  ]);
   const manifests = await store.services.manifests(services.map((s) => s.manifestDigest));
   const members = groupBy(vees, (v) => `${v.serviceId}/${v.component}`);
   const apart = services.flatMap(({ id, manifestDigest }) => {
@@ -24,7 +28,16 @@ export async function readSizingQuestion(
   });
   const needs = vees.map((v) => v.template.capacity);
   const wanted = needs.length + Math.ceil((needs.length * growthPercent) / 100);
+  // What there will be more of takes as much as what it is like.
+  const takersOf = (name: string) =>
+    Array.from({ length: wanted }, (_, n) => n).filter((n) =>
+      vees[n % vees.length]?.template.licences?.includes(name),
+    );
+  const licences = pools
+    .map(({ name, count, per }) => ({ name, count, per, takers: takersOf(name) }))
+    .filter((l) => l.takers.length > 0);
   return {
+    ...(licences.length > 0 ? { licences } : {}),
     needs: Array.from({ length: wanted }, (_, n) => needs[n % needs.length]).flatMap((n) => n ?? []),
     apart: Math.max(0, ...apart),
   };

@@ -1,8 +1,21 @@
 import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
+import { toPointer } from '../../domain/manifest/parse';
 import { capacitySchema } from '../../domain/manifest/schema';
+import { LICENCE_BASES } from '../../domain/placement/licences';
 import { tooSmallFor } from '../../domain/placement/sizing';
-import { type Capacity, DIMENSIONS, dominantShare, nameOf } from '../../domain/units';
+import {
+  amountOf,
+  type Capacity,
+  DIMENSIONS,
+  type Dimension,
+  deviceOf,
+  dimensionsOf,
+  dominantShare,
+  isDevice,
+  nameOf,
+  termOf,
+} from '../../domain/units';
 import type { HostOffer } from '../../store/hosts';
 import { readSizingQuestion } from '../../store/sizing-question';
 import type { ApiDeps } from '../deps';
@@ -36,7 +49,25 @@ const sizingSchema = z
     hosts: z.int().describe('On so many they were packed'),
     atLeast: z.int().describe('No packing has fewer'),
     loads: z.object(Object.fromEntries(DIMENSIONS.map((d) => [d, z.number()]))),
-    scarcest: z.enum(DIMENSIONS).optional().describe('What runs out first'),
+    deviceLoads: z.record(z.string(), z.number()).optional().describe('The same of devices, by their name'),
+    scarcest: z.string().optional().describe('What runs out first; of devices `device:` and the name'),
+    licences: z
+      .array(
+        z.object({
+          ...{
+            name: z.string(),
+            per: z.enum(LICENCE_BASES),
+            count: z.int().describe('So many the site has'),
+          },
+          needed: z
+            .int()
+            .describe(
+              'So many would be taken; by hosts as few as those that take it are packed on by themselves',
+            ),
+        }),
+      )
+      .optional()
+      .describe('Absent where nothing takes any'),
     size: z.string(),
     inUse: z.int().describe('Hosts on which anything is now'),
   })
@@ -73,7 +104,7 @@ export function sizingRoutes({ store, planner }: ApiDeps): Route[] {
         const small = tooSmallFor({ ...asked, host });
         if (small)
           throw invalid(
-            given ? `/host/${small.dimension}` : '/like',
+            given ? pointerOf(small.dimension) : '/like',
             `a VEE needs ${small.need} of ${nameOf(small.dimension)}, such a host has ${small.has}`,
             'No number of such hosts would do: ask for larger ones.',
           );
@@ -100,7 +131,11 @@ function largestOf(offers: readonly HostOffer[]): HostOffer | undefined {
   )[0];
 }
 
+const pointerOf = (d: Dimension) =>
+  isDevice(d) ? toPointer(['host', 'devices', deviceOf(d)]) : `/host/${d}`;
+
 const told = (host: Capacity) =>
-  DIMENSIONS.filter((d) => host[d] > 0)
-    .map((d) => `${d} ${host[d]}`)
+  dimensionsOf(host)
+    .filter((d) => amountOf(host, d) > 0)
+    .map((d) => `${termOf(d)} ${amountOf(host, d)}`)
     .join(', ');
