@@ -8,6 +8,7 @@ import type {
 } from '@temporalio/worker';
 import { SluiceError } from '../domain/errors';
 import { asStoreError } from '../store/connect';
+import { sendHeartbeat } from './transfer-progress';
 
 const BEAT_MILLIS = 800;
 /** An error we did not foresee is a bug: it gets a few tries, in case it passes, and then is reported. */
@@ -42,7 +43,7 @@ class EveryActivity implements ActivityInboundCallsInterceptor {
   ): Promise<unknown> {
     const { activityType, workflowExecution } = this.context.info;
     const workflowId = workflowExecution?.workflowId ?? '';
-    const beat = setInterval(() => this.context.heartbeat(), BEAT_MILLIS);
+    const beat = setInterval(() => sendHeartbeat(this.context), BEAT_MILLIS);
     try {
       const done = await this.faults?.reach(activityType, workflowId);
       const result = await next(input);

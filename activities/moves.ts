@@ -9,6 +9,7 @@ import {
   type ServiceId,
   type VeeId,
 } from '../domain/ids';
+import { sendLimits } from '../domain/migration/deadline';
 import type { MigrationMode } from '../domain/migration/estimate';
 import {
   decideMoves,
@@ -27,6 +28,7 @@ import { hostOf, takeSnapshot } from '../store/snapshot';
 import { awaitSuspects, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
+import type { SendLimits } from './veeh';
 
 /** A VEE that has been given a new place: `hostId` and `epoch` are the new ones. */
 export interface PlannedMove extends PlannedVee {
@@ -34,6 +36,8 @@ export interface PlannedMove extends PlannedVee {
   readonly fromEpoch: number;
   readonly agentQueue: string;
   readonly mode: MigrationMode;
+  /** Absent in plans of earlier releases. */
+  readonly limits?: SendLimits;
 }
 
 export interface MovePlan {
@@ -126,10 +130,11 @@ export function createMoveActivities(deps: SiteDeps) {
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
       if (decision.blueprint) await store.blueprints.put(decision.blueprint);
       const moves: PlannedMove[] = [];
-      for (const { veeId, component, index, from, to, mode } of decision.moves) {
+      for (const { veeId, component, index, from, to, mode, capacity } of decision.moves) {
         const fromEpoch = question.vees.find((v) => v.id === veeId)?.epoch ?? 0;
         const target = await toPlanned(operationId, { veeId, to });
-        moves.push({ veeId, component, index, fromHostId: from, fromEpoch, mode, ...target });
+        const limits = sendLimits(capacity, deps.migrationBudget, params);
+        moves.push({ veeId, component, index, fromHostId: from, fromEpoch, mode, limits, ...target });
       }
       return { blueprintId, moves, waves: decision.waves, left: decision.left };
     },

@@ -4,7 +4,7 @@ import { agentTaskQueue, type OperationId, type ServiceId, type VeeId } from '..
 import { onLease } from '../domain/leases/use';
 import { templateOf } from '../domain/manifest/components';
 import type { Manifest } from '../domain/manifest/schema';
-import { planSingleMove } from '../domain/migration/deadline';
+import { planSingleMove, sendLimits } from '../domain/migration/deadline';
 import type { Blueprint } from '../domain/placement/model';
 import { type Additions, additionRequest, migrationRequest } from '../domain/placement/request';
 import { type LargeDeployment, tellable } from '../domain/service/batches';
@@ -20,6 +20,7 @@ import { decide, decideAndReserve } from './decide';
 import type { SiteDeps } from './deps';
 import { divide } from './divide';
 import { toLivingAll } from './living';
+import type { SendLimits } from './veeh';
 
 /** Epoch of a VEE's first activation. */
 export const FIRST_EPOCH = 1;
@@ -29,6 +30,8 @@ export interface MigrationPlan {
   readonly epoch: number;
   /** Only so can the deadline be met. */
   readonly stopAndCopy: boolean;
+  /** Absent in plans of earlier releases. */
+  readonly limits?: SendLimits;
   readonly spec: VeeSpec;
 }
 
@@ -157,6 +160,7 @@ export function createPlanningActivities(deps: SiteDeps) {
         target: { hostId, agentQueue: agentTaskQueue(target.siteId, target.agentId) },
         epoch,
         stopAndCopy: mode === 'stop-and-copy',
+        limits: sendLimits(template.capacity, deps.migrationBudget, call),
         spec: { veeId, epoch, tenantId, serviceId, component, index, template, ...on(vee.networks) },
       };
     },

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Context } from '@temporalio/activity';
+import { CancelledFailure, Context } from '@temporalio/activity';
 import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
@@ -7,8 +7,23 @@ import { pinnedImage } from '../domain/images/reference';
 import type { Capacity } from '../domain/units';
 import type { StateVerb } from '../domain/vee/state-machine';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
-import type { Driver, ImageSource, TransferOffer, VeeRef, VeeSpec, VeeStatus } from '../drivers/contract';
+import type {
+  Driver,
+  ImageSource,
+  SendOptions,
+  TransferOffer,
+  VeeRef,
+  VeeSpec,
+  VeeStatus,
+} from '../drivers/contract';
 import { type ProvenVerb, proven } from './proven';
+import { tellProgress } from './transfer-progress';
+
+/** What a migration may take of the link, and of time. */
+export type SendLimits = Pick<SendOptions, 'bandwidthKbps' | 'deadlineMillis'> & {
+  /** Beside the usual time of a step. */
+  readonly allowMillis?: number;
+};
 
 interface OnHost {
   readonly hostId: HostId;
@@ -174,15 +189,33 @@ export function createVeehActivities(
       await bring(spec);
       return act({ hostId, ref: spec }, 'prepareTarget', (driver) => driver.prepareTarget(spec, fromHostId));
     },
-    sendVee: ({
+    sendVee: async ({
       offer,
       stopAndCopy = false,
       toHostId,
+      limits = {},
       ...call
-    }: OnHost & { offer: TransferOffer; stopAndCopy?: boolean; toHostId?: HostId }) =>
-      act(call, 'send', (driver) =>
-        driver.send(call.ref, offer, { stopAndCopy, ...(toHostId ? { to: toHostId } : {}) }),
-      ),
+    }: OnHost & {
+      offer: TransferOffer;
+      stopAndCopy?: boolean;
+      toHostId?: HostId;
+      limits?: SendLimits | undefined;
+    }): Promise<void> => {
+      const context = Context.current();
+      const { cancellationSignal: cancelled } = context;
+      const { allowMillis: _, ...bounds } = limits;
+      const how: SendOptions = {
+        ...{ stopAndCopy, cancelled, ...bounds },
+        ...(toHostId ? { to: toHostId } : {}),
+        onProgress: (progress) => tellProgress(context, call.ref.veeId, progress),
+      };
+      try {
+        await act(call, 'send', (driver) => driver.send(call.ref, offer, how));
+      } catch (error) {
+        if (cancelled.aborted) throw new CancelledFailure('It was cancelled on the way.');
+        throw error;
+      }
+    },
     switchOver: (call: OnHost) => act(call, 'switchOver', (driver) => driver.switchOver(call.ref)),
     finishMigration: (call: OnHost) => act(call, 'finish', (driver) => driver.finish(call.ref)),
 

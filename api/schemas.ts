@@ -7,6 +7,7 @@ import { PHASES } from '../domain/service/service';
 import { VEE_STATES } from '../domain/vee/state-machine';
 import { amounts } from './amounts-schema';
 import { planSchema } from './plan-schema';
+import { transferSchema } from './transfers';
 
 /** What the API answers with, for the OpenAPI document. Records are shaped by `views.ts`. */
 export const millis = z.int().describe('Milliseconds since the epoch, UTC');
@@ -62,6 +63,7 @@ export const operationSchema = z
     ),
     progress: z.object({ done: z.int(), total: z.int() }),
     cancellable: z.boolean(),
+    transfers: z.array(transferSchema).optional().describe('Of what is sent to another host just now'),
     notes: z
       .array(z.object({ about: z.string(), veeId: z.string().optional(), error: errorSummary }))
       .optional()

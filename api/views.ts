@@ -11,12 +11,14 @@ import { requestableVerbs } from '../domain/vee/state-machine';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Identity } from '../store/identities';
 import type { EventRecord } from '../store/records';
+import type { Transfer } from './transfers';
 
 /** Records as clients see them: what is internal stays inside, what they need next is linked. */
 export function operationView(
   o: OperationRecord,
   identity: Identity,
   temporalUi: string | undefined,
+  transfers: readonly Transfer[] = [],
 ): Record<string, unknown> {
   const { id, kind, state, tenantId, serviceId, veeId, hostId, parentId, behind, params } = o;
   const { done, total, cancellable, notes, stuck } = o;
@@ -39,6 +41,7 @@ export function operationView(
     steps,
     progress: { done, total },
     cancellable,
+    transfers: transfers.length > 0 ? transfers : undefined,
     notes: notes?.map((n) => ({ ...n, error: told(n.error) })),
     stuck,
     error,

@@ -8,6 +8,18 @@ import { asCliError } from './problem';
 
 const ATTEMPTS = 3;
 
+/** What is sent to another host just now. */
+export interface TransferView {
+  readonly veeId: string;
+  readonly phase: string;
+  readonly sentBytes: number;
+  readonly remainingBytes: number;
+  readonly bytesPerSecond: number;
+  readonly dirtyBytesPerSecond?: number;
+  readonly remainingMillis?: number;
+  readonly escalation?: string;
+}
+
 export interface OperationView {
   readonly id: string;
   readonly kind: string;
@@ -23,6 +35,7 @@ export interface OperationView {
     readonly error?: { readonly code: string; readonly detail: string };
   }[];
   readonly progress: { readonly done: number; readonly total: number };
+  readonly transfers?: readonly TransferView[];
   readonly notes?: readonly { readonly about: string; readonly error: { readonly detail: string } }[];
   readonly stuck?: {
     readonly step: string;

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { OperationView } from './client';
+import type { OperationView, TransferView } from './client';
 import type { Namer, Subject } from './names';
 
 /** Plain columns: they paste into a mail and pipe into `awk`. */
@@ -51,9 +51,27 @@ export function ago(at: number): string {
 export const seconds = (millis: number) => `${(millis / 1_000).toFixed(millis < 10_000 ? 2 : 1)} s`;
 
 /** One line for each step as it ends: readable on a terminal and in a log alike. */
+const mib = (bytes: number) => `${Math.round(bytes / 1_048_576)} MiB`;
+const ESCALATED: Readonly<Record<string, string>> = {
+  throttle: ', slowed down',
+  still: ', stilled until it is there',
+};
+
+export function describeTransfer(t: TransferView): string {
+  const dirty = t.dirtyBytesPerSecond ? `, it writes ${mib(t.dirtyBytesPerSecond)}/s` : '';
+  const left = t.remainingMillis === undefined ? '' : `, about ${seconds(t.remainingMillis)} left`;
+  const how = ESCALATED[t.escalation ?? ''] ?? '';
+  return `${t.veeId}: ${t.phase}, ${mib(t.sentBytes)} sent, ${mib(t.remainingBytes)} to go at ${mib(t.bytesPerSecond)}/s${dirty}${left}${how}`;
+}
+
 export function stepPrinter(write: (line: string) => void): (operation: OperationView) => void {
   const told = new Map<string, string>();
   return (operation) => {
+    for (const transfer of operation.transfers ?? []) {
+      const line = describeTransfer(transfer);
+      if (told.get(transfer.veeId) !== line) write(`  … ${line}`);
+      told.set(transfer.veeId, line);
+    }
     for (const [i, step] of operation.steps.entries()) {
       const key = `${i}:${step.name}`;
       if (step.state === 'running' || step.state === 'undoing' || told.get(key) === step.state) continue;

@@ -87,6 +87,8 @@ export interface ReportedVee {
   readonly capacity?: Capacity | undefined;
   /** Absent where it is not measured. */
   readonly used?: Usage | undefined;
+  /** At which rate it writes its memory, kbit/s; absent where it is not measured. */
+  readonly dirtyKbps?: number | undefined;
 }
 
 export type HostLiveness = 'up' | 'suspect' | 'lost';

@@ -2,6 +2,7 @@ import type { HostFingerprint } from '../domain/host';
 import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { PinnedImage } from '../domain/images/reference';
 import type { Counters } from '../domain/measured';
+import type { Escalation } from '../domain/migration/escalation';
 import type { NetworkAttachment } from '../domain/network/attachment';
 import type { Capacity } from '../domain/units';
 import type { VeeTemplate } from '../domain/vee/vee';
@@ -105,6 +106,8 @@ export interface Measurement {
   /** All of the host, whoever uses it; absent where only its VEEs are known of. */
   readonly host?: Counters;
   readonly vees: ReadonlyMap<VeeId, Counters>;
+  /** At which rate VEEs write their memory, kbit/s, where it is known. */
+  readonly dirtyKbps?: ReadonlyMap<VeeId, number>;
 }
 
 export interface ExecResult {
@@ -112,7 +115,29 @@ export interface ExecResult {
   readonly stdout: string;
 }
 
+/** How far a transfer is, as it is told while it goes on. */
+export interface TransferProgress {
+  readonly phase: 'disk' | 'memory' | 'switch-over';
+  readonly sentBytes: number;
+  /** As it is now: what is written meanwhile comes on top. */
+  readonly remainingBytes: number;
+  readonly bytesPerSecond: number;
+  readonly dirtyBytesPerSecond?: number;
+  /** About; absent where it would not end like this. */
+  readonly remainingMillis?: number;
+  /** What was done so that its deadline is met. */
+  readonly escalation: Escalation;
+}
+
 export interface SendOptions {
+  /** No more than that is sent, as far as the driver can see to it. */
+  readonly bandwidthKbps?: number;
+  /** What runs is slowed down, then stilled, so that all is sent so long after it began. */
+  readonly deadlineMillis?: number;
+  /** Aborted when it is not wanted any more: it ends soon, with an error, and what is moved is where it was, as after a failure. */
+  readonly cancelled?: AbortSignal;
+  /** Told now and then. */
+  readonly onProgress?: (progress: TransferProgress) => void;
   /** The host that it is for: no other is sent anything. */
   readonly to?: HostId;
   /** Still it before anything is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */

@@ -67,6 +67,7 @@ const siteSchema = z.object({
   SLUICE_ATTEMPT_MILLIS: millis(DEFAULT_TIMING.attemptMillis),
   SLUICE_MIGRATION_LINK_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.linkKbps),
   SLUICE_MIGRATION_STREAM_KBPS: kbps(DEFAULT_MIGRATION_BUDGET.streamKbps),
+  SLUICE_MIGRATION_MOST_KBPS: z.coerce.number().int().min(1).max(400_000_000).optional(),
   SLUICE_MIGRATION_DIRTY_KBPS: z.coerce.number().int().min(0).max(400_000_000).optional(),
   SLUICE_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.giveUpMillis),
   SLUICE_UNDO_GIVE_UP_MILLIS: millis(DEFAULT_TIMING.undoGiveUpMillis),
@@ -120,6 +121,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
     migrationBudget: {
       linkKbps: env.SLUICE_MIGRATION_LINK_KBPS,
       streamKbps: env.SLUICE_MIGRATION_STREAM_KBPS,
+      ...(env.SLUICE_MIGRATION_MOST_KBPS === undefined ? {} : { mostKbps: env.SLUICE_MIGRATION_MOST_KBPS }),
       ...(env.SLUICE_MIGRATION_DIRTY_KBPS === undefined
         ? {}
         : { dirtyKbps: env.SLUICE_MIGRATION_DIRTY_KBPS }),

@@ -18,6 +18,7 @@ import {
 } from '../domain/ids';
 import { System } from '../supervisor/system';
 import { recordBatches } from './record-batches';
+import { recordMigrations } from './record-migrations';
 import { recordRebalance } from './record-rebalance';
 import { recordRecompositions } from './record-recompositions';
 import { recordReconciliation } from './record-reconciliation';
@@ -33,21 +34,35 @@ const CAPACITY = { cpuMillis: 8_000, memoryMiB: 8_192, diskMiB: 100_000, bandwid
  * Runs every shape of workflow once on simulated hosts and keeps its history for the replay test. A history
  * that is there already is never written again: it stands for workflows that may be running somewhere.
  */
-async function main(): Promise<void> {
-  await withSystem({}, async ({ client, temporal, keeper, dataDir, system }) => {
-    await record(client, temporal, keeper, dataDir);
-    await recordMaintenance(client, keeper, system);
-  });
-  await withSystem({ SLUICE_BATCH_SIZE: '2' }, ({ client, temporal, keeper, dataDir }) =>
-    recordBatches({ client, temporal, dataDir, ...keeper }),
-  );
-  await withSystem({ SLUICE_SIMULATOR_LACKS: 'liveResize' }, ({ client, keeper }) =>
-    recordResizeByRestart(client, keeper),
-  );
-  await withSystem({}, ({ client, temporal, keeper, dataDir }) =>
-    recordRebalance({ client, temporal, dataDir, ...keeper }),
-  );
+async function main(only: readonly string[]): Promise<void> {
+  for (const [name, part] of Object.entries(PARTS))
+    if (only.length === 0 || only.includes(name)) await part();
 }
+
+/** Each in a system of its own. */
+const PARTS: Readonly<Record<string, () => Promise<void>>> = {
+  usual: () =>
+    withSystem({}, async ({ client, temporal, keeper, dataDir, system }) => {
+      await record(client, temporal, keeper, dataDir);
+      await recordMaintenance(client, keeper, system);
+    }),
+  batches: () =>
+    withSystem({ SLUICE_BATCH_SIZE: '2' }, ({ client, temporal, keeper, dataDir }) =>
+      recordBatches({ client, temporal, dataDir, ...keeper }),
+    ),
+  'resize-by-restart': () =>
+    withSystem({ SLUICE_SIMULATOR_LACKS: 'liveResize' }, ({ client, keeper }) =>
+      recordResizeByRestart(client, keeper),
+    ),
+  rebalance: () =>
+    withSystem({}, ({ client, temporal, keeper, dataDir }) =>
+      recordRebalance({ client, temporal, dataDir, ...keeper }),
+    ),
+  migrations: () =>
+    withSystem({}, ({ client, temporal, keeper, dataDir }) =>
+      recordMigrations({ client, temporal, dataDir, ...keeper }),
+    ),
+};
 
 interface Recorded {
   readonly client: ApiClient;
@@ -217,7 +232,7 @@ async function recordMaintenance(client: ApiClient, { keep, run }: Keeper, syste
   await keep('service-entity-queueing', serviceWorkflowId(serviceId as ServiceId));
 }
 
-main().catch((error) => {
+main(process.argv.slice(2)).catch((error) => {
   console.error(error);
   process.exitCode = 1;
 });

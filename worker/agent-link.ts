@@ -231,12 +231,17 @@ export class AgentLink {
 
   private async report(hostId: HostId, driver: Driver): Promise<HostReport> {
     const vees = await driver.list();
-    const { vees: used, ...load } = await this.loads.of(hostId, driver, vees);
+    const { vees: used, dirtyKbps: dirty, ...load } = await this.loads.of(hostId, driver, vees);
     return {
       hostId,
       vees: vees.map(({ veeId, epoch, state, capacity }) => {
         const usage = used.get(veeId);
-        return { veeId, epoch, state, capacity, ...(usage ? { used: usage } : {}) };
+        const dirtyKbps = dirty?.get(veeId);
+        return {
+          ...{ veeId, epoch, state, capacity },
+          ...(usage ? { used: usage } : {}),
+          ...(dirtyKbps === undefined ? {} : { dirtyKbps }),
+        };
       }),
       ...load,
       ...this.underlays.get(hostId),

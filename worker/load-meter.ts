@@ -13,6 +13,8 @@ import type { Measurement } from '../drivers/contract';
 
 /** What a host and its VEEs use, as far as it is known. */
 export interface HostUsage {
+  /** At which rate VEEs write their memory, kbit/s. */
+  readonly dirtyKbps?: ReadonlyMap<VeeId, number>;
   readonly measured?: Usage;
   /** What is asked for by those whose use is known, and is in `measured`. */
   readonly accounted?: Usage;
@@ -77,6 +79,7 @@ export class LoadMeter {
     });
     return {
       ...(measured ? { measured, accounted: rounded(total(accounted)) } : {}),
+      ...(measurement.dirtyKbps ? { dirtyKbps: measurement.dirtyKbps } : {}),
       vees: new Map(known.map(({ id, usage }) => [id, rounded(usage)])),
     };
   }

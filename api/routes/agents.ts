@@ -92,6 +92,7 @@ const reportSchema = z.object({
               state: z.enum([...VEE_STATES, 'EXITED', 'INCOMING', 'OUTGOING']),
               capacity: capacity.optional().describe('Older agents leave it out'),
               used: usage.optional().describe('As measured; left out where it is not'),
+              dirtyKbps: amount.optional().describe('At which rate it writes its memory, as measured'),
             }),
           )
           .max(10_000),

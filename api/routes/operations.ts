@@ -12,10 +12,12 @@ import type { ApiDeps } from '../deps';
 import { accepted } from '../request-operation';
 import { byId, type Context, found, OPERATED, pageQuery, type Route, route, scopeOf } from '../route';
 import { operationSchema, pageOf } from '../schemas';
+import { type Transfer, transfersOf } from '../transfers';
 import { operationView } from '../views';
 
 const STREAM_PERIOD_MILLIS = 150;
 const COMMENT_MILLIS = 15_000;
+const TRANSFERS_MILLIS = 1_000;
 
 export function operationRoutes(deps: ApiDeps): Route[] {
   const { store, operations, temporalUi } = deps;
@@ -64,10 +66,11 @@ export function operationRoutes(deps: ApiDeps): Route[] {
       roles: OPERATED,
       params: byId,
       responses: { 200: { description: 'The operation', schema: operationSchema } },
-      handler: async (context) => ({
-        status: 200,
-        body: operationView(await load(context, context.params.id), context.identity, temporalUi),
-      }),
+      handler: async (context) => {
+        const operation = await load(context, context.params.id);
+        const transfers = await transfersOf(deps.temporal, operation);
+        return { status: 200, body: operationView(operation, context.identity, temporalUi, transfers) };
+      },
     }),
     route({
       method: 'get',
@@ -130,7 +133,7 @@ export function operationRoutes(deps: ApiDeps): Route[] {
 async function stream(
   { res, identity }: Pick<Context, 'res' | 'identity'>,
   read: () => Promise<OperationRecord>,
-  { temporalUi, stopping }: ApiDeps,
+  { temporal, temporalUi, stopping }: ApiDeps,
 ): Promise<void> {
   let operation = await read();
   res.writeHead(200, {
@@ -141,14 +144,21 @@ async function stream(
   const gone = new AbortController();
   res.on('close', () => gone.abort());
   const over = AbortSignal.any([gone.signal, stopping]);
-  let sent = -1;
+  let sent = '';
+  let transfers: Transfer[] = [];
+  let lookedAt = 0;
   let quietSince = Date.now();
   while (!over.aborted) {
-    if (operation.revision !== sent) {
-      sent = operation.revision;
+    if (Date.now() - lookedAt > TRANSFERS_MILLIS) {
+      transfers = await transfersOf(temporal, operation);
+      lookedAt = Date.now();
+    }
+    const now = `${operation.revision} ${JSON.stringify(transfers)}`;
+    if (now !== sent) {
+      sent = now;
       quietSince = Date.now();
       res.write(
-        `event: progress\nid: ${sent}\ndata: ${JSON.stringify(operationView(operation, identity, temporalUi))}\n\n`,
+        `event: progress\nid: ${operation.revision}\ndata: ${JSON.stringify(operationView(operation, identity, temporalUi, transfers))}\n\n`,
       );
     } else if (Date.now() - quietSince > COMMENT_MILLIS) {
       quietSince = Date.now();

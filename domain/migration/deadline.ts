@@ -1,9 +1,17 @@
 import { SluiceError } from '../errors';
-import type { HostRecord } from '../host';
+import type { HostRecord, ReportedVee } from '../host';
+import type { VeeId } from '../ids';
 import type { OperationParams } from '../operation/operation';
+import type { Capacity } from '../units';
 import type { VeeRecord } from '../vee/vee';
 import { type MigrationBudget, type MigrationMode, usualMode } from './estimate';
 import { describeUnmeetable, meetDeadline } from './waves';
+
+/** As its host has measured it last; undefined where it has not. */
+export const dirtyRateOf = (
+  id: VeeId,
+  source: { readonly reported?: readonly ReportedVee[] } | undefined,
+): number | undefined => source?.reported?.find((r) => r.veeId === id)?.dirtyKbps;
 
 /**
  * How one VEE is to be moved so that a deadline is met, and about how long that takes: a group of one, by the rule of
@@ -18,11 +26,32 @@ export function planSingleMove(
 ): { readonly mode: MigrationMode; readonly estimatedMillis: number } {
   const { capacity, stopGraceMillis } = template;
   const mode = usualMode(source.fingerprint.capabilities.migration);
-  const move = { veeId: id, from: hostId, to: hostId, capacity, stopGraceMillis, mode };
+  const dirtyKbps = dirtyRateOf(id, source);
+  const move = { veeId: id, from: hostId, to: hostId, capacity, stopGraceMillis, mode, dirtyKbps };
   const verdict = meetDeadline([move], budget, deadlineMillis, onDeadline);
   if (verdict.kind === 'unmeetable')
     throw new SluiceError('deadline-unmeetable', describeUnmeetable(1, verdict, deadlineMillis), {
       pointer: '/deadlineMillis',
     });
   return { mode: verdict.moves[0]?.mode ?? mode, estimatedMillis: verdict.schedule.totalMillis };
+}
+
+/** An estimate knows nothing of other work, nor of a disk that is written meanwhile. */
+const ALLOWED_TIMES = 4;
+
+/**
+ * What the sending of one VEE may take: of the link what the site says, of time what was asked for, if it may be hurried.
+ * `allowMillis` is what it gets beside the usual time of a step: a large disk over a narrow link is no failure.
+ */
+export function sendLimits(
+  { memoryMiB, diskMiB }: Pick<Capacity, 'memoryMiB' | 'diskMiB'>,
+  { linkKbps, streamKbps, mostKbps }: MigrationBudget,
+  { deadlineMillis, onDeadline }: Pick<OperationParams, 'deadlineMillis' | 'onDeadline'>,
+): { readonly bandwidthKbps?: number; readonly deadlineMillis?: number; readonly allowMillis: number } {
+  const kbps = Math.min(linkKbps, streamKbps, mostKbps ?? linkKbps);
+  return {
+    allowMillis: Math.ceil((ALLOWED_TIMES * (memoryMiB + diskMiB) * 1_048_576 * 8) / kbps),
+    ...(mostKbps === undefined ? {} : { bandwidthKbps: mostKbps }),
+    ...(deadlineMillis !== undefined && onDeadline === 'escalate' ? { deadlineMillis } : {}),
+  };
 }

@@ -7,6 +7,8 @@ export interface MigrationBudget {
   readonly linkKbps: number;
   /** No more run at once over a link than leave each so much. */
   readonly streamKbps: number;
+  /** One migration takes no more of a link than this; absent where it may take all. */
+  readonly mostKbps?: number;
   /** At which rate a VEE writes its memory anew, kbit/s; absent where nobody has measured it. */
   readonly dirtyKbps?: number;
 }

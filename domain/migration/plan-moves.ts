@@ -12,6 +12,7 @@ import { moveRequest } from '../placement/request';
 import { startLevels } from '../service/start-order';
 import { nextState } from '../vee/state-machine';
 import type { VeeRecord } from '../vee/vee';
+import { dirtyRateOf } from './deadline';
 import { type MigrationBudget, usualMode } from './estimate';
 import { describeUnmeetable, type Move, meetDeadline } from './waves';
 
@@ -19,7 +20,8 @@ import { describeUnmeetable, type Move, meetDeadline } from './waves';
 export const MOST_MOVES = 200;
 
 /** What a move needs to know of a host, beside what a placement does. */
-export type MoveHost = Pick<HostRecord, 'id' | 'liveness' | 'cordoned' | 'fingerprint'>;
+export type MoveHost = Pick<HostRecord, 'id' | 'liveness' | 'cordoned' | 'fingerprint'> &
+  Partial<Pick<HostRecord, 'reported'>>;
 
 export interface MoveQuestion {
   readonly verb: 'migrate' | 'relocate';
@@ -129,7 +131,9 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
     const { id: veeId, component, index, template } = vee;
     const mode = usualMode(hosts.get(vee.hostId)?.fingerprint.capabilities.migration ?? 'cold');
     const { capacity, licences, stopGraceMillis } = template;
-    return [{ veeId, component, index, from: vee.hostId, to, capacity, licences, stopGraceMillis, mode }];
+    const dirtyKbps = dirtyRateOf(vee.id, hosts.get(vee.hostId));
+    const move = { veeId, component, index, from: vee.hostId, to, capacity, licences, stopGraceMillis, mode };
+    return [dirtyKbps === undefined ? move : { ...move, dirtyKbps }];
   });
   const rest = { ...(blueprint ? { blueprint } : {}), left };
   if (verb === 'relocate')

@@ -11,6 +11,8 @@ export interface Move {
   readonly licences?: readonly string[] | undefined;
   readonly stopGraceMillis: number;
   readonly mode: MigrationMode;
+  /** Of this VEE, as measured; the site's setting counts where it is absent. */
+  readonly dirtyKbps?: number | undefined;
 }
 
 export interface Schedule {
@@ -52,6 +54,14 @@ export function scheduleMoves(
   };
 }
 
+/** What one of so many over a link may send. */
+const rateOf = ({ linkKbps, mostKbps = linkKbps }: MigrationBudget, sharing: number) =>
+  Math.max(1, Math.floor(Math.min(linkKbps / sharing, mostKbps)));
+
+/** Does it write its memory faster than it could be sent, if it had the link to itself? Then only stilling it ends that. */
+export const diverges = ({ mode, dirtyKbps }: Move, budget: MigrationBudget): boolean =>
+  mode === 'pre-copy' && dirtyKbps !== undefined && dirtyKbps >= rateOf(budget, 1);
+
 function waveMillis(
   moves: readonly Move[],
   wave: readonly number[],
@@ -64,9 +74,10 @@ function waveMillis(
       const move = moves[index];
       if (!move) return 0;
       const sharing = Math.max(load?.get(move.from) ?? 1, load?.get(move.to) ?? 1);
-      const kbps = Math.floor(budget.linkKbps / sharing);
+      const kbps = rateOf(budget, sharing);
       const { capacity, mode, stopGraceMillis } = move;
-      return estimateMigration(capacity, mode, kbps, stopGraceMillis, budget.dirtyKbps).totalMillis;
+      const dirtyKbps = move.dirtyKbps ?? budget.dirtyKbps;
+      return estimateMigration(capacity, mode, kbps, stopGraceMillis, dirtyKbps).totalMillis;
     }),
   );
 }
@@ -74,14 +85,22 @@ function waveMillis(
 export type DeadlineVerdict =
   | { readonly kind: 'met'; readonly schedule: Schedule; readonly moves: readonly Move[] }
   | { readonly kind: 'escalated'; readonly schedule: Schedule; readonly moves: readonly Move[] }
-  | { readonly kind: 'unmeetable'; readonly needMillis: number; readonly quickestMillis: number };
+  | {
+      readonly kind: 'unmeetable';
+      readonly needMillis: number;
+      readonly quickestMillis: number;
+      /** One that was measured to write its memory faster than it can be sent. */
+      readonly diverging?: Move;
+    };
 
 /** What can't be met, in words. */
 export function describeUnmeetable(
   count: number,
-  { needMillis, quickestMillis }: Extract<DeadlineVerdict, { kind: 'unmeetable' }>,
+  { needMillis, quickestMillis, diverging }: Extract<DeadlineVerdict, { kind: 'unmeetable' }>,
   deadlineMillis: number | undefined,
 ): string {
+  if (diverging)
+    return `${diverging.veeId} writes its memory at ${diverging.dirtyKbps} kbit/s, faster than it can be sent: as it runs there is no end to it. Stilled meanwhile about ${quickestMillis} ms would do; the deadline is ${deadlineMillis} ms.`;
   const what = count === 1 ? 'It needs' : `All ${count} need`;
   return `${what} about ${needMillis} ms, ${quickestMillis} ms when stilled meanwhile; the deadline is ${deadlineMillis} ms.`;
 }
@@ -97,11 +116,13 @@ export function meetDeadline(
   onDeadline: 'refuse' | 'escalate',
 ): DeadlineVerdict {
   const schedule = scheduleMoves(moves, budget);
-  if (deadlineMillis === undefined || schedule.totalMillis <= deadlineMillis)
+  const diverging = moves.find((m) => diverges(m, budget));
+  if (deadlineMillis === undefined || (!diverging && schedule.totalMillis <= deadlineMillis))
     return { kind: 'met', schedule, moves };
   const stilled = moves.map((m): Move => (m.mode === 'pre-copy' ? { ...m, mode: 'stop-and-copy' } : m));
   const quicker = scheduleMoves(stilled, budget);
   if (onDeadline === 'escalate' && quicker.totalMillis <= deadlineMillis)
     return { kind: 'escalated', schedule: quicker, moves: stilled };
-  return { kind: 'unmeetable', needMillis: schedule.totalMillis, quickestMillis: quicker.totalMillis };
+  const [needMillis, quickestMillis] = [schedule.totalMillis, quicker.totalMillis];
+  return { kind: 'unmeetable', needMillis, quickestMillis, ...(diverging ? { diverging } : {}) };
 }

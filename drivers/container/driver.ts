@@ -233,14 +233,14 @@ class ContainerDriver implements Driver {
     });
   }
 
-  send(ref: VeeRef, offer: TransferOffer, { to }: SendOptions = {}): Promise<void> {
+  send(ref: VeeRef, offer: TransferOffer, { to, cancelled }: SendOptions = {}): Promise<void> {
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before the container ends, so that a crash in between is seen as a migration, not an exit.
       await this.records.put({ ...vee, state: 'OUTGOING' });
       await this.containers.end(ref.veeId, vee.spec.template.stopGraceMillis);
-      await sendDisk(this.containers.diskPath(ref.veeId), offer, this.config.identity, to);
+      await sendDisk(this.containers.diskPath(ref.veeId), offer, this.config.identity, { to, cancelled });
     });
   }
 

@@ -72,10 +72,13 @@ export class DiskReceiver {
 export async function sendDisk(
   folder: string,
   offer: TransferOffer,
-  identity?: HostIdentity,
-  to?: HostId,
+  identity: HostIdentity | undefined,
+  { to, cancelled }: { to: HostId | undefined; cancelled: AbortSignal | undefined },
 ): Promise<void> {
   const socket = await dialTransfer(offer, identity, to);
+  const leave = () => socket.destroy();
+  cancelled?.addEventListener('abort', leave, { once: true });
+  if (cancelled?.aborted) leave();
   try {
     socket.write(offer.token);
     const tar = spawn('tar', ['-c', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -96,6 +99,7 @@ export async function sendDisk(
   } catch (cause) {
     throw new SluiceError('driver-failed', 'The disk could not be sent to the target host.', { cause });
   } finally {
+    cancelled?.removeEventListener('abort', leave);
     socket.destroy();
   }
 }

@@ -21,6 +21,7 @@ import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-rec
 import { networkFor } from '../network/for-host';
 import type { HostNetwork } from '../network/host-network';
 import { FILES } from './command-line';
+import { DirtyRates } from './dirty-rates';
 import { type QemuDriverConfig, QemuHost } from './host';
 import { Machines } from './machines';
 import { QEMU } from './probe';
@@ -44,6 +45,7 @@ class QemuDriver implements Driver {
   private readonly records: VeeRecords;
   private readonly machines: Machines;
   private readonly vees: VeeMachines;
+  private readonly dirtyRates: DirtyRates;
   private readonly receivers = new Map<VeeId, Receiver>();
   private readonly sending = new Map<VeeId, AbortController>();
 
@@ -52,6 +54,7 @@ class QemuDriver implements Driver {
     this.host = host;
     this.records = records;
     this.machines = new Machines(records, findOnPath(QEMU) ?? QEMU, network);
+    this.dirtyRates = new DirtyRates(this.machines);
     this.vees = new VeeMachines(this.machines, records, host.images, host.made, config.devices);
   }
 
@@ -150,7 +153,8 @@ class QemuDriver implements Driver {
       }),
     );
     const vees = new Map(read.flat());
-    return this.config.capacity ? { vees } : { host: await machineUsage(), vees };
+    const dirtyKbps = await this.dirtyRates.of([...vees.keys()], performance.now());
+    return { vees, dirtyKbps, ...(this.config.capacity ? {} : { host: await machineUsage() }) };
   }
 
   async logs(veeId: VeeId, tailLines: number): Promise<string[]> {
@@ -204,11 +208,12 @@ class QemuDriver implements Driver {
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before anything is sent, so that a crash in between is seen as a migration.
       await this.records.put({ ...vee, state: 'OUTGOING' });
-      const cancelled = new AbortController();
-      this.sending.set(ref.veeId, cancelled);
+      const mine = new AbortController();
+      const cancelled = how.cancelled ? AbortSignal.any([mine.signal, how.cancelled]) : mine.signal;
+      this.sending.set(ref.veeId, mine);
       try {
         const peer = { offer, identity: this.config.identity, to: how.to };
-        await sendMachine(this.machines, ref.veeId, peer, how, cancelled.signal, this.config.reached);
+        await sendMachine(this.machines, ref.veeId, peer, how, cancelled, this.config.reached);
       } finally {
         this.sending.delete(ref.veeId);
       }

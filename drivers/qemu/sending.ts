@@ -12,6 +12,7 @@ import type { Machines } from './machines';
 import { LIVE, migrationEvent } from './migration-events';
 import type { QmpClient } from './qmp';
 import { oneConnection } from './state-file';
+import { NOT_SLOWED, watchTransfer } from './watching';
 
 const ANSWER_MILLIS = 30_000;
 /** A disk may be large, and a guest busy. */
@@ -49,7 +50,13 @@ export async function sendMachine(
     await settle(machines, veeId);
     try {
       const ended = AbortSignal.any([cancelled, target.gone]);
-      await orGone(transfer(line(qmp, ended), layout.diskMiB > 0, how, relays, reached), ended, cancelled);
+      const over = new AbortController();
+      void watchTransfer(qmp, how, AbortSignal.any([ended, over.signal]));
+      try {
+        await orGone(transfer(line(qmp, ended), layout.diskMiB > 0, how, relays, reached), ended, cancelled);
+      } finally {
+        over.abort();
+      }
       const lines = await tailOf(machines.path(veeId, FILES.console), CONSOLE_LINES);
       target.say({ sent: true, console: lines.map((line) => `${line}\n`).join('') });
       const last = await target.next<Said>(ANSWER_MILLIS);
@@ -100,9 +107,11 @@ async function transfer(
       { capability: 'pause-before-switchover', state: withDisk },
     ],
   });
-  await qmp.execute('migrate-set-parameters', LIVE);
+  const speed = how.bandwidthKbps === undefined ? undefined : Math.ceil((how.bandwidthKbps * 1_000) / 8);
+  const limit = speed === undefined ? {} : { 'max-bandwidth': speed };
+  await qmp.execute('migrate-set-parameters', { ...LIVE, ...NOT_SLOWED, ...limit });
   if (how.stopAndCopy) await qmp.execute('stop');
-  if (withDisk) await mirror(qmp, relays.disk.path, reached);
+  if (withDisk) await mirror(qmp, relays.disk.path, speed, reached);
   const moved = migrationEvent(qmp, ['pre-switchover', 'completed'], WHOLE_MILLIS);
   moved.catch(() => undefined);
   await qmp.execute('migrate', { uri: `unix:${relays.memory.path}` });
@@ -122,7 +131,7 @@ async function transfer(
 }
 
 /** Copies the disk to the target's, and from then on each write to both. */
-async function mirror(qmp: Line, path: string, reached: Reached): Promise<void> {
+async function mirror(qmp: Line, path: string, speed: number | undefined, reached: Reached): Promise<void> {
   await qmp.execute('blockdev-add', {
     driver: 'nbd',
     'node-name': TARGET_NODE,
@@ -136,6 +145,7 @@ async function mirror(qmp: Line, path: string, reached: Reached): Promise<void> 
     target: TARGET_NODE,
     sync: 'full',
     'copy-mode': 'write-blocking',
+    ...(speed === undefined ? {} : { speed }),
   });
   await reached('mirror');
   await ready;

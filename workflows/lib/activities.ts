@@ -1,4 +1,9 @@
-import { type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { AgentActivities, SiteActivities } from '../../activities';
 import { type HostId, waitTaskQueue } from '../../domain/ids';
 import type { OperationTiming } from '../../domain/operation/operation';
@@ -66,9 +71,11 @@ export function onHost(
   timing: OperationTiming,
   summary: string,
   graceMillis = 0,
+  cancelling: Pick<ActivityOptions, 'cancellationType'> = {},
 ): AgentActivities {
   return proxyActivities<AgentActivities>({
     ...HEARTBEAT,
+    ...cancelling,
     summary,
     taskQueue: agentQueue,
     startToCloseTimeout: timing.attemptMillis + graceMillis,
@@ -83,6 +90,11 @@ const FETCH_MILLIS = 600_000;
 /** What a host may take longer to make a VEE of that template. */
 export const fetchMillisOf = ({ image }: { readonly image: string }): number =>
   image.includes('@sha256:') ? FETCH_MILLIS : 0;
+
+/** When it is cancelled it is awaited until it has ended: what takes it back may not run beside it. */
+export const AWAITED = {
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+} as const;
 
 /** The same for an undo: it tries for longer, since giving up means that a person has to look. */
 export function onHostUndo(

@@ -1,9 +1,10 @@
 import type { HostId, VeeId } from '../../domain/ids';
 import type { OperationInput } from '../../domain/operation/operation';
 import { on, veeLabel } from '../../domain/service/deployment';
-import { fetchMillisOf, onHost, onHostUndo, site } from './activities';
+import { AWAITED, fetchMillisOf, onHost, onHostUndo, site } from './activities';
 import type { PlannedMove } from './moves';
 import type { Operation } from './operation';
+import { isPatched } from './patches';
 import type { Saga } from './saga';
 import { lockVee } from './vee-transition';
 
@@ -36,6 +37,7 @@ export async function moveVee(part: Saga, move: PlannedMove): Promise<void> {
     to: move,
     graceMillis: template.stopGraceMillis,
     stopAndCopy: mode === 'stop-and-copy',
+    limits: move.limits,
   };
   await transfer(part, way, spec);
   part.cannotReturn();
@@ -77,6 +79,7 @@ async function moveBack(part: Saga, move: PlannedMove, attempt: number): Promise
     to: { hostId: fromHostId, ...back },
     graceMillis: template.stopGraceMillis,
     stopAndCopy: false,
+    limits: undefined,
   };
   await transfer(part, way, spec);
   part.cannotReturn();
@@ -96,13 +99,14 @@ interface Way {
   readonly to: End;
   readonly graceMillis: number;
   readonly stopAndCopy: boolean;
+  readonly limits: PlannedMove['limits'];
 }
 
 type Spec = Parameters<ReturnType<typeof onHost>['prepareTarget']>[0]['spec'];
 
 async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
   const { timing }: OperationInput = part.input;
-  const { veeId, label, from, to, graceMillis, stopAndCopy } = way;
+  const { veeId, label, from, to, graceMillis, stopAndCopy, limits } = way;
   const source = { hostId: from.hostId, ref: { veeId, epoch: from.epoch } };
   const target = { hostId: to.hostId, ref: { veeId, epoch: to.epoch } };
   const dropTarget = () =>
@@ -124,14 +128,22 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
   await part.step({
     name: `send ${label}`,
     host: from.hostId,
+    interruptible: isPatched('cancelSending'),
     undo: () =>
       onHostUndo(from.agentQueue, timing, `send ${label}`).cancelMigration({ ...source, side: 'source' }),
     run: () =>
-      onHost(from.agentQueue, timing, `send ${label}`, graceMillis).sendVee({
+      onHost(
+        from.agentQueue,
+        timing,
+        `send ${label}`,
+        graceMillis + (limits?.allowMillis ?? 0),
+        AWAITED,
+      ).sendVee({
         ...source,
         offer,
         stopAndCopy,
         toHostId: to.hostId,
+        limits,
       }),
   });
   await part.step({

@@ -57,6 +57,12 @@ export const PATCHES = {
     reason:
       'What a VEE gives back is given back once it has shrunk for good, so that there is a way back until then.',
   },
+  cancelSending: {
+    id: 'cancel-sending',
+    since: '0.1.0',
+    reason:
+      'A cancel does not wait until a VEE is sent: what is under way is aborted, and it runs on where it is.',
+  },
   journalActivity: {
     id: 'journal-activity',
     since: '0.1.0',

@@ -1,6 +1,7 @@
 import type { OperationInput, OperationOutcome } from '../../domain/operation/operation';
-import { fetchMillisOf, onHost, onHostUndo, site } from '../lib/activities';
+import { AWAITED, fetchMillisOf, onHost, onHostUndo, site } from '../lib/activities';
 import { runOperation } from '../lib/operation';
+import { isPatched } from '../lib/patches';
 import { tagHost } from '../lib/search-attributes';
 import { veeIdOf } from '../lib/vee-input';
 import { lockVee } from '../lib/vee-transition';
@@ -31,7 +32,8 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       { hostId: vee.hostId, ref: { veeId, epoch: vee.epoch } },
       { hostId: move.target.hostId, ref: { veeId, epoch: move.epoch } },
     ];
-    const source = (step: string) => onHost(vee.agentQueue, timing, step, vee.template.stopGraceMillis);
+    const source = (step: string, allowMillis = 0) =>
+      onHost(vee.agentQueue, timing, step, vee.template.stopGraceMillis + allowMillis, AWAITED);
     const target = (step: string, moreMillis = 0) => onHost(move.target.agentQueue, timing, step, moreMillis);
     const dropTarget = () =>
       onHostUndo(move.target.agentQueue, timing, 'drop target').cancelMigration({ ...to, side: 'target' });
@@ -50,9 +52,16 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
     await operation.step({
       name: 'send',
       host: from.hostId,
+      interruptible: isPatched('cancelSending'),
       undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
       run: () =>
-        source('send').sendVee({ ...from, offer, stopAndCopy: move.stopAndCopy, toHostId: to.hostId }),
+        source('send', move.limits?.allowMillis).sendVee({
+          ...from,
+          offer,
+          stopAndCopy: move.stopAndCopy,
+          toHostId: to.hostId,
+          limits: move.limits,
+        }),
     });
     await operation.step({
       name: 'switch over',

@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import type { HostId } from '../../domain/ids';
+import { planSingleMove, sendLimits } from '../../domain/migration/deadline';
+import { escalationAt } from '../../domain/migration/escalation';
+import { type Move, meetDeadline } from '../../domain/migration/waves';
+
+const ORDER = ['none', 'throttle', 'still'];
+
+describe('a machine that has to be elsewhere by a deadline', () => {
+  const underway = fc.record({
+    deadlineMillis: fc.integer({ min: 100, max: 1e6 }),
+    elapsedMillis: fc.nat(2e6),
+    remainingBytes: fc.nat(1e9),
+    bytesPerSecond: fc.integer({ min: 1, max: 1e9 }),
+  });
+
+  it('is stilled in time, and never let go again: later, and with more to send, no less is done', () => {
+    fc.assert(
+      fc.property(underway, fc.nat(1e6), fc.nat(1e9), (at, later, more) => {
+        const now = ORDER.indexOf(escalationAt(at));
+        const then = { ...at, elapsedMillis: at.elapsedMillis + later };
+        const fuller = { ...at, remainingBytes: at.remainingBytes + more };
+        expect(ORDER.indexOf(escalationAt(then))).toBeGreaterThanOrEqual(now);
+        expect(ORDER.indexOf(escalationAt(fuller))).toBeGreaterThanOrEqual(now);
+        if (at.elapsedMillis * 3 >= at.deadlineMillis * 2) expect(escalationAt(at)).toBe('still');
+      }),
+    );
+  });
+
+  it('is left alone while it is on its way to be there in time', () => {
+    const at = { deadlineMillis: 30_000, elapsedMillis: 2_000, remainingBytes: 50e6, bytesPerSecond: 10e6 };
+    expect(escalationAt(at)).toBe('none');
+    expect(escalationAt({ ...at, remainingBytes: 300e6 })).toBe('throttle');
+    expect(escalationAt({ ...at, elapsedMillis: 10_000, remainingBytes: 300e6 })).toBe('still');
+  });
+});
+
+describe('what was measured of a VEE', () => {
+  const budget = { linkKbps: 1_000_000, streamKbps: 250_000 };
+  const hostId = 'host-1' as HostId;
+  const capacity = { cpuMillis: 1_000, memoryMiB: 1_024, diskMiB: 0, bandwidthKbps: 0 };
+  const vee = { id: 'vee-1', hostId, template: { capacity, stopGraceMillis: 0 } };
+  const source = (dirtyKbps?: number) => ({
+    fingerprint: { capabilities: { migration: 'live' } },
+    reported: [{ veeId: 'vee-1', epoch: 1, state: 'ACTIVE', dirtyKbps }],
+  });
+  const plan = (dirtyKbps: number | undefined, asked: object, b = budget) =>
+    planSingleMove(vee as never, source(dirtyKbps) as never, b, asked);
+
+  it('counts for its own migration, before what is set for all', () => {
+    const [slow, fast] = [1_000, 500_000].map((kbps) => plan(kbps, {}).estimatedMillis);
+    expect(fast).toBeGreaterThan((slow ?? 0) * 1.3);
+    expect(plan(1_000, {}, { ...budget, dirtyKbps: 900_000 } as never).estimatedMillis).toBe(slow);
+  });
+
+  it('is a reason to refuse a deadline that can’t be met as it runs, and says what would do', () => {
+    const asked = { deadlineMillis: 60_000 };
+    expect(() => plan(2_000_000, asked)).toThrow(
+      /writes its memory at 2000000 kbit\/s, faster than it can be sent/,
+    );
+    expect(plan(2_000_000, { ...asked, onDeadline: 'escalate' })).toMatchObject({ mode: 'stop-and-copy' });
+    expect(plan(2_000_000, {})).toMatchObject({ mode: 'pre-copy' });
+    // What is enough of a link is not enough of the share that one may have.
+    expect(plan(200_000, asked).mode).toBe('pre-copy');
+    expect(() => plan(200_000, asked, { ...budget, mostKbps: 100_000 } as never)).toThrow(/faster/);
+  });
+
+  it('never makes a group look quicker than its slowest', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(3_000_000), { minLength: 1, maxLength: 5 }), (rates) => {
+        const moves = rates.map((dirtyKbps, i): Move => {
+          const to = `host-${i + 2}` as HostId;
+          return {
+            veeId: `v${i}`,
+            from: hostId,
+            to,
+            capacity,
+            stopGraceMillis: 0,
+            mode: 'pre-copy',
+            dirtyKbps,
+          };
+        });
+        const verdict = meetDeadline(moves, budget, 1e9, 'refuse');
+        expect(verdict.kind).toBe(rates.some((r) => r >= budget.linkKbps) ? 'unmeetable' : 'met');
+      }),
+    );
+  });
+
+  it('is hurried on its way only where that was asked for', () => {
+    const allowMillis = Math.ceil((4 * 1_024 * 1_048_576 * 8) / budget.streamKbps);
+    expect(sendLimits(capacity, budget, { deadlineMillis: 5_000 })).toEqual({ allowMillis });
+    const asked = { deadlineMillis: 5_000, onDeadline: 'escalate' } as const;
+    const narrow = sendLimits(capacity, { ...budget, mostKbps: 8_000 }, asked);
+    expect(narrow).toMatchObject({ bandwidthKbps: 8_000, deadlineMillis: 5_000 });
+    expect(narrow.allowMillis).toBeGreaterThan(allowMillis);
+  });
+});
