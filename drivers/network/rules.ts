@@ -5,7 +5,8 @@ import { linkLocalOf } from './names';
 /*
  * The rules of a host as scripts for nft, each of which is applied whole or not at all. Two tables are ours: `bridge
  * sluice` sees what leaves a VEE, before the bridge learns from it; `inet sluice` sees what is on its way to one, and
- * there connections are known (the bridge family knows none on every kernel).
+ * there connections are known (the bridge family knows none on every kernel). Nothing on a network is for the host itself:
+ * else it would answer for each address that it has, and take packets, those of a VXLAN too, from whoever asks.
  */
 export const TABLES = ['bridge sluice', 'inet sluice'] as const;
 
@@ -21,6 +22,9 @@ add map bridge sluice from { type ifname : verdict ; }
 add chain bridge sluice leaving { type filter hook prerouting priority -300 ; policy accept ; }
 flush chain bridge sluice leaving
 add rule bridge sluice leaving iifname vmap @from
+add chain bridge sluice host { type filter hook input priority -300 ; policy accept ; }
+flush chain bridge sluice host
+add rule bridge sluice host iifname { "slv*", "slt*", "slx*" } drop
 add table inet sluice
 add map inet sluice zones { type ifname : verdict ; }
 add map inet sluice to4 { type ifname . ipv4_addr : verdict ; }

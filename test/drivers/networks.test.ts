@@ -120,6 +120,16 @@ if (obstacle)
     expect(await asking()).toBe('app');
   });
 
+  it('do not reach the host itself, by whatever address of it', async () => {
+    const wire = new Tools(`/proc/${await pidOf(web, 1)}/ns/net`);
+    const underlay = hosts[0]?.underlayAddress ?? '';
+    await wire.ip([`route add ${underlay} dev eth0`]);
+    expect(await answers(web, 1, `${underlay}:1`)).toBe('');
+    const { stdout } = await run([...wire.prefix, 'ip', '-j', 'neigh', 'show', underlay]);
+    const [found] = JSON.parse(stdout) as { state: string[]; lladdr?: string }[];
+    expect([found?.lladdr, found?.state]).toEqual([undefined, [expect.stringMatching(/INCOMPLETE|FAILED/)]]);
+  });
+
   it('let in what the rules say, and answers', async () => {
     const ingress: IngressRule[] = [
       { protocol: 'tcp', fromPort: 8_080, from: ['10.77.1.1', 'fd77:1::/127'] },
