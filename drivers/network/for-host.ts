@@ -3,9 +3,14 @@ import type { DriverConfig, VeeSpec } from '../contract';
 import { HostNetwork } from './host-network';
 import { probeNetworks } from './probe';
 
+/** All hosts of an agent are on the same kernel. */
+let probed: ReturnType<typeof probeNetworks> | undefined;
+
 /** The networks of a driver's host, or why it has none. */
 export async function networkFor({ network, dataDir }: DriverConfig): Promise<HostNetwork | undefined> {
-  if (!network || (await probeNetworks())) return undefined;
+  if (!network) return undefined;
+  probed ??= probeNetworks();
+  if (await probed) return undefined;
   return HostNetwork.open(network, dataDir);
 }
 

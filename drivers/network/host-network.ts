@@ -143,6 +143,8 @@ export class HostNetwork {
       ),
     );
     await this.exclusively(async (links) => {
+      // Most hosts have none, and each agent looks when it begins.
+      if (!links.some(({ ifname }) => isPort(ifname) || isBridge(ifname))) return;
       const mine = links.filter((l) => isPort(l.ifname) && l.ifalias?.startsWith(`${this.mark}/`));
       const left = mine.filter(({ ifname }) => !kept.has(ifname));
       await this.remove(

@@ -66,6 +66,9 @@ export function linkLocalOf(mac: string): string {
   return `fe80::${word(a ^ 2, b)}:${word(c, 0xff)}:${word(0xfe, d)}:${word(e, f)}`;
 }
 
+/** One with a zone names an interface of the host, too. */
+const familyOf = (text: string): number => (text.includes('%') ? 0 : isIP(text));
+
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 const MOST_VNI = 2 ** 24 - 1;
 
@@ -84,9 +87,9 @@ export function checkAttachment(attachment: NetworkAttachment): void {
     whole(mtu, 576, 65_535) &&
     addresses.every(
       ({ address, prefixLength, gateway }) =>
-        isIP(address) !== 0 &&
-        whole(prefixLength, 0, isIP(address) === 4 ? 32 : 128) &&
-        (gateway === undefined || isIP(gateway) === isIP(address)),
+        familyOf(address) !== 0 &&
+        whole(prefixLength, 0, familyOf(address) === 4 ? 32 : 128) &&
+        (gateway === undefined || familyOf(gateway) === familyOf(address)),
     ) &&
     ingress.every(
       ({ protocol, fromPort, toPort, from = [] }) =>
@@ -98,7 +101,7 @@ export function checkAttachment(attachment: NetworkAttachment): void {
 
 function isRange(text: string): boolean {
   const [address = '', length, ...more] = text.split('/');
-  const family = isIP(address);
+  const family = familyOf(address);
   if (family === 0 || more.length > 0) return false;
   return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
 }
