@@ -45,8 +45,8 @@ export function createWatchActivities(deps: SiteDeps) {
   /** A host that is lost with VEEs on it is recovered once for each time that it fell silent, where that is allowed. */
   async function recoverLost(now: number): Promise<void> {
     if (deps.recovery === 'manual' || (deps.recovery === 'fenced' && !deps.fencing)) return;
-    for (const host of await store.hosts.all()) {
-      if (host.liveness !== 'lost' || isFenced(host)) continue;
+    for (const host of await store.hosts.lost()) {
+      if (isFenced(host)) continue;
       if ((await store.vees.find({ hostId: host.id, living: true })).length === 0) continue;
       const id = makeOperationId(derivedEntropy('recover', host.id, host.lastHeartbeatAt));
       const operation = await store.operations.create(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { ApiClient } from '../cli/client';
 import { activitiesIn, historiesOf } from './lib/histories';
+import { between, type ProcessorTime, processorTime, total } from './lib/processor-time';
 import { type BenchSite, median, runMain, serviceOf, withSite } from './lib/site';
 
 const HOSTS = 20;
@@ -15,12 +16,20 @@ const SIZES = [
   { vees: 100, rounds: 5 },
 ];
 
+/** What one side took: by the clock, and of the processors. Medians of the rounds. */
+interface Taken {
+  readonly millis: number;
+  readonly processorMillis: ProcessorTime;
+}
+
 interface Result {
   readonly vees: number;
   readonly activities: number;
-  readonly provisionMillis: number;
+  readonly provision: Taken;
   /** By the floor. Ratios are of throughputs: 1 would be as many activities a second as a bare workflow makes. */
-  readonly floors: Readonly<Record<Floor, { readonly millis: number; readonly ratio: number }>>;
+  readonly floors: Readonly<
+    Record<Floor, Taken & { readonly ratio: number; readonly processorRatio: number }>
+  >;
 }
 
 /**
@@ -51,13 +60,14 @@ runMain(() =>
       console.log(JSON.stringify({ results, listServicesMedianMillis }));
       return;
     }
-    for (const { vees, activities, provisionMillis, floors } of results) {
+    for (const { vees, activities, provision, floors } of results) {
       console.log(
-        `Provisioning ${vees} simulated VEEs on ${HOSTS} hosts, ${activities} activities: median ${provisionMillis} ms`,
+        `Provisioning ${vees} simulated VEEs on ${HOSTS} hosts, ${activities} activities: ${told(provision)}`,
       );
       for (const floor of FLOORS) {
-        const { millis, ratio } = floors[floor];
-        console.log(`  a bare workflow of as many empty activities, ${floor}: ${millis} ms, ratio ${ratio}`);
+        const { ratio, processorRatio } = floors[floor];
+        console.log(`  a bare workflow of as many empty activities, ${floor}: ${told(floors[floor])}`);
+        console.log(`    ratio ${ratio}; by processor time ${processorRatio}`);
       }
     }
     console.log(`GET /v1/services, median of the 101st to the 200th: ${listServicesMedianMillis} ms`);
@@ -66,45 +76,92 @@ runMain(() =>
 
 async function compare(site: BenchSite, bare: BareWorkflow, vees: number, rounds: number): Promise<Result> {
   let activities = 0;
-  const ours: number[] = [];
-  const bares: Record<Floor, number[]> = { [FLOORS[0]]: [], [FLOORS[1]]: [] };
+  const ours: Taken[] = [];
+  const bares: Record<Floor, Taken[]> = { [FLOORS[0]]: [], [FLOORS[1]]: [] };
+  const measured = async (run: () => Promise<number>): Promise<Taken> => {
+    const before = processorTime(pidsOf(site));
+    const millis = await run();
+    return { millis, processorMillis: between(before, processorTime(pidsOf(site))) };
+  };
   // The first round is not counted: it warms all sides up, and tells how many activities there are.
   for (let round = 0; round <= rounds; round++) {
-    const { millis, operationId } = await provision(site.api, `bench-${vees}-${round}`, vees);
+    let ended: Provisioned | undefined;
+    const taken = await measured(async () => {
+      ended = await provision(site.api, `bench-${vees}-${round}`, vees);
+      return ended.millis;
+    });
+    if (!ended) throw new Error('nothing was provisioned');
     if (round === 0) {
-      const { own, batches } = await historiesOf(site.temporal, operationId);
+      const { own, batches } = await historiesOf(site.temporal, ended.operationId);
       activities = activitiesIn([own, ...batches]);
-    } else ours.push(millis);
+    } else ours.push(taken);
+    await remove(site.api, ended);
     for (const floor of FLOORS) {
-      const bareMillis = await bare.run(`bare-${vees}-${round} ${floor}`, activities, floor);
-      if (round > 0) bares[floor].push(bareMillis);
+      const bareTaken = await measured(() => bare.run(`bare-${vees}-${round} ${floor}`, activities, floor));
+      if (round > 0) bares[floor].push(bareTaken);
     }
   }
-  const provisionMillis = median(ours);
+  const provisioned = medianOf(ours);
   const against = (floor: Floor) => {
-    const millis = median(bares[floor]);
-    return { millis, ratio: Number((millis / provisionMillis).toFixed(2)) };
+    const taken = medianOf(bares[floor]);
+    const ratio = Number((taken.millis / provisioned.millis).toFixed(2));
+    const processorRatio = total(taken.processorMillis) / total(provisioned.processorMillis);
+    return { ...taken, ratio, processorRatio: Number(processorRatio.toFixed(2)) };
   };
   return {
     vees,
     activities,
-    provisionMillis,
+    provision: provisioned,
     floors: { [FLOORS[0]]: against(FLOORS[0]), [FLOORS[1]]: against(FLOORS[1]) },
   };
 }
 
+/** All that work on either side: what a site does of its own accord, such as its heartbeats, goes on under both. */
+const pidsOf = ({ pidOf }: BenchSite) => ({
+  temporal: pidOf('temporal'),
+  mongodb: pidOf('mongodb'),
+  site: pidOf('site'),
+  agent: pidOf('agent'),
+  api: pidOf('api'),
+  bench: process.pid,
+});
+
+const medianOf = (all: readonly Taken[]): Taken => ({
+  millis: median(all.map((t) => t.millis)),
+  processorMillis: Object.fromEntries(
+    Object.keys(all[0]?.processorMillis ?? {}).map((name) => [
+      name,
+      median(all.map((t) => t.processorMillis[name] ?? 0)),
+    ]),
+  ),
+});
+
+function told({ millis, processorMillis }: Taken): string {
+  const each = Object.entries(processorMillis).map(([name, of]) => `${name} ${of}`);
+  return `${millis} ms; processor ${total(processorMillis)} ms: ${each.join(', ')}`;
+}
+
+interface Provisioned {
+  readonly millis: number;
+  readonly operationId: string;
+  readonly serviceId: string;
+}
+
 /** From the request to the end that the operation's record tells. */
-async function provision(
-  api: ApiClient,
-  name: string,
-  vees: number,
-): Promise<{ millis: number; operationId: string }> {
+async function provision(api: ApiClient, name: string, vees: number): Promise<Provisioned> {
   const began = Date.now();
   const started = await api.write('POST', '/v1/services?tenant=bench', serviceOf(name, vees));
   const ended = await api.follow(started.id);
   if (ended.state !== 'completed') throw new Error(`provisioning ended ${ended.state}`);
-  await api.follow((await api.write('DELETE', `/v1/services/${started.serviceId}`)).id);
-  return { millis: (ended.endedAt ?? 0) - began, operationId: started.id };
+  return {
+    millis: (ended.endedAt ?? 0) - began,
+    operationId: started.id,
+    serviceId: started.serviceId,
+  };
+}
+
+async function remove(api: ApiClient, { serviceId }: Provisioned): Promise<void> {
+  await api.follow((await api.write('DELETE', `/v1/services/${serviceId}`)).id);
 }
 
 function setTemporalApart({ pidOf }: BenchSite): void {

@@ -5,9 +5,7 @@ import type {
   DepartedVee,
   Fencing,
   HostFingerprint,
-  HostLiveness,
   HostRecord,
-  LivenessPolicy,
   Maintenance,
   ReportedVee,
 } from '../domain/host';
@@ -21,6 +19,7 @@ import { hostLoads, withLoad } from './host-loads';
 import { HELD_FOR_A_TIME, hostPromises } from './host-promises';
 import { hostRecount } from './host-recount';
 import { hostReservations } from './host-reservations';
+import { hostWatch } from './host-watch';
 import type { LicenceRepository } from './licences';
 
 export interface HostJoin extends HostEconomy {
@@ -302,36 +301,11 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
       return doc ? fromStored<HostRecord>(doc) : undefined;
     },
 
-    /**
-     * Marks silent hosts; what a heartbeat wrote meanwhile is never overwritten.
-     * @param seeingSince since when heartbeats could have been recorded at all
-     */
-    async markSilent(
-      now: number,
-      seeingSince: number,
-      policy: LivenessPolicy,
-    ): Promise<{ id: string; liveness: HostLiveness }[]> {
-      const changed: { id: string; liveness: HostLiveness }[] = [];
-      const steps: [HostLiveness, HostLiveness[], number][] = [
-        ['lost', ['up', 'suspect'], now - policy.lostAfterMillis],
-        ['suspect', ['up'], now - policy.suspectAfterMillis],
-      ];
-      for (const [liveness, from, silentSince] of steps) {
-        if (seeingSince > silentSince) continue;
-        const silent = { liveness: { $in: from }, lastHeartbeatAt: { $lte: silentSince } };
-        const ids = await hosts.find(silent, { projection: { _id: 1 } }).toArray();
-        for (const { _id } of ids) {
-          const result = await hosts.updateOne({ _id, ...silent }, { $set: { liveness } });
-          if (result.modifiedCount === 1) changed.push({ id: _id, liveness });
-        }
-      }
-      return changed;
-    },
-
     ...hostReservations(hosts, licences),
     ...hostRecount(hosts),
     ...hostPromises(hosts),
     ...hostLoads(hosts),
+    ...hostWatch(hosts),
   };
 }
 

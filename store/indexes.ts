@@ -56,6 +56,12 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['events', { tenantId: 1, at: -1, _id: -1 }],
   ['events', { serviceId: 1, at: -1 }],
   ['hosts', { joinedAt: -1, _id: -1 }],
+  // The few that report a VEE that has ended by itself: looked for twice a second.
+  [
+    'hosts',
+    { 'reported.state': 1 },
+    { name: 'with_exited', partialFilterExpression: { 'reported.state': 'EXITED' } },
+  ],
   // Those that licences are counted on.
   ['hosts', { licensed: 1 }, { sparse: true }],
   ['rebalances', { createdAt: 1 }],

@@ -72,7 +72,7 @@ async function findExited(
   vees: VeeRepository,
 ): Promise<{ vee: VeeRecord; hostId: HostId }[]> {
   const found: { vee: VeeRecord; hostId: HostId }[] = [];
-  for (const host of await hosts.all())
+  for (const host of await hosts.withExited())
     for (const report of host.reported) {
       if (report.state !== 'EXITED') continue;
       const vee = await vees.get(report.veeId as VeeId);

@@ -146,7 +146,9 @@ export function veeRepository(client: MongoClient, db: Db) {
 
     /** What is recorded of those among these ids that are, as far as it says which copies count. */
     async standing(ids: readonly VeeId[]): Promise<Map<VeeId, Standing>> {
-      const docs = await vees.find({ _id: { $in: [...ids] } }, { projection: { template: 0 } }).toArray();
+      // Asked with every heartbeat.
+      const projection = { epoch: 1, state: 1, hostId: 1, transition: 1, updatedAt: 1 };
+      const docs = await vees.find({ _id: { $in: [...ids] } }, { projection }).toArray();
       return new Map(
         docs.map(({ _id, epoch, state, hostId, transition, updatedAt }) => [
           _id as VeeId,

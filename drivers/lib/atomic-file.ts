@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -21,15 +21,10 @@ export async function writeJson(path: string, value: unknown, mode = 0o600): Pro
 /** The same for what need not outlive the machine, only the process: a twentieth of the effort. */
 export function writeJsonUnsynced(path: string, value: unknown, mode = 0o600): void {
   const temporary = temporaryFor(path);
-  const write = () => writeFileSync(temporary, textOf(value), { mode });
-  try {
-    write();
-  } catch (error) {
-    // Most often its folder is there.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    mkdirSync(dirname(path), { recursive: true });
-    write();
-  }
+  // An exception would cost more than the question.
+  const folder = dirname(path);
+  if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
+  writeFileSync(temporary, textOf(value), { mode });
   renameSync(temporary, path);
 }
 
@@ -43,6 +38,16 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * Tells one state of a file from another: each write of ours makes another inode, and any other write changes its
+ * times.
+ * @returns undefined when it is not there
+ */
+export function stampOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
 }
 
 const temporaryFor = (path: string) => `${path}.${process.pid}.${serial++}.tmp`;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { DriverState, VeeRef, VeeSpec, VeeStatus } from '../contract';
-import { readJson, writeJson, writeJsonUnsynced } from './atomic-file';
+import { readJson, stampOf, writeJson, writeJsonUnsynced } from './atomic-file';
 import { devicesFor, type GivenDevices, type HostDevices } from './device-numbers';
 
 /** What a driver keeps on disk for one VEE: enough to find it again after any crash. No devices where it needs none. */
@@ -35,6 +35,8 @@ export class VeeRecords {
   private readonly write: (path: string, value: unknown) => Promise<void>;
   private given: Promise<void> = Promise.resolve();
   private readonly queues = new Map<string, Promise<unknown>>();
+  /** As last read. What is on disk counts, whoever wrote it: it is read again when its file is another than it was. */
+  private readonly known = new Map<VeeId, { readonly stamp: string; readonly vee: KeptVee }>();
 
   /** @param dataDir where all is kept. @param outlivesMachine must it be there after a power cut, too? */
   constructor(dataDir: string, outlivesMachine = true) {
@@ -52,8 +54,17 @@ export class VeeRecords {
     return join(this.veesDir, veeId);
   }
 
-  get(veeId: VeeId): Promise<KeptVee | undefined> {
-    return readJson<KeptVee>(join(this.folder(veeId), 'vee.json'));
+  /** Not to be changed by who gets it. */
+  async get(veeId: VeeId): Promise<KeptVee | undefined> {
+    const path = join(this.folder(veeId), 'vee.json');
+    // Before it is read: what is written in between is then read again.
+    const stamp = stampOf(path);
+    const known = this.known.get(veeId);
+    if (stamp !== undefined && known?.stamp === stamp) return known.vee;
+    const vee = stamp === undefined ? undefined : await readJson<KeptVee>(path);
+    if (stamp !== undefined && vee) this.known.set(veeId, { stamp, vee });
+    else this.known.delete(veeId);
+    return vee;
   }
 
   put(vee: KeptVee): Promise<void> {
@@ -81,6 +92,7 @@ export class VeeRecords {
   }
 
   async remove(veeId: VeeId): Promise<void> {
+    this.known.delete(veeId);
     await rm(this.folder(veeId), { recursive: true, force: true });
   }
 

@@ -17,7 +17,7 @@ import type {
   VeeStatus,
 } from '../contract';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
-import { ScriptedHost } from './script';
+import { ScriptedHost, type SimulatorScript } from './script';
 import { SimulatedUsage } from './usage';
 
 export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
@@ -60,8 +60,12 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
   const nothing = () => undefined;
 
   const set = (vee: KeptVee, state: DriverState) => records.put({ ...vee, state });
-  const verb = <T>(name: string, veeId: VeeId, effect: () => Promise<T>, lie: () => T): Promise<T> =>
-    records.exclusively(veeId, () => script.perform(name, effect, lie));
+  const verb = <T>(
+    name: string,
+    veeId: VeeId,
+    effect: (script: SimulatorScript) => Promise<T>,
+    lie: () => T,
+  ): Promise<T> => records.exclusively(veeId, () => script.perform(name, effect, lie));
 
   /** A verb that leads from some states to one other, and is done when it is there already. */
   const transition = (
@@ -69,33 +73,35 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     ref: VeeRef,
     from: DriverState[],
     to: DriverState,
-    check?: (vee: KeptVee) => Promise<void>,
+    check?: (vee: KeptVee, script: SimulatorScript) => Promise<void>,
   ) =>
     verb(
       name,
       ref.veeId,
-      async () => {
+      async (script) => {
         const vee = await records.acting(ref);
         if (vee.state === to) return;
         requireState(vee, name, from);
-        await check?.(vee);
+        await check?.(vee, script);
         await set(vee, to);
       },
       nothing,
     );
 
   /** A real host reads the image again at each start: it may have gone since the VEE was defined. */
-  async function requireImage({ veeId, template: { image } }: VeeSpec): Promise<void> {
+  async function requireImage(
+    { veeId, template: { image } }: VeeSpec,
+    { images = IMAGES }: SimulatorScript,
+  ): Promise<void> {
     const pinned = pinnedImage(image);
     // Really fetched, though nothing runs from it.
     if (pinned && config.images) return config.images.link(pinned, join(records.folder(veeId), 'image'));
-    const { images = IMAGES } = await script.script();
     if (!images.includes(image)) throw new SluiceError('image-unknown', `This host has no image "${image}".`);
   }
 
-  async function make(spec: VeeSpec, state: DriverState): Promise<void> {
+  async function make(spec: VeeSpec, state: DriverState, script: SimulatorScript): Promise<void> {
     const existing = await records.checkFence(spec, true);
-    await requireImage(spec);
+    await requireImage(spec, script);
     if (existing?.spec.epoch === spec.epoch) return;
     await records.giving(spec, config.devices ?? {}, (given) => records.put({ spec, state, ...given }));
   }
@@ -127,9 +133,11 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       attributes: { machineCores: String(cpus().length) },
     }),
 
-    define: (spec) => verb('define', spec.veeId, () => make(spec, 'DEFINED'), nothing),
+    define: (spec) => verb('define', spec.veeId, (script) => make(spec, 'DEFINED', script), nothing),
     start: (ref) =>
-      transition('start', ref, ['DEFINED', 'EXITED'], 'ACTIVE', ({ spec }) => requireImage(spec)),
+      transition('start', ref, ['DEFINED', 'EXITED'], 'ACTIVE', ({ spec }, script) =>
+        requireImage(spec, script),
+      ),
     pause: (ref) => transition('pause', ref, ['ACTIVE'], 'PAUSED'),
     resume: (ref) => transition('resume', ref, ['PAUSED'], 'ACTIVE'),
     suspend: (ref) => transition('suspend', ref, ['ACTIVE'], 'SUSPENDED'),
@@ -154,9 +162,8 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       verb(
         'inspect',
         veeId,
-        async () => {
+        async ({ unready = false }) => {
           const vee = await records.get(veeId);
-          const { unready = false } = await script.script();
           return vee && { ...status(vee), ...(unready ? { ready: false } : {}) };
         },
         nothing,
@@ -189,8 +196,8 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       verb(
         'prepareTarget',
         spec.veeId,
-        async (): Promise<TransferOffer> => {
-          await make(spec, 'INCOMING');
+        async (script): Promise<TransferOffer> => {
+          await make(spec, 'INCOMING', script);
           return { address: config.hostId, token: `${spec.veeId}@${spec.epoch}` };
         },
         () => ({ address: config.hostId, token: 'lie' }),

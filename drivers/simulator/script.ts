@@ -47,12 +47,12 @@ export class ScriptedHost {
   }
 
   /** Runs a verb as the script says. */
-  async perform<T>(verb: string, effect: () => Promise<T>, lie: () => T): Promise<T> {
+  async perform<T>(verb: string, effect: (script: SimulatorScript) => Promise<T>, lie: () => T): Promise<T> {
     let script = await this.script();
     for (; script.held?.includes(verb); script = await this.script()) await delay(HELD_POLL_MILLIS);
     const latency = script.latencyMillis?.[verb] ?? 0;
     if (latency > 0) await delay(latency);
-    if (!script.faults?.some((f) => f.verb === verb)) return effect();
+    if (!script.faults?.some((f) => f.verb === verb)) return effect(script);
 
     const call = await this.count(verb);
     const fault = script.faults.find((f) => f.verb === verb && (f.call === call || f.call === 0));
@@ -60,12 +60,12 @@ export class ScriptedHost {
       if (fault.do === 'lie') return lie();
       await this.strike(fault, call);
     }
-    const result = await effect();
+    const result = await effect(script);
     if (fault?.when === 'after') await this.strike(fault, call);
     return result;
   }
 
-  async script(): Promise<SimulatorScript> {
+  private async script(): Promise<SimulatorScript> {
     return (await readJson<SimulatorScript>(join(this.dataDir, 'script.json'))) ?? {};
   }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostId } from '../../domain/ids';
@@ -41,6 +41,22 @@ describe('a scripted simulator', () => {
     expect(perMilli).toBeGreaterThan(90);
     expect(perMilli).toBeLessThan(110);
     expect(after?.memoryMiB).toBe(16);
+  });
+
+  it('believes what is on disk, also what it has read before and somebody has changed since', async () => {
+    const { dataDir, driver } = await scripted({});
+    const spec = specFor('vee-a');
+    await driver.define(spec);
+    await driver.start(spec);
+    expect(await driver.inspect(spec.veeId)).toMatchObject({ state: 'ACTIVE' });
+    const path = join(dataDir, 'vees', spec.veeId, 'vee.json');
+    const kept = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...kept, state: 'PAUSED' }));
+    expect(await driver.inspect(spec.veeId)).toMatchObject({ state: 'PAUSED' });
+    await rm(path);
+    expect(await driver.inspect(spec.veeId)).toBeUndefined();
+    await writeFile(path, JSON.stringify({ ...kept, state: 'EXITED' }));
+    expect(await driver.list()).toMatchObject([{ state: 'EXITED' }]);
   });
 
   it.each([

@@ -286,4 +286,28 @@ describe('what hosts have reserved', () => {
     assert.equal(await store.hosts.adjust(hostId(0), veeId(0), needOf(10, 0), 1), true);
     await assertSound();
   });
+
+  it('tells the watch of those that are lost, and of those where something has ended, by way of an index', async () => {
+    assert.deepEqual(await store.hosts.withExited(), []);
+    assert.deepEqual(await store.hosts.lost(), []);
+    const report = (n: number, state: 'ACTIVE' | 'EXITED') => ({ veeId: veeId(n), epoch: 1, state });
+    await store.hosts.heartbeat(hostId(0), 'a' as AgentId, [report(0, 'ACTIVE'), report(1, 'EXITED')], 9, 8);
+    await store.hosts.heartbeat(hostId(1), 'a' as AgentId, [report(2, 'ACTIVE')], 9, 8);
+    assert.deepEqual(await store.hosts.withExited(), [
+      { id: hostId(0), reported: [report(0, 'ACTIVE'), report(1, 'EXITED')], reportedAt: 8 },
+    ]);
+    const hosts = connection.db.collection('hosts');
+    const plan = await hosts.find({ 'reported.state': 'EXITED' }).explain('queryPlanner');
+    assert.match(JSON.stringify(plan.queryPlanner.winningPlan), /"indexName":"with_exited"/);
+
+    await store.hosts.heartbeat(hostId(0), 'a' as AgentId, [report(0, 'ACTIVE')], 10, 10);
+    assert.deepEqual(await store.hosts.withExited(), []);
+    // The third has said nothing since it joined.
+    await store.hosts.markSilent(9, 0, { suspectAfterMillis: 4, lostAfterMillis: 4 });
+    const lost = await store.hosts.lost();
+    assert.deepEqual(
+      lost.map((h) => [h.id, h.liveness, h.lastHeartbeatAt < 9]),
+      [[hostId(2), 'lost', true]],
+    );
+  });
 });
