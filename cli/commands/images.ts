@@ -13,8 +13,8 @@ const FLAGS = {
   '/name': '--name',
   '/format': '--format',
   '/sha256': '--sha256',
-  '/from/url': '--url',
-  '/from/path': '--path',
+  '/from/url': '--from-url',
+  '/from/path': '--from-path',
   '/leastMemoryMiB': '--least-memory-mib',
   '/leastDiskMiB': '--least-disk-mib',
   '/query/tenant': '--tenant',
@@ -31,8 +31,8 @@ interface RegisterOptions {
   readonly name?: string;
   readonly format?: string;
   readonly tenant?: string;
-  readonly url?: string;
-  readonly path?: string;
+  readonly fromUrl?: string;
+  readonly fromPath?: string;
   readonly sha256?: string;
   readonly leastMemoryMib?: string;
   readonly leastDiskMib?: string;
@@ -49,9 +49,9 @@ export function registerImageCommands(program: Command): void {
     .option('--name <name>', 'what manifests call it (default: the file’s name)')
     .option('--format <format>', 'qcow2, raw, tar or oci (default: by the file’s name)')
     .option('--tenant <name>', 'whose it is to be (operators; default: the site’s)')
-    .option('--path <path>', 'a file of the API’s machine, instead of an upload (operators)')
-    .option('--url <url>', 'an address, instead of an upload (operators)')
-    .option('--sha256 <hex>', 'of its content: has to be said with --path and --url')
+    .option('--from-path <path>', 'a file of the API’s machine, instead of an upload (operators)')
+    .option('--from-url <url>', 'an address, instead of an upload (operators)')
+    .option('--sha256 <hex>', 'of its content: has to be said with --from-path and --from-url')
     .option('--least-memory-mib <n>', 'what an instance needs at least')
     .option('--least-disk-mib <n>', 'what an instance needs at least')
     .action(async (file: string | undefined, options: RegisterOptions, command: Command) => {
@@ -134,10 +134,10 @@ async function register(
   options: RegisterOptions,
   progress: (of: number) => (bytes: number) => void,
 ): Promise<ImageAnswer> {
-  const { path, url } = options;
+  const { fromPath: path, fromUrl: url } = options;
   const origin = file ?? path ?? url;
   if (origin === undefined || [file, path, url].filter((o) => o !== undefined).length > 1)
-    throw new CliError('Say one of: a file, --path or --url.', EXIT.usage);
+    throw new CliError('Say one of: a file, --from-path or --from-url.', EXIT.usage);
   const found = file === undefined ? undefined : await stat(file).catch(() => undefined);
   if (file !== undefined && !found?.isFile()) throw new CliError(`There is no file ${file}.`, EXIT.usage);
   const sha256 = file === undefined ? options.sha256 : await sha256Of(file);
