@@ -45,10 +45,11 @@ export type HostOffer = Omit<HostRecord, 'reservations' | 'reported'> &
   Partial<Pick<HostRecord, 'reservations'>>;
 
 export function toSnapshotHost(host: HostOffer): SnapshotHost {
-  const { id, zone, labels, liveness, cordoned, fingerprint, reserved, measured, promises = {} } = host;
+  const { id, siteId: site, zone, labels, liveness, cordoned, fingerprint } = host;
+  const { reserved, measured, promises = {} } = host;
   const { driver, capabilities, images, capacity, physical } = fingerprint;
   const snapshot = {
-    ...{ id, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
+    ...{ id, site, zone, labels, liveness, cordoned, driver, capabilities, images, capacity, reserved },
     ...economyOf(host),
     ...(physical ? { physical } : {}),
     ...(Object.keys(promises).length > 0 ? { promised: promisedOn(host) } : {}),

@@ -70,13 +70,16 @@ const TERMS = {
   latency: (_, host) => distance(host, USUAL_DISTANCES),
 } satisfies Record<string, Term>;
 
-/** What a round trip costs within a zone and between two; within a host it is nothing. */
-const USUAL_DISTANCES = { sameZone: 0.2, otherZone: 1 };
+/** What a round trip costs within a zone, between two, and between two sites; within a host it is nothing. */
+const USUAL_DISTANCES = { sameZone: 0.2, otherZone: 1, otherSite: 10 };
 
 /** What traffic with the rest of the service would cost, if each talked to each as much. */
-function distance({ sameService }: RankedHost, { sameZone = 0, otherZone = 0 }: Parameters): number {
-  const { onHost, inZone, inSite } = sameService;
-  return inSite === 0 ? 0 : (sameZone * (inZone - onHost) + otherZone * (inSite - inZone)) / inSite;
+function distance({ sameService }: RankedHost, parameters: Parameters): number {
+  const { onHost, inZone, inSite, elsewhere = 0 } = sameService;
+  const { sameZone = 0, otherZone = 0, otherSite = 0 } = parameters;
+  const others = inSite + elsewhere;
+  const far = sameZone * (inZone - onHost) + otherZone * (inSite - inZone) + otherSite * elsewhere;
+  return others === 0 ? 0 : far / others;
 }
 
 const TERM_NAMES = Object.keys(TERMS) as (keyof typeof TERMS)[];

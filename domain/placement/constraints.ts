@@ -46,12 +46,16 @@ export function constraintName(c: Constraint): string {
 const byLevel = ({ level }: { readonly level: Level }): string => (level === 'host' ? '' : ` by ${level}`);
 
 /** Where VEEs on this host are for a constraint: those with the same answer are together, others apart. */
-export const placeFor = (c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone'>): string =>
-  !isOfHost(c) && c.level === 'zone' ? host.zone : host.id;
+export function placeFor(c: Constraint, host: Pick<SnapshotHost, 'id' | 'zone' | 'site'>): string {
+  if (isOfHost(c) || c.level === 'host') return host.id;
+  return c.level === 'zone' ? host.zone : (host.site ?? '');
+}
 
 /** A place in words. */
-export const describePlace = (c: Constraint, place: string): string =>
-  !isOfHost(c) && c.level === 'zone' ? describeZone(place) : place;
+export function describePlace(c: Constraint, place: string): string {
+  if (isOfHost(c) || c.level === 'host') return place;
+  return c.level === 'zone' ? describeZone(place) : `site ${place}`;
+}
 
 /** Must these two VEEs not be in one place (see `placeFor`)? Of which there may be several, see `mostTogether`. */
 export function conflict(c: Constraint, a: Member, b: Member): boolean {
@@ -165,11 +169,11 @@ export function breaches(
 }
 
 /**
- * Does what is on this host bind to its zone what is lost as well? Nothing on a lost host counts as running, and what was
+ * Does what is on this host bind to its zone or site what is lost as well? Nothing on a lost host counts as running, and what was
  * lost with a whole zone is made anew host by host: it must not be bound to where none of it can be.
  */
 export const bindsFrom = (c: Constraint, host: Pick<SnapshotHost, 'liveness'> | undefined): boolean =>
-  !(c.kind === 'together' && c.level === 'zone' && host?.liveness === 'lost');
+  !(c.kind === 'together' && c.level !== 'host' && host?.liveness === 'lost');
 
 function pairs<T>(items: readonly T[]): [T, T][] {
   return items.flatMap((a, i) => items.slice(i + 1).map((b): [T, T] => [a, b]));
@@ -215,15 +219,11 @@ function rulesOf({ components, placement }: Manifest, serviceId: ServiceId): Rul
     ...components.flatMap(({ name: component, networks }): Rule[] =>
       networks ? [{ constraint: { kind: 'capable', serviceId, component, capability: 'networks' } }] : [],
     ),
-    // All of a service is on one site: what is to be together there is.
-    ...affinity.flatMap(({ together, level, weight }): Rule[] =>
-      level === 'site'
-        ? []
-        : [{ weight, constraint: { kind: 'together', serviceId, level, components: together } }],
-    ),
+    ...affinity.map(({ together, level, weight }): Rule => {
+      return { weight, constraint: { kind: 'together', serviceId, level, components: together } };
+    }),
     ...antiAffinity.flatMap((a): Rule[] => {
       const { level, weight } = a;
-      if (level === 'site') return [];
       const constraint: Constraint =
         'within' in a
           ? { kind: 'apart-within', serviceId, level, component: a.within, most: a.most ?? 1 }

@@ -19,10 +19,12 @@ import {
   concerns,
   constraintName,
   contradiction,
+  describePlace,
   heldAgainst,
   isCounted,
   isOfHost,
   mostTogether,
+  placeFor,
   refusalOfAny,
 } from './constraints';
 import { LicenceDesk } from './licence-desk';
@@ -247,8 +249,8 @@ export class Board {
     if (twins) return twins;
     const near = this.neighbours.get(c);
     const pin = this.pins.get(c);
-    if (pin !== undefined && host.zone !== pin && unit.vees.some((v) => concerns(c, v.component)))
-      return `others of them are placed in ${describeZone(pin)}`;
+    if (pin !== undefined && placeFor(c, host) !== pin && unit.vees.some((v) => concerns(c, v.component)))
+      return `others of them are placed in ${describePlace(c, pin)}`;
     if (c.kind === 'spread') return this.askew(c, unit, host);
     const most = mostTogether(c);
     const counted = unit.vees.filter((v) => isCounted(c, v));

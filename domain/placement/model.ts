@@ -48,6 +48,8 @@ export type Apartness = ReadonlyMap<TenantId, ReadonlySet<TenantId>>;
 
 export interface SnapshotHost extends HostEconomy {
   readonly id: HostId;
+  /** Absent where all are of one. */
+  readonly site?: string;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly liveness: HostLiveness;
@@ -98,8 +100,8 @@ export interface RequestedVee {
   };
 }
 
-/** How near to each other VEEs are when they are together, and no longer apart: on one host, or in one zone. */
-export type Level = 'host' | 'zone';
+/** How near to each other VEEs are when they are together, and no longer apart: on one host, in one zone, or on one site. */
+export type Level = 'host' | 'zone' | 'site';
 
 /**
  * A constraint is a declaration, a checker that knows no solver (`constraints.ts`), and an encoding for each kind of search

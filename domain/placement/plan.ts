@@ -3,7 +3,7 @@ import type { HostId } from '../ids';
 import { dominantShare, fits, subtract, sum } from '../units';
 import { solveBySearch } from './by-search';
 import { assign, choose, inOrderOfChoice, judge } from './choice';
-import { breaches, heldAgainst } from './constraints';
+import { breaches, heldAgainst, placeFor } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
 import { Judge } from './judge';
@@ -147,13 +147,12 @@ function placeByZone(
   keeper: SpareKeeper | undefined,
 ): GreedyResult {
   const first = placeGreedily(snapshot, request, units, policy, seed, keeper);
-  const ties = request.constraints.filter((c) => c.kind === 'together' && c.level === 'zone');
+  const ties = request.constraints.filter((c) => c.kind === 'together' && c.level !== 'host');
   let pins: ReadonlyMap<Constraint, string> = new Map();
   let best = first;
   let left = Math.min(MOST_ZONES_TRIED, MOST_JUDGEMENTS / Math.max(1, units.length * snapshot.hosts.length));
-  const zones = first.unplaced.length > 0 && ties.length > 0 ? zonesByRoom(snapshot.hosts) : [];
   for (const tie of ties)
-    for (const zone of zones) {
+    for (const zone of first.unplaced.length > 0 ? placesByRoom(tie, snapshot.hosts) : []) {
       if (best.unplaced.length === 0 || left-- <= 0) break;
       const tried = new Map(pins).set(tie, zone);
       const result = placeGreedily(snapshot, request, units, policy, seed, keeper, tried);
@@ -165,13 +164,13 @@ function placeByZone(
 }
 
 /** The roomiest first, by what is free on the hosts that take newcomers. */
-function zonesByRoom(hosts: readonly SnapshotHost[]): string[] {
+function placesByRoom(tie: Constraint, hosts: readonly SnapshotHost[]): string[] {
   const room = (of: readonly SnapshotHost[]) => {
     const open = of.filter((h) => h.liveness === 'up' && !h.cordoned);
     const free = sum(open.map((h) => subtract(h.capacity, h.reserved)));
     return hosts[0] ? dominantShare(free, hosts[0].capacity) : 0;
   };
-  return [...groupBy(hosts, (h) => h.zone)]
+  return [...groupBy(hosts, (h) => placeFor(tie, h))]
     .map(([zone, of]) => ({ zone, room: room(of) }))
     .sort((a, b) => b.room - a.room || (a.zone < b.zone ? -1 : 1))
     .map(({ zone }) => zone);

@@ -80,8 +80,14 @@ export interface RankedHost extends HostEconomy {
   readonly measured?: Usage;
   /** It would take a licence by host that it has not taken yet. */
   readonly takesLicence?: true;
-  /** How many other VEEs of the service are on it, in its zone (itself included), and in the site. */
-  readonly sameService: { readonly onHost: number; readonly inZone: number; readonly inSite: number };
+  /** How many other VEEs of the service are on it, in its zone (itself included), in its site, and on other sites. */
+  readonly sameService: {
+    readonly onHost: number;
+    readonly inZone: number;
+    readonly inSite: number;
+    /** Absent where there are none. */
+    readonly elsewhere?: number;
+  };
 }
 
 /** The policy that somebody has set for a site while it runs, in place of the one that it began with. */

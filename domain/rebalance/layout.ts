@@ -145,6 +145,9 @@ export class Layout {
         : undefined;
     if (hostRefusal(c, vee, to)) return `a constraint keeps it from ${to.id}`;
     if (this.crowded(c, unit, from, to)) return `as many as may be together are on ${to.id}`;
+    // Nothing leaves its site by a rebalance.
+    if (!isOfHost(c) && c.level === 'site')
+      return placeFor(c, from) === placeFor(c, to) ? undefined : `${to.id} is on another site`;
     if (!isOfHost(c) && c.level === 'zone') {
       const other = this.againstZone(c, unit, vee, from, to);
       return other && `${other.component}/${other.index} is in ${describeZone(this.zoneOf(other) ?? '')}`;

@@ -150,6 +150,7 @@ function allowedOf(
       const refused =
         host.driver !== here?.driver ||
         (tied && host.zone !== here.zone) ||
+        host.site !== here?.site ||
         unit.vees.some((v) => !hostRuns(host.images, v.image)) ||
         assigned.some(({ vee, c }) => hostRefusal(c, vee, host) !== undefined);
       // Where it is it may stay, whatever has been decided since.

@@ -114,7 +114,8 @@ export class KindCompiler {
     let maxSkew = Number.POSITIVE_INFINITY;
     const counters = { host: new Set<number>(), zone: new Set<number>() };
     for (const c of mine) {
-      if (isOfHost(c)) continue;
+      // All of its hosts are of one site: what is to be together there is, and what is to be apart by site is refused before.
+      if (isOfHost(c) || c.level === 'site') continue;
       if (c.kind !== 'together') counters[c.level].add(own);
       if (c.kind === 'apart-within') tests[c.level].push({ counter: own, most: c.most - 1 });
       else if (c.kind === 'spread') maxSkew = Math.min(maxSkew, c.maxSkew);
