@@ -17,6 +17,7 @@ export function openApiDocument(routes: readonly Route[]): Record<string, unknow
       operationId: operationIdOf(r),
       tags: [r.tag],
       summary: r.summary,
+      ...(r.deprecated ? { deprecated: true } : {}),
       ...(r.roles === 'public'
         ? {}
         : { description: `Roles: ${r.roles.join(', ')}.`, security: [{ bearer: [] }] }),

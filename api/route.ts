@@ -54,6 +54,8 @@ export interface Route {
   readonly write?: boolean;
   readonly dryRun?: boolean;
   readonly ifMatch?: boolean;
+  /** There is another path for it, which goes on. */
+  readonly deprecated?: true;
   /** `undefined` when the handler has answered by itself, as a stream does. */
   readonly handler: (context: Context) => Promise<Answer | undefined>;
 }

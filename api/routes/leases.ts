@@ -59,7 +59,7 @@ const leaseSchema = z
     createdAt: millis,
     generation: z.int(),
   })
-  .meta({ id: 'Lease' });
+  .meta({ id: 'Reservation' });
 
 const askedSchema = z.strictObject({
   name: z.string().regex(NAME_PATTERN),
@@ -79,8 +79,14 @@ const askedSchema = z.strictObject({
 
 const done = { description: 'The reservation', schema: leaseSchema };
 
-/** Places that are promised for a time. (`/v1/reservations` lists what VEEs hold already.) */
-export function leaseRoutes(deps: ApiDeps): Route[] {
+/** Places that are promised for a time. (`/v1/holdings` lists what VEEs hold already.) */
+export const leaseRoutes = (deps: ApiDeps): Route[] => [
+  ...routesAt('/v1/reservations', deps),
+  // As they were called before they had one name.
+  ...routesAt('/v1/leases', deps, { deprecated: true }),
+];
+
+function routesAt(path: string, deps: ApiDeps, old: { readonly deprecated?: true } = {}): Route[] {
   const { store } = deps;
 
   const told = (lease: Lease, context: Pick<Context, 'identity'>, more = {}) => ({
@@ -108,8 +114,9 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
   return [
     route({
       method: 'post',
-      path: '/v1/leases',
-      tag: 'leases',
+      path,
+      tag: 'reservations',
+      ...old,
       summary: 'Reserve places for a time: from now on, from a time on, or as soon as there is room',
       // One would keep all that has no end from coming: who gets that is the site's to say.
       roles: ['operator'],
@@ -127,13 +134,14 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
         if (context.dryRun) return dryRun(deps, shape, time);
         const lease = await makeLease(deps, context, context.body.name, shape, time);
         await tell(lease, context, 'made');
-        return { status: 201, body: told(lease, context), headers: { Location: `/v1/leases/${lease.id}` } };
+        return { status: 201, body: told(lease, context), headers: { Location: `${path}/${lease.id}` } };
       },
     }),
     route({
       method: 'get',
-      path: '/v1/leases',
-      tag: 'leases',
+      path,
+      tag: 'reservations',
+      ...old,
       summary: 'List reservations',
       roles: OPERATED,
       query: pageQuery.extend({
@@ -154,8 +162,9 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
     }),
     route({
       method: 'get',
-      path: '/v1/leases/{id}',
-      tag: 'leases',
+      path: `${path}/{id}`,
+      tag: 'reservations',
+      ...old,
       summary: 'One reservation, with what uses it',
       roles: OPERATED,
       params: byId,
@@ -170,8 +179,9 @@ export function leaseRoutes(deps: ApiDeps): Route[] {
     }),
     route({
       method: 'delete',
-      path: '/v1/leases/{id}',
-      tag: 'leases',
+      path: `${path}/{id}`,
+      tag: 'reservations',
+      ...old,
       summary: 'Cancel a reservation; what was applied against it goes on until its own end',
       roles: ['operator'],
       params: byId,

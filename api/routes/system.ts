@@ -40,11 +40,11 @@ export function systemRoutes(deps: ApiDeps): Route[] {
     }),
     route({
       method: 'get',
-      path: '/v1/reservations',
-      tag: 'reservations',
+      path: '/v1/holdings',
+      tag: 'holdings',
       summary: 'Capacity held on hosts, and by which operation',
       roles: ['operator'],
-      responses: { 200: { description: 'Reservations', schema: z.object({ items: z.array(z.unknown()) }) } },
+      responses: { 200: { description: 'What is held', schema: z.object({ items: z.array(z.unknown()) }) } },
       handler: async () => {
         const hosts = await store.hosts.all();
         return {

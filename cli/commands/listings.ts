@@ -127,7 +127,7 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       ago(Number(t.createdAt)),
     ],
   },
-  leases: {
+  reservations: {
     over: (l) => l.state === 'ended' || l.state === 'cancelled',
     head: ['id', 'name', 'tenant', 'state', 'places', 'from', 'until'],
     row: (l) => [
@@ -152,7 +152,7 @@ export const LISTINGS: Readonly<Record<string, Listing>> = {
       ...[i.deprecated ? 'deprecated' : text(i.state), text(i.hosts), text(i.id)],
     ],
   },
-  reservations: {
+  holdings: {
     head: ['host', 'vee', 'operation', 'cpu millis', 'memory MiB'],
     row: (r) => {
       const amount = r.amount as { cpuMillis: number; memoryMiB: number };
@@ -168,4 +168,4 @@ function standing({ cordoned, maintenance, fenced }: Row): string {
   return cordoned ? 'cordoned' : 'yes';
 }
 
-export const UNPAGED = new Set(['images', 'reservations']);
+export const UNPAGED = new Set(['images', 'holdings']);

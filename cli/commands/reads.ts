@@ -5,6 +5,7 @@ import { namerFor } from '../names';
 import { printJson, seconds, table } from '../output';
 import { inTermsOf } from '../problem';
 import { columnsOf, LISTINGS, type Row, UNPAGED } from './listings';
+import { findLease } from './reservation';
 
 interface EventOptions {
   readonly service?: string;
@@ -16,6 +17,9 @@ interface EventOptions {
 /** `host-2` before `host-10`. */
 const byId = (a: Row, b: Row) => String(a.id).localeCompare(String(b.id), 'en', { numeric: true });
 
+/** As they were called before they had one name. */
+const RENAMED: Readonly<Record<string, string>> = { lease: 'reservations', leases: 'reservations' };
+
 /** Commands that only look. */
 export function registerReadCommands(program: Command): void {
   program
@@ -24,7 +28,7 @@ export function registerReadCommands(program: Command): void {
     .option('-a, --all', 'also what is decommissioned or destroyed', false)
     .action(async (resource: string, id: string | undefined, options: { all: boolean }, command: Command) => {
       const client = await clientOf(command);
-      const plural = LISTINGS[resource] ? resource : `${resource}s`;
+      const plural = RENAMED[resource] ?? (LISTINGS[resource] ? resource : `${resource}s`);
       const listing = LISTINGS[plural];
       if (!listing)
         throw new CliError(
@@ -37,7 +41,9 @@ export function registerReadCommands(program: Command): void {
             ? (await findService(client, id)).id
             : plural === 'vees'
               ? await findVee(client, id)
-              : id;
+              : plural === 'reservations'
+                ? (await findLease(client, id)).id
+                : id;
         const item = await client.get(`/v1/${plural}/${encodeURIComponent(real)}`);
         if (globals(command).json) printJson(item);
         else console.log(JSON.stringify(item, null, 2));

@@ -79,7 +79,7 @@ export function registerReservationCommands(program: Command): void {
         ...(options.tenant ? { tenant: options.tenant } : {}),
       });
       await warnIfNothingEnds(client);
-      const asked = client.write<LeaseRow>('POST', `/v1/leases?${query}`, body);
+      const asked = client.write<LeaseRow>('POST', `/v1/reservations?${query}`, body);
       const answer = await inTermsOf(FLAGS, asked);
       if (options.dryRun) return conclude(command, client, answer, true);
       show(command, answer);
@@ -90,7 +90,7 @@ export function registerReservationCommands(program: Command): void {
     .option('-a, --all', 'also those that are over or cancelled', false)
     .action(async (options: { readonly all: boolean }, command: Command) => {
       const client = await clientOf(command);
-      const items = await client.list<LeaseRow>('/v1/leases', options.all ? {} : { living: 'true' });
+      const items = await client.list<LeaseRow>('/v1/reservations', options.all ? {} : { living: 'true' });
       if (globals(command).json) return printJson({ items });
       console.log(
         table(
@@ -107,7 +107,7 @@ export function registerReservationCommands(program: Command): void {
     .description('what is promised where and when, and what uses it (NAME, TENANT:NAME or its id)')
     .action(async (name: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
-      show(command, await client.get<LeaseRow>(`/v1/leases/${(await findLease(client, name)).id}`));
+      show(command, await client.get<LeaseRow>(`/v1/reservations/${(await findLease(client, name)).id}`));
     });
   reservation
     .command('cancel <name>')
@@ -115,7 +115,7 @@ export function registerReservationCommands(program: Command): void {
     .action(async (name: string, _options: unknown, command: Command) => {
       const client = await clientOf(command);
       const { id } = await findLease(client, name);
-      show(command, await client.write<LeaseRow>('DELETE', `/v1/leases/${id}`));
+      show(command, await client.write<LeaseRow>('DELETE', `/v1/reservations/${id}`));
     });
 }
 
@@ -144,10 +144,10 @@ function bodyOf(name: string, options: CreateOptions): unknown {
 }
 
 /** By id, as NAME, or as TENANT:NAME where several tenants have the name; one that is over only where none else has it. */
-async function findLease(client: ApiClient, given: string): Promise<LeaseRow> {
-  if (given.startsWith('rsv-')) return client.get<LeaseRow>(`/v1/leases/${encodeURIComponent(given)}`);
+export async function findLease(client: ApiClient, given: string): Promise<LeaseRow> {
+  if (given.startsWith('rsv-')) return client.get<LeaseRow>(`/v1/reservations/${encodeURIComponent(given)}`);
   const [name = '', tenant] = given.split(':').reverse();
-  const named = (await client.list<LeaseRow>('/v1/leases', { name })).filter(
+  const named = (await client.list<LeaseRow>('/v1/reservations', { name })).filter(
     (l) => tenant === undefined || l.tenantId === tenant,
   );
   const living = named.filter((l) => l.state === 'planned' || l.state === 'active');

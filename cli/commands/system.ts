@@ -53,7 +53,7 @@ export function registerSystemCommands(program: Command): void {
         client.list<{ id: string }>('/v1/operations', { state: 'stuck' }),
         client.get<{ placement: { name: string }; switchedOut?: { name: string } }>('/v1/policies'),
         client.get<{ kept: boolean; lose?: string }>('/v1/policies/spare'),
-        client.list<{ atRisk?: string }>('/v1/leases', { living: 'true' }),
+        client.list<{ atRisk?: string }>('/v1/reservations', { living: 'true' }),
       ]);
       const living = services.filter((s) => s.phase !== 'decommissioned').length;
       const up = hosts.filter((h) => h.liveness === 'up').length;

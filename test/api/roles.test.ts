@@ -70,7 +70,11 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'POST /v1/images/{id}/undeprecate': ['operator', 'tenant'],
   'POST /v1/images/{id}/clone': ['operator', 'tenant'],
   'GET /v1/image-blobs/{sha256}': ['agent'],
-  'GET /v1/reservations': ['operator'],
+  'GET /v1/holdings': ['operator'],
+  'POST /v1/reservations': ['operator'],
+  'GET /v1/reservations': ['operator', 'tenant'],
+  'GET /v1/reservations/{id}': ['operator', 'tenant'],
+  'DELETE /v1/reservations/{id}': ['operator'],
   'POST /v1/leases': ['operator'],
   'GET /v1/leases': ['operator', 'tenant'],
   'GET /v1/leases/{id}': ['operator', 'tenant'],
@@ -129,7 +133,7 @@ describe('every route under every role', () => {
     tokens = { operator: site.system.access.token, tenant: await token('rival'), agent: join };
     const operation = await site.done(await site.apply(manifestOf('shop')));
     const [vee] = await site.vees(operation.serviceId);
-    const lease = (await site.post('/v1/leases?tenant=acme', aLease)).body;
+    const lease = (await site.post('/v1/reservations?tenant=acme', aLease)).body;
     const image = (await site.post('/v1/images?tenant=acme', anImage)).body;
     mine = {
       ...{ service: operation.serviceId, vee: vee.id, operation: operation.id },
@@ -155,7 +159,7 @@ describe('every route under every role', () => {
           ? 'host-1'
           : path.startsWith('/v1/tenants')
             ? 'acme'
-            : path.startsWith('/v1/leases')
+            : /^\/v1\/(reservations|leases)/.test(path)
               ? mine.lease
               : path.startsWith('/v1/images')
                 ? mine.image
@@ -233,6 +237,7 @@ describe('every route under every role', () => {
       '/v1/usage',
       '/v1/leases',
       '/v1/networks',
+      '/v1/reservations',
       '/v1/vees?tenant=acme',
       '/v1/usage?tenant=acme',
       '/v1/events?tenant=acme',

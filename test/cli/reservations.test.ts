@@ -43,13 +43,13 @@ describe('places that are reserved for a time', () => {
   const file = (name: string) => join(folder, `${name}.yaml`);
   const reserve = async (name: string, more: object, tenant = 'acme') =>
     (
-      await site.post(`/v1/leases?tenant=${tenant}`, {
+      await site.post(`/v1/reservations?tenant=${tenant}`, {
         ...{ name, count: 2, each: { cpuMillis: 8_000, memoryMiB: 64 }, ...more },
       })
     ).body;
   const lease = async (name: string) => {
-    const { id } = (await site.all('/v1/leases')).find((l) => l.name === name) ?? {};
-    return (await site.get(`/v1/leases/${id}`)).body;
+    const { id } = (await site.all('/v1/reservations')).find((l) => l.name === name) ?? {};
+    return (await site.get(`/v1/reservations/${id}`)).body;
   };
 
   it('are promised, or refused with the reason and the time that would do', async () => {
@@ -99,7 +99,7 @@ describe('places that are reserved for a time', () => {
 
   it('are used by what is applied against them, and at risk while a host of them is closed', async () => {
     await reserve('now', { forMillis: 1_800_000 });
-    await site.delete(`/v1/leases/${(await lease('web')).id}`);
+    await site.delete(`/v1/reservations/${(await lease('web')).id}`);
     const others = await site.post('/v1/services?tenant=rival&reservation=now', serviceOf('lab', 1));
     expect(others.status).toBe(404);
     expect(await run('apply', '-f', file('lab'), '--tenant', 'acme', '--reservation', 'now')).toMatchObject({
@@ -122,7 +122,7 @@ describe('places that are reserved for a time', () => {
       return now.places.length === 2 && now.atRisk ? now : undefined;
     });
     expect(moved.places).toContainEqual({ hostId: other, count: 1 });
-    expect((await run('get', 'leases')).out).toMatch(/now +acme +active, at risk +2 /);
+    expect((await run('get', 'reservations')).out).toMatch(/now +acme +active, at risk +2 /);
     await site.post(`/v1/hosts/${vee?.hostId}/uncordon`);
     await site.until('it is at risk no more', 20_000, async () =>
       (await lease('now')).atRisk ? undefined : true,

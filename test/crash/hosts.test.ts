@@ -86,7 +86,7 @@ describe('a host that falls silent', () => {
     // What was left behind is no dead end: the service can be decommissioned, and nothing stays.
     await site.done(await site.delete(`/v1/services/${ended.serviceId}`));
     expect(await site.onHosts()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect((await site.get('/v1/holdings')).body.items).toEqual([]);
     expect(await site.violations()).toEqual([]);
   });
 });

@@ -49,7 +49,7 @@ describe('an operation in batches', () => {
   async function nothingIsLeft(at: string): Promise<void> {
     expect([at, await site.violations()]).toEqual([at, []]);
     expect([at, await site.onHosts()]).toEqual([at, []]);
-    expect([at, (await site.get('/v1/reservations')).body.items]).toEqual([at, []]);
+    expect([at, (await site.get('/v1/holdings')).body.items]).toEqual([at, []]);
   }
 
   /** Of each activity that a clean run reaches from `first` on, the call in the middle: so each kind has failed once. */

@@ -16,7 +16,7 @@ describe('provisioning that keeps what starts', () => {
     for (const s of body.items.filter((x: Json) => x.phase !== 'decommissioned'))
       await site.done(await site.delete(`/v1/services/${s.id}`));
     expect(await site.onHosts()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect((await site.get('/v1/holdings')).body.items).toEqual([]);
     expect(await site.violations()).toEqual([]);
   });
 
@@ -66,7 +66,7 @@ describe('provisioning that keeps what starts', () => {
       'db/0 ACTIVE',
       'worker/0 ACTIVE',
     ]);
-    expect((await site.get('/v1/reservations')).body.items).toHaveLength(3);
+    expect((await site.get('/v1/holdings')).body.items).toHaveLength(3);
     expect(await site.violations()).toEqual([]);
 
     // The same manifest as a re-composition makes good what its bounds ask for.

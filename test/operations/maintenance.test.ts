@@ -185,7 +185,7 @@ describe('a group migration', () => {
     expect(operation).toMatchObject({ state: 'undone', error: { code: 'driver-refused' } });
     expect(await places()).toEqual(before);
     expect(await site.violations()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toHaveLength(2);
+    expect((await site.get('/v1/holdings')).body.items).toHaveLength(2);
   });
 
   it('moves all or none: one that can’t move as it is keeps the others where they are, unless told otherwise', async () => {

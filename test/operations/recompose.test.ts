@@ -49,7 +49,7 @@ describe('re-composing a service', () => {
     for (const s of body.items.filter((x: Json) => x.phase !== 'decommissioned'))
       await site.done(await site.delete(`/v1/services/${s.id}`));
     expect(await site.onHosts()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect((await site.get('/v1/holdings')).body.items).toEqual([]);
     expect(await site.violations()).toEqual([]);
   });
 
@@ -118,7 +118,7 @@ describe('re-composing a service', () => {
     for (const v of vees.filter((x: Json) => x.component === 'app'))
       expect(before.get(`app/${v.index}`)).toBe(v.id);
     expect((await service(id)).instances).toEqual({ app: 3, cache: 2 });
-    const held = (await site.get('/v1/reservations')).body.items.find((r: Json) => r.veeId === vees[0].id);
+    const held = (await site.get('/v1/holdings')).body.items.find((r: Json) => r.veeId === vees[0].id);
     expect(held.amount.cpuMillis).toBe(vees[0].capacity.cpuMillis);
   });
 
@@ -134,7 +134,7 @@ describe('re-composing a service', () => {
     expect(after.map((v: Json) => v.id).sort()).toEqual(before.map((v: Json) => v.id).sort());
     const hosts = after.filter((v: Json) => v.component === 'app').map((v: Json) => v.hostId);
     expect(new Set(hosts).size).toBe(2);
-    expect((await site.get('/v1/reservations')).body.items).toHaveLength(3);
+    expect((await site.get('/v1/holdings')).body.items).toHaveLength(3);
   });
 
   it('gathers what a new constraint ties to a zone, keeps it there, and lets it be nowhere else', async () => {
@@ -197,7 +197,7 @@ describe('re-composing a service', () => {
     expect(done).toEqual(expect.arrayContaining(['commit db/0', 'commit app/1', 'commit app/1 back']));
     expect(await shape(id)).toEqual(before);
     expect((await site.vees(id)).map((v: Json) => v.id).sort()).toEqual(ids);
-    expect((await site.get('/v1/reservations')).body.items).toHaveLength(3);
+    expect((await site.get('/v1/holdings')).body.items).toHaveLength(3);
   });
 
   it('waits for the operator where only its record is left to be written', async () => {

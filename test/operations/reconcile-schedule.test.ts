@@ -92,7 +92,7 @@ describe('reconciliation on a schedule', () => {
     await site.until('it is told', 10_000, async () =>
       (await kinds(vee.id)).includes('drift.mended') ? true : undefined,
     );
-    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect((await site.get('/v1/holdings')).body.items).toEqual([]);
     expect(await site.violations()).toEqual([]);
   }, 90_000);
 

@@ -40,7 +40,7 @@ describe('reconciliation, asked for by an operator', () => {
   afterEach(async () => {
     await site.done(await site.delete(`/v1/services/${serviceId}`));
     expect(await site.onHosts()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+    expect((await site.get('/v1/holdings')).body.items).toEqual([]);
     expect(await site.violations()).toEqual([]);
   });
 
@@ -238,7 +238,7 @@ describe('reconciliation, asked for by an operator', () => {
       expect(moved.hostId).not.toBe(vee.hostId);
       expect(await stateOnHost(moved)).toBe('ACTIVE');
       expect(hosts.has(vee.hostId, vee.id)).toBe(false);
-      const held = (await site.get('/v1/reservations')).body.items.filter((r: Json) => r.veeId === vee.id);
+      const held = (await site.get('/v1/holdings')).body.items.filter((r: Json) => r.veeId === vee.id);
       expect(held.map((r: Json) => r.hostId)).toEqual([moved.hostId]);
       expect(await children(await reconcile())).toEqual([]);
       expect(await site.violations()).toEqual([]);
@@ -251,7 +251,7 @@ describe('reconciliation, asked for by an operator', () => {
       expect((await onHosts()).sort()).toEqual(['INCOMING', 'OUTGOING']);
       await reconcile();
       expect(await onHosts()).toEqual(['OUTGOING']);
-      const held = (await site.get('/v1/reservations')).body.items.filter((r: Json) => r.veeId === vee.id);
+      const held = (await site.get('/v1/holdings')).body.items.filter((r: Json) => r.veeId === vee.id);
       expect(held.map((r: Json) => r.hostId)).toEqual([vee.hostId]);
       expect(await children(await reconcile())).toEqual(['vee.mend completed']);
       expect(await onHosts()).toEqual(['ACTIVE']);

@@ -84,7 +84,7 @@ describe('a lost host', () => {
       (await kinds('host-1')).includes('host.returned') ? true : undefined,
     );
     expect(await site.violations()).toEqual([]);
-    expect((await site.get('/v1/reservations')).body.items).toHaveLength(6);
+    expect((await site.get('/v1/holdings')).body.items).toHaveLength(6);
     await site.done(await site.delete(`/v1/services/${service.id}`));
   }, 90_000);
 

@@ -9,7 +9,7 @@ export interface Sight {
 }
 
 export async function look(site: TestSite): Promise<Sight> {
-  const [onHosts, { body }] = await Promise.all([site.onHosts(), site.get('/v1/reservations')]);
+  const [onHosts, { body }] = await Promise.all([site.onHosts(), site.get('/v1/holdings')]);
   return { onHosts, reservations: body.items };
 }
 

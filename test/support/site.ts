@@ -207,7 +207,7 @@ export class TestSite {
   /** Where records and hosts disagree, on all hosts or on some; only while no operation is under way there. */
   async disagreements(on: (hostId: string) => boolean = () => true): Promise<string[]> {
     const recorded = await this.all('/v1/vees');
-    const { body } = await this.get('/v1/reservations');
+    const { body } = await this.get('/v1/holdings');
     const there = <T extends { hostId: string }>(items: readonly T[]) => items.filter((i) => on(i.hostId));
     return disagreements(there(await this.onHosts()), there(recorded), there(body.items));
   }
@@ -262,7 +262,7 @@ export class TestSite {
       await Promise.all(some.map(async (s) => this.done(await this.delete(`/v1/services/${s.id}`))));
     await this.open();
     const vees = (await this.onHosts()).map((v) => `${v.veeId} is ${v.state} on ${v.hostId}`);
-    const { items } = (await this.get('/v1/reservations')).body;
+    const { items } = (await this.get('/v1/holdings')).body;
     return [...vees, ...items.map((r: Json) => `a reservation is left: ${JSON.stringify(r)}`)];
   }
 

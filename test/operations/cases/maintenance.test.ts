@@ -42,7 +42,7 @@ describe('maintenance', () => {
     await site.arm('agent', { activity: 'defineVee', occurrence: 2, when: 'before', act: 'hold' });
     const provisioning = await site.apply(app('arriving', 3));
     await site.held('agent');
-    const [some] = (await site.get('/v1/reservations')).body.items;
+    const [some] = (await site.get('/v1/holdings')).body.items;
     const drain = await site.post(`/v1/hosts/${some.hostId}/drain`, {});
     expect(drain.status).toBe(202);
     await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -113,7 +113,7 @@ describe('a migration', () => {
 
   describe('that leaves its reservation on both hosts', () => {
     const holders = async (veeId: string) =>
-      (await site.get('/v1/reservations')).body.items
+      (await site.get('/v1/holdings')).body.items
         .filter((r: Json) => r.veeId === veeId)
         .map((r: Json) => r.hostId);
 

@@ -39,7 +39,7 @@ describe('requests that cross', () => {
       expect([operation.state, operation.error.code]).toEqual(['undone', 'driver-refused']);
       expect(operation.steps.filter((s: Json) => ['abandoned', 'stuck'].includes(s.state))).toEqual([]);
       expect(await site.onHosts()).toEqual([]);
-      expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+      expect((await site.get('/v1/holdings')).body.items).toEqual([]);
       await expectWhole(site);
     }
 

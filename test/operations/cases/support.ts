@@ -45,5 +45,5 @@ export async function cleaned(site: TestSite): Promise<void> {
   for (const service of await site.all('/v1/services'))
     if (service.phase !== 'decommissioned') await site.done(await site.delete(`/v1/services/${service.id}`));
   expect(await site.onHosts()).toEqual([]);
-  expect((await site.get('/v1/reservations')).body.items).toEqual([]);
+  expect((await site.get('/v1/holdings')).body.items).toEqual([]);
 }
