@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import { findOnPath, run } from '../lib/program';
 
@@ -65,6 +67,6 @@ export async function requireBridgeFilter(): Promise<void> {
       'driver-refused',
       'This host can’t keep to what may come in on a network: its kernel has no br_netfilter.',
     );
-  const all = ['iptables', 'ip6tables', 'arptables'].map((t) => `net.bridge.bridge-nf-call-${t}=0`);
-  await run(['sysctl', '-q', '-w', ...all]);
+  for (const table of ['iptables', 'ip6tables', 'arptables'])
+    await writeFile(join(BRIDGED, `bridge-nf-call-${table}`), '0');
 }
