@@ -20,6 +20,7 @@ import { attach } from './attach';
 import { BlueprintReader } from './blueprint-reader';
 import { decideAndReserve, licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
+import { tellNeighbours } from './neighbours';
 import { FIRST_EPOCH, serviceOf } from './planning';
 
 interface OnVee {
@@ -156,7 +157,9 @@ export function createRestorationActivities(deps: SiteDeps) {
       const hostId = blueprint.assignments[0]?.hostId ?? old.hostId;
       const service = await serviceOf(store, serviceId);
       const manifest = await store.services.manifest(service.manifestDigest);
-      const networks = (await attach(deps, service, manifest, [{ veeId: id, component, template }])).get(id);
+      const made = [{ veeId: id, component, index, template }];
+      const attached = await attach(deps, service, manifest, made);
+      const networks = (await tellNeighbours(store, serviceId, made, attached)).get(id);
       const now = deps.now();
       await store.vees.define([
         {

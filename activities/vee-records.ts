@@ -9,6 +9,7 @@ import { attach } from './attach';
 import { BlueprintReader } from './blueprint-reader';
 import type { SiteDeps } from './deps';
 import { toLiving } from './living';
+import { tellNeighbours } from './neighbours';
 import { FIRST_EPOCH } from './planning';
 import { VeeBook } from './vee-book';
 
@@ -49,12 +50,13 @@ export function createVeeRecordActivities(deps: SiteDeps) {
       const blueprint = await reader.blueprint(blueprintId);
       const templateFor = await reader.templates(operationId);
       const service = await reader.service(operationId);
-      const vees = blueprint.assignments.map(({ veeId, component }) => ({
-        ...{ veeId, component, template: templateFor(component) },
+      const vees = blueprint.assignments.map(({ veeId, component, index }) => ({
+        ...{ veeId, component, index, template: templateFor(component) },
       }));
-      const networks = vees.some((v) => v.template.networks)
+      const attached = vees.some((v) => v.template.networks)
         ? await attach(deps, service, await reader.manifest(operationId), vees)
         : undefined;
+      const networks = attached && (await tellNeighbours(store, service.id, vees, attached));
       const now = deps.now();
       await store.vees.define(
         blueprint.assignments.map(({ veeId, component, index, hostId }) => ({

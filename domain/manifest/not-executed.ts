@@ -1,5 +1,4 @@
 import type { Finding } from '../errors';
-import { referencesOf } from './context';
 import type { Manifest } from './schema';
 
 /**
@@ -25,9 +24,6 @@ export function notExecuted(m: Manifest): Finding[] {
     refuse(`/monitoring/kpis/${i}`, 'a KPI', 'Remove it until measurements are taken.');
   });
   m.components.forEach((c, i) => {
-    for (const { pointer, text, reference } of referencesOf(c, i))
-      if (reference?.kind === 'address')
-        refuse(pointer, `\${${text}}, an address,`, 'Remove it until VEEs have networks.');
     if (c.readiness.kind === 'tcp' || c.readiness.kind === 'http')
       refuse(
         `/components/${i}/readiness`,

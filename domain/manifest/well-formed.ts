@@ -1,6 +1,7 @@
 import type { Finding } from '../errors';
 import { expressionFault, type Wanted } from '../placement/expressions';
 import { startLevels } from '../service/start-order';
+import { unknownAddresses } from './address-references';
 import { contradictoryAssignments } from './assignments';
 import { contextBounds, filePaths, meaninglessReferences } from './context';
 import { NETWORK_RULES } from './network-rules';
@@ -148,6 +149,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'assignments-consistent': contradictoryAssignments,
 
   'references-mean-something': meaninglessReferences,
+  'addresses-known': unknownAddresses,
   'contexts-bounded': contextBounds,
   'files-apart': filePaths,
 

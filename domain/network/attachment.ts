@@ -11,6 +11,14 @@ export interface NetworkAttachment {
   readonly addresses: readonly AttachedAddress[];
   /** What may come in; absent: anything from the same network. */
   readonly ingress?: readonly IngressRule[];
+  /** Whom the VEE is to know there, by what its values name: as it was when it was made. Absent where it names nobody. */
+  readonly neighbours?: readonly Neighbour[];
+}
+
+export interface Neighbour {
+  readonly component: string;
+  readonly index: number;
+  readonly address: string;
 }
 
 export interface AttachedAddress {

@@ -46,7 +46,7 @@ export async function stageContext(folder: string, told: ToldContext, rootFs: st
         ? [{ path: 'sluice/authorized_keys', content: authorizedKeys(told.sshKeys), mode: 0o644 }]
         : []),
       { path: 'root/etc/hostname', content: `${told.hostname}\n`, mode: 0o644 },
-      { path: 'root/etc/hosts', content: hostsFile(told.hostname), mode: 0o644 },
+      { path: 'root/etc/hosts', content: hostsFile(told), mode: 0o644 },
       ...over.map((f) => ({ path: join('root', f.path), content: f.content, mode: modeOf(f) })),
       ...within.map((f, i) => ({ path: `within/${i}`, content: f.content, mode: modeOf(f) })),
     ]);
@@ -72,8 +72,17 @@ export async function stageContext(folder: string, told: ToldContext, rootFs: st
   ];
 }
 
-const hostsFile = (hostname: string) =>
-  ['127.0.0.1 localhost', '::1 localhost ip6-localhost', `127.0.1.1 ${hostname}`, ''].join('\n');
+function hostsFile({ hostname, hosts }: ToldContext): string {
+  const named = hosts.some((h) => h.name === hostname)
+    ? hosts
+    : [{ name: hostname, address: '127.0.1.1' }, ...hosts];
+  const lines = [
+    '127.0.0.1 localhost',
+    '::1 localhost ip6-localhost',
+    ...named.map((h) => `${h.address} ${h.name}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
 
 /** What is told lies over what the image has there; of the image itself nothing is changed. */
 function overlay(destination: string, upper: string, lower: string): Mount {

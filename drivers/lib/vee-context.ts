@@ -1,4 +1,5 @@
 import type { ContextFile } from '../../domain/context/model';
+import { knownTo } from '../../domain/context/neighbours';
 import { resolveContext } from '../../domain/context/resolve';
 import type { VeeSpec } from '../contract';
 
@@ -9,6 +10,8 @@ export interface ToldContext {
   readonly userData?: string;
   readonly files: readonly ContextFile[];
   readonly sshKeys: readonly string[];
+  /** Names with addresses, for its hosts file: its own, where it has one, and of those whom it is to know. */
+  readonly hosts: readonly { readonly name: string; readonly address: string }[];
   /** What it is, for programs in it: `vee.json`. Without the epoch: a copy that arrives on another host is told nothing new. */
   readonly identity: object;
 }
@@ -23,7 +26,8 @@ export function contextOf(spec: VeeSpec, given: Readonly<Record<string, string>>
   const self = {
     ...{ name: hostname, index: String(index), component, vee: veeId, service: serviceId, tenant: tenantId },
   };
-  const { environment, ...rest } = resolveContext(self, template);
+  const known = knownTo(spec);
+  const { environment, ...rest } = resolveContext(self, template, known);
   const all = {
     SLUICE_VEE: veeId,
     SLUICE_SERVICE: serviceId,
@@ -38,6 +42,7 @@ export function contextOf(spec: VeeSpec, given: Readonly<Record<string, string>>
     ...rest,
     hostname,
     environment: all,
+    hosts: known.map((k) => ({ name: `${k.component}-${k.index}`, address: k.address })),
     identity: {
       ...{ veeId, serviceId, tenantId, component, index, name: hostname, command },
       environment: all,

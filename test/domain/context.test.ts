@@ -1,10 +1,17 @@
 import fc from 'fast-check';
+import { tellNeighbours } from '../../activities/neighbours';
+import { withNeighbours } from '../../domain/context/neighbours';
 import { referencesIn, replaceReferences } from '../../domain/context/references';
 import { type KnownAddress, resolveContext } from '../../domain/context/resolve';
+import type { ServiceId, VeeId } from '../../domain/ids';
 import { templateOf } from '../../domain/manifest/components';
 import { checkManifest } from '../../domain/manifest/parse';
+import type { NetworkAttachment } from '../../domain/network/attachment';
 import { templateChanges } from '../../domain/service/recompose-reasons';
+import type { VeeRecord } from '../../domain/vee/vee';
+import { contextOf } from '../../drivers/lib/vee-context';
 import { manifestOf } from '../support/manifests';
+import { specFor } from '../support/specs';
 
 const SELF = { name: 'web-2', index: '2', component: 'web', vee: 'vee-7', service: 'svc-1', tenant: 'acme' };
 const KNOWN: KnownAddress[] = [
@@ -127,10 +134,105 @@ describe('a manifest that tells its VEEs something', () => {
     expect(refusal(fields, 69)).toBeUndefined();
   });
 
-  it('is refused with an address until there is one to be had', () => {
-    expect(refusal({ environment: { DB: '${component.db.address}' } })).toMatch(
-      /^manifest-not-executed \/components\/0\/environment\/DB/,
+  const networked = (env: Record<string, string>, changes: Record<string, unknown> = {}) => {
+    const component = (name: string, networks: string[], more: object = {}) => ({
+      ...{ name, image: 'busybox', capacity, networks, ...more },
+    });
+    return manifestOf('told', {
+      networks: [{ name: 'front' }, { name: 'back' }],
+      components: [
+        component('disk', ['back']),
+        component('db', ['back'], { instances: { max: 40 } }),
+        component('web', ['front', 'back'], { environment: env, instances: { max: 30 } }),
+      ],
+      topology: {
+        dependencies: [
+          { component: 'web', dependsOn: ['db'] },
+          { component: 'db', dependsOn: ['disk'] },
+        ],
+      },
+      ...changes,
+    });
+  };
+
+  it.each([
+    ['${component.cache.address}', /no such component/],
+    ['${component.web.address}', /"web" does not depend on "web"/],
+    ['${component.db.front.address}', /"web" and "db" are not on the network "front" together/],
+    ['${component.db.addresses}', /30 times 40 addresses are over 1024/],
+    ['${self.side.address}', /"web" is not on the network "side"/],
+  ])('is refused where its VEEs could not be told %s', (value, why) => {
+    expect(() => checkManifest(networked({ A: value }))).toThrow(
+      expect.objectContaining({ code: 'manifest-invalid', pointer: '/components/2/environment/A' }),
     );
-    expect(refusal({ environment: { DB: '$${component.db.address} ${HOME}' } })).toBeUndefined();
+    expect(() => checkManifest(networked({ A: value }))).toThrow(why);
+  });
+
+  it('is taken where all that is named is on a network of it, before it', () => {
+    const all = [
+      'component.db.address',
+      'component.disk.back.addresses',
+      'self.address',
+      'self.back.addresses',
+    ];
+    expect(() => checkManifest(networked({ A: all.map((r) => `\${${r}}`).join(' ') }))).not.toThrow();
+    expect(refusal({ environment: { A: '${self.address}' } })).toMatch(/is not on a network/);
+    expect(refusal({ environment: { A: '$${component.db.address} ${HOME}' } })).toBeUndefined();
+  });
+});
+
+describe('whom a VEE is to know', () => {
+  const template = (value: string) => ({
+    ...specFor('v').template,
+    context: { files: [{ path: '/etc/a', content: value }] },
+  });
+  const on = (networkId: string, address: string): NetworkAttachment => ({
+    ...{ networkId, name: networkId.slice(4), vni: 1, mac: '02:00:00:00:00:01', mtu: 1_450 },
+    addresses: [{ address, prefixLength: 24 }],
+  });
+  const record = (component: string, index: number, createdAt: number, ...networks: NetworkAttachment[]) =>
+    ({ component, index, createdAt, networks }) as unknown as VeeRecord;
+  const there = [
+    record('db', 1, 1, on('net-back', '10.0.0.6')),
+    record('db', 0, 1, on('net-back', '10.0.0.5'), on('net-admin', '10.9.0.5')),
+    record('db', 0, 5, on('net-back', '10.0.0.7')),
+    record('other', 0, 1, on('net-back', '10.0.0.99')),
+  ];
+  const asked: unknown[] = [];
+  const store = {
+    vees: {
+      find: async (filter: { component?: string }) => {
+        asked.push(filter);
+        return there.filter((v) => v.component === filter.component);
+      },
+    },
+  } as never;
+  const told = async (value: string) => {
+    const made = [{ veeId: 'v' as VeeId, component: 'web', index: 2, template: template(value) }];
+    const attached = new Map([['v' as VeeId, [on('net-front', '10.1.0.9'), on('net-back', '10.0.0.9')]]]);
+    const networks = (await tellNeighbours(store, 'svc-1' as ServiceId, made, attached)).get('v' as VeeId);
+    const spec = { ...specFor('v'), component: 'web', index: 2, template: template(value) };
+    return contextOf({ ...spec, networks: networks ?? [] }).files[0]?.content;
+  };
+
+  it('is who lives on its networks, the newest of each place', async () => {
+    expect(await told('${component.db.address}|${component.db.addresses}|${component.db.back.address}')).toBe(
+      '10.0.0.7|10.0.0.7,10.0.0.6|10.0.0.7',
+    );
+    expect(await told('${self.address} ${self.back.address}')).toBe('10.1.0.9 10.0.0.9');
+    await expect(told('${component.db.admin.address}')).rejects.toMatchObject({ code: 'driver-refused' });
+    await expect(told('${component.cache.address}')).rejects.toMatchObject({ code: 'driver-refused' });
+  });
+
+  it('is asked of nobody where nothing is named', async () => {
+    asked.length = 0;
+    expect(await told('${self.name} ${self.address}')).toBe('web-2 10.1.0.9');
+    expect(asked).toEqual([]);
+  });
+
+  it('is who is made with it, before whom it takes the place of', () => {
+    const members = [{ component: 'db', index: 0, networks: [on('net-back', '10.0.0.8')] }, ...there];
+    const [network] = withNeighbours([on('net-back', '10.0.0.9')], new Map([['db', false]]), members);
+    expect(network?.neighbours).toEqual([{ component: 'db', index: 0, address: '10.0.0.8' }]);
   });
 });
