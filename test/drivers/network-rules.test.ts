@@ -88,7 +88,7 @@ describe('what a host is told of a network', () => {
   });
 
   it('is on the disk for cloud-init, by hardware address', () => {
-    const context = { environment: {}, hostname: 'a', identity: {}, files: [], sshKeys: [] };
+    const context = { environment: {}, hostname: 'a', identity: {}, files: [], sshKeys: [], hosts: [] };
     const plain = cloudInitSeed('vee-1', context).toString('latin1');
     const networked = cloudInitSeed('vee-1', context, [told]).toString('latin1');
     expect(plain).not.toContain('ethernets');
