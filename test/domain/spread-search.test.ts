@@ -23,11 +23,11 @@ const found = (snapshot: Snapshot, request: PlacementRequest, solve?: Solve) => 
 
 describe('searches', () => {
   it('heed what is spread and what few hosts may take, and find what trying all finds', () => {
-    const drawn = fc.sample(hard, { numRuns: 400, seed: 5 });
+    const drawn = fc.sample(hard, { numRuns: 250, seed: 5 });
     const sound = drawn
       .map((problem) => ({ problem, least: leastByTrying(problem) }))
       .filter(({ problem, least }) => least < Infinity && problem.rules.some((r) => r.kind !== 'at-most'));
-    expect(sound.length).toBeGreaterThan(20);
+    expect(sound.length).toBeGreaterThan(12);
     for (const { problem, least } of sound) {
       const { placement, cost } = search(problem, 's', { steps: 2_000, bound: least });
       expect(placement && faultsOf(problem, placement)).toEqual([]);
@@ -36,7 +36,7 @@ describe('searches', () => {
   });
 
   it('mean the same by it as the program for exact solvers', async () => {
-    for (const problem of fc.sample(hard, { numRuns: 25, seed: 3 })) {
+    for (const problem of fc.sample(hard, { numRuns: 10, seed: 3 })) {
       const least = leastByTrying(problem);
       const exact = await solveByHighs(problem, { millis: 5_000 });
       const { cost } = bestOf(problem, { seed: 's', steps: 1, looks: 1, bound: lowerBound(problem) }, [

@@ -78,7 +78,7 @@ describe('the file that CBC reads', () => {
         ).flat();
         expect(read).toEqual(new Map(entries as [string, number][]));
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -164,7 +164,7 @@ describe('CBC', () => {
   (real ? it : it.skip)(
     'finds what trying all finds, where it is installed',
     async () => {
-      for (const problem of fc.sample(problems(), { seed: 11, numRuns: 12 })) {
+      for (const problem of fc.sample(problems(), { seed: 11, numRuns: 6 })) {
         const least = leastByTrying(problem);
         const from = search(problem, 's', { steps: 50 }).placement;
         const found = await solveByCbc(real ?? '', problem, { millis: 5_000 }, from, never);
