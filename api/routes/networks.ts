@@ -12,9 +12,12 @@ import {
 } from '../../domain/network/model';
 import { addressAt, endOf, FIRST_OFFSET, readSubnet } from '../../domain/network/subnet';
 import type { Identity } from '../../store/identities';
+import { readNames } from '../../store/network-names';
 import type { ApiDeps } from '../deps';
 import { byId, type Context, json, OPERATED, pageQuery, type Route, route, scopeOf } from '../route';
 import { millis, pageOf } from '../schemas';
+
+const nameSchema = z.array(z.object({ name: z.string(), addresses: z.array(z.string()) }));
 
 const networkSchema = z
   .object({
@@ -42,6 +45,7 @@ const networkSchema = z
       )
       .optional()
       .describe('Who is on it; a tenant sees its own'),
+    names: nameSchema.optional().describe('What they are called there; of what is shared for operators only'),
   })
   .meta({ id: 'Network' });
 
@@ -137,7 +141,37 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
         const network = await load(context, context.params.id);
         const held = await store.addresses.held({ networkId: network.id });
         const seen = held.filter((l) => identity.role === 'operator' || l.tenantId === identity.tenantId);
-        return { status: 200, body: { ...view(network, held.length, identity), vees: onIt(network, seen) } };
+        const all = identity.role === 'operator' || network.kind === 'service';
+        const names = all ? (await readNames(store, [network])).get(network.id) : undefined;
+        return {
+          status: 200,
+          body: { ...view(network, held.length, identity), vees: onIt(network, seen), names },
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/v1/agents/names',
+      tag: 'agents',
+      summary: 'What VEEs are called on those networks that an agent’s hosts have VEEs on',
+      roles: ['agent'],
+      responses: {
+        200: {
+          description: 'Names by network',
+          schema: z.object({
+            networks: z.array(z.object({ networkId: z.string(), vni: z.int(), names: nameSchema })),
+          }),
+        },
+      },
+      handler: async ({ identity }) => {
+        const here = await Promise.all(
+          (identity.hostIds ?? []).map((hostId) => store.vees.find({ hostId, living: true })),
+        );
+        const ids = new Set<string>(here.flat().flatMap((v) => (v.networks ?? []).map((n) => n.networkId)));
+        const networks = (await store.networks.all()).filter((n) => ids.has(n.id));
+        const names = await readNames(store, networks);
+        const told = networks.map((n) => ({ networkId: n.id, vni: n.vni, names: names.get(n.id) ?? [] }));
+        return { status: 200, body: { networks: told } };
       },
     }),
     route({

@@ -24,6 +24,7 @@ interface NetworkAnswer {
     readonly mac: string;
     readonly addresses: readonly string[];
   }[];
+  readonly names?: readonly { readonly name: string; readonly addresses: readonly string[] }[];
 }
 
 interface CreateOptions {
@@ -134,7 +135,7 @@ function show(command: Command, network: NetworkAnswer): void {
     printJson(network);
     return;
   }
-  const { name, ipv4, ipv6, mtu, vees = [] } = network;
+  const { name, ipv4, ipv6, mtu, vees = [], names = [] } = network;
   const subnets = [ipv4, ipv6].filter((s) => s !== undefined).join(' and ');
   console.log(`Network ${name}: ${subnets}, packets of ${mtu} bytes, ${usedOf(network)} addresses in use`);
   if (vees.length > 0)
@@ -142,6 +143,13 @@ function show(command: Command, network: NetworkAnswer): void {
       table(
         ['vee', 'component', 'addresses', 'mac'],
         vees.map((v) => [v.veeId, v.component, v.addresses.join(', '), v.mac]),
+      ),
+    );
+  if (names.length > 0)
+    console.log(
+      table(
+        ['name', 'addresses'],
+        names.map((n) => [n.name, n.addresses.join(', ')]),
       ),
     );
 }

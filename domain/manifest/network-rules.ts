@@ -5,6 +5,9 @@ import { endOf, overlap, readSubnet, type Subnet, subnetText } from '../network/
 import { ANYBODY } from './networks-schema';
 import type { Manifest } from './schema';
 
+/** Each may be a dozen subnets, which travel with each VEE: of a whole batch they have to fit into one payload. */
+export const MOST_SOURCES = 16;
+
 /** What a manifest says of networks and ports, as far as it can be judged without the site. */
 export const NETWORK_RULES: Readonly<Record<string, (m: Manifest) => Finding[]>> = {
   'network-names-unique': (m) => [
@@ -108,6 +111,13 @@ export const NETWORK_RULES: Readonly<Record<string, (m: Manifest) => Finding[]>>
           pointer: at,
           message: 'nothing can come in: the component is on no network',
           hint: 'Name its networks, or remove the ports.',
+        });
+      const named = ports.flatMap((p) => p.from ?? []).filter((name) => name !== ANYBODY).length;
+      if (named > MOST_SOURCES)
+        found.push({
+          pointer: at,
+          message: `components are named ${named} times, over ${MOST_SOURCES}`,
+          hint: 'Say one range of ports for several, or leave from out.',
         });
       ports.forEach(({ port, toPort, protocol = 'tcp', from = [] }, i) => {
         const say = (field: string, message: string, hint: string) =>

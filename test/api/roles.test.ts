@@ -92,6 +92,7 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'GET /v1/licences': ['operator'],
   'PUT /v1/licences/{name}': ['operator'],
   'DELETE /v1/licences/{name}': ['operator'],
+  'GET /v1/agents/names': ['agent'],
   'GET /v1/networks': ['operator', 'tenant'],
   'GET /v1/networks/{id}': ['operator', 'tenant'],
   'POST /v1/networks': ['operator'],

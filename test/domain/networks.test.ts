@@ -2,14 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { SluiceError } from '../../domain/errors';
-import type { HostId, NetworkId, ServiceId, TenantId, VeeId } from '../../domain/ids';
-import { addressesOnce } from '../../domain/invariants/addresses';
-import type { SystemState } from '../../domain/invariants/model';
+import type { HostId } from '../../domain/ids';
 import { templateOf } from '../../domain/manifest/components';
 import { checkManifest, parseManifest } from '../../domain/manifest/parse';
-import { attachmentsOf } from '../../domain/network/attach';
 import { type Block, layOutBlocks, lowestFree } from '../../domain/network/blocks';
-import { type AddressLease, macOf, type ServiceNetwork } from '../../domain/network/model';
 import { partOfPool } from '../../domain/network/pool';
 import {
   addressAt,
@@ -20,11 +16,9 @@ import {
   subnetOf,
 } from '../../domain/network/subnet';
 import { breaches, constraintsOf } from '../../domain/placement/constraints';
-import { findLeftovers } from '../../domain/reconcile/leftovers';
 import { templateChanges } from '../../domain/service/recompose-reasons';
 import { toSnapshotHost } from '../../store/hosts';
-import { driftState, hostRecord, NOW, SERVICE, veeRecord } from '../support/drift-states';
-import { running } from '../support/sound-site';
+import { hostRecord, SERVICE, veeRecord } from '../support/drift-states';
 
 const example = readFileSync(join(__dirname, '..', '..', 'examples', 'networks.yaml'), 'utf8');
 const capacity = { cpuMillis: 100, memoryMiB: 64 };
@@ -235,113 +229,5 @@ describe('a manifest', () => {
     const broken = (h: typeof host) =>
       rule && breaches(rule, [veeRecord('a', 'h1')], new Map([['h1' as HostId, h]]));
     expect([broken(host), broken(without)?.length]).toEqual([[], 1]);
-  });
-});
-
-const network: ServiceNetwork = {
-  ...{
-    id: 'net-1' as NetworkId,
-    kind: 'service',
-    name: 'lan',
-    vni: 7,
-    mtu: 1_450,
-    createdAt: 0,
-    generation: 1,
-  },
-  ...{ tenantId: 'acme' as TenantId, serviceId: SERVICE, ipv4: '10.0.0.0/24', ipv6: 'fd00::/64' },
-  blocks: [{ component: 'app', from: 16, to: 32 }],
-};
-const lease = (veeId: string, offset: number, more: Partial<AddressLease> = {}): AddressLease => ({
-  ...{ id: `net-1/${veeId}`, networkId: network.id, veeId: veeId as VeeId, tenantId: network.tenantId },
-  ...{
-    serviceId: SERVICE,
-    component: 'app',
-    offset,
-    mac: macOf(network.id, veeId as VeeId),
-    held: true,
-    since: 0,
-  },
-  ...more,
-});
-
-describe('what a host is told', () => {
-  const told = (from?: string[]) =>
-    attachmentsOf(
-      [{ as: { name: 'lan' }, network, lease: lease('a', 16) }],
-      from && [{ protocol: 'tcp', port: 80, from }],
-    )[0];
-
-  it('are addresses of both families by one number, and a MAC that is the VEE’s', () => {
-    expect(told()).toEqual({
-      ...{ networkId: 'net-1', name: 'lan', vni: 7, mtu: 1_450 },
-      mac: expect.stringMatching(/^02(:[0-9a-f]{2}){5}$/),
-      addresses: [
-        { address: '10.0.0.16', prefixLength: 24, gateway: '10.0.0.1' },
-        { address: 'fd00::10', prefixLength: 64, gateway: 'fd00::1' },
-      ],
-    });
-  });
-
-  it('are components by their blocks, so that nothing changes when they are scaled', () => {
-    const rule = { protocol: 'tcp', fromPort: 80, toPort: 80 };
-    expect(told(['app'])?.ingress).toEqual([{ ...rule, from: ['10.0.0.16/28', 'fd00::10/124'] }]);
-    expect(told(['any'])?.ingress).toEqual([{ ...rule, from: ['0.0.0.0/0', '::/0'] }]);
-    expect(told(['other'])?.ingress).toEqual([]);
-  });
-
-  it('leads the default route through the first network only', () => {
-    const as = { network, lease: lease('a', 16) };
-    const gateways = attachmentsOf(
-      [
-        { ...as, as: { name: 'lan' } },
-        { ...as, as: { name: 'b' } },
-      ],
-      undefined,
-    ).map((n) => n.addresses.map((a) => a.gateway !== undefined));
-    expect(gateways).toEqual([
-      [true, true],
-      [false, false],
-    ]);
-  });
-});
-
-describe('addresses in use', () => {
-  const attached = (offset: number) =>
-    attachmentsOf([{ as: { name: 'lan' }, network, lease: lease('a', offset) }], undefined);
-  const vee = veeRecord('a', 'h1', { networks: attached(16) });
-  const check = (changes: Partial<SystemState>) =>
-    addressesOnce({
-      now: NOW,
-      vees: [vee],
-      operations: [],
-      networks: [network],
-      addresses: [lease('a', 16)],
-      ...changes,
-    } as unknown as SystemState).violations;
-
-  it('agree with what VEEs are recorded to have, or are told', () => {
-    const twin = veeRecord('b', 'h1', { networks: attached(16) });
-    expect(check({})).toEqual([]);
-    expect(check({ addresses: [] })).toEqual(['a has an address of lan (net-1) that is not noted as given']);
-    expect(check({ vees: [] })).toEqual(['net-1: the address of a was never given back']);
-    expect(check({ networks: [] })[0]).toContain('which is no more');
-    expect(check({ addresses: [lease('a', 17)] })).toEqual([
-      'a has another address of lan than is noted as given',
-    ]);
-    expect(check({ vees: [vee, twin] })).toHaveLength(4);
-    expect(check({ vees: [], operations: [running('op-1')] })).toEqual([]);
-  });
-
-  it('are given back when their VEE is no more, unless it may be there', () => {
-    const left = (leases: AddressLease[], vees = [vee], hosts = [hostRecord('h1')], underWay: never[] = []) =>
-      findLeftovers(driftState(vees, hosts, { addresses: leases, underWay }), { graceMillis: 1_000 })
-        .addresses;
-    const gone = { vee: { ...vee, state: 'DESTROYED' as const }, newestEpoch: 1 };
-    const still = hostRecord('h1', [{ veeId: 'a', epoch: 1, state: 'ACTIVE' }]);
-    expect(left([lease('a', 16), lease('b', 17), lease('c', 18, { since: NOW - 500 })])).toEqual(['b']);
-    expect(left([lease('a', 16)], [gone.vee])).toEqual(['a']);
-    expect(left([lease('a', 16)], [gone.vee], [still])).toEqual([]);
-    const busy = { id: 'op-1', kind: 'service.scale', state: 'running', serviceId: SERVICE as ServiceId };
-    expect(left([lease('b', 17)], [], [], [busy as never])).toEqual([]);
   });
 });

@@ -67,6 +67,13 @@ describe('networks of services', () => {
       ['front', 4],
     ]);
     expect(new Set(items.map((n: Json) => n.vni)).size).toBe(2);
+    const agent = join(site.dataDir, 'agents', 'agent', 'agent.json');
+    const token = JSON.parse(readFileSync(agent, 'utf8')).token;
+    const { networks: named } = (await site.get('/v1/agents/names', token)).body;
+    expect(named.flatMap((n: Json) => n.names).map((n: Json) => `${n.name} ${n.addresses}`)).toEqual(
+      expect.arrayContaining(['db-0.tiers 10.20.0.32,fd00:20::20', 'app-2.tiers 10.128.0.34']),
+    );
+    expect((await site.get('/v1/agents/names', token)).body.networks).toHaveLength(2);
     expect((await site.get('/v1/networks', tenant)).body.items).toEqual([]);
     expect((await site.get(`/v1/networks/${items[0].id}`, tenant)).status).toBe(404);
 
