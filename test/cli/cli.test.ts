@@ -321,6 +321,8 @@ describe('the command line', () => {
       'containers',
       'busybox image',
       'machines',
+      'networks',
+      'CBC',
     ]);
     expect(findings[0].state).toBe('ok');
   });
