@@ -23,18 +23,19 @@ export async function changeEnd(
   until: number | undefined,
 ): Promise<ServiceRecord> {
   const now = Date.now();
-  let withdrawn = false;
   requireThere();
   if (until !== undefined && until <= now)
     throw invalid('/until', `${utcText(until)} is over`, 'Give a time to come, or null for no end.');
   await requireWithinLease();
   if (until !== undefined) requireTimeToGo(await store.services.manifest(service.manifestDigest), '/until');
-  await requireOpen();
+  const waiting = await requireOpen();
   const later = (until ?? Infinity) > (service.until ?? Infinity);
   const { until: _, ...rest } = service;
   const changed = { ...rest, ...(until === undefined ? {} : { until }), generation: service.generation + 1 };
   try {
     if (later) await requireRoom();
+    // Only now: who is refused would else have put off an end all the same, into what is promised to others.
+    if (waiting && operations) await operations.cancel(waiting);
     if (!(await store.services.setUntil(service, until, now)))
       throw new SluiceError('conflict', `${service.name} was changed meanwhile.`);
     await requireKept();
@@ -57,20 +58,18 @@ export async function changeEnd(
       throw new SluiceError('transition-illegal', `${service.name} is ${service.phase}.`);
   }
 
-  async function requireOpen(): Promise<void> {
+  /** @returns the end that the site has asked for and that waits: what is at work on the service is no obstacle then */
+  async function requireOpen(withdrawn = false): Promise<OperationRecord | undefined> {
     const holders = (await store.operations.underWay()).filter((o) => o.serviceId === service.id);
-    const ending = holders.find(isWaitingEnd);
     // What should be gone counts as if it stayed: whatever is at work on it, a later end takes nothing from anybody.
-    if (ending && operations) {
-      await operations.cancel(ending);
-      withdrawn = true;
-    }
+    const ending = operations && holders.find(isWaitingEnd);
     const [holder] = holders;
-    if (holder && !withdrawn)
+    if (holder && !ending && !withdrawn)
       throw new SluiceError(
         'operation-in-progress',
         `${holder.kind} ${holder.id} is at work on ${service.name}.`,
       );
+    return ending;
   }
 
   async function requireWithinLease(): Promise<void> {
@@ -101,7 +100,8 @@ export async function changeEnd(
     try {
       if (later) await requireRoom();
       else await endOnHosts(store, changed, Date.now());
-      await requireOpen();
+      const again = await requireOpen(waiting !== undefined);
+      if (again && operations) await operations.cancel(again);
     } catch (error) {
       await store.services.setUntil(changed, service.until, Date.now());
       throw error;

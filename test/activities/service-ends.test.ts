@@ -154,7 +154,10 @@ describe('another end', () => {
     expect(await change(world, T1, undefined, operations)).toBe('operation-in-progress');
     world.operations.set('op-2', { ...ending, state: 'queued' } as never);
     expect(await change(world, now - 1, undefined, operations)).toBe('request-invalid');
+    world.ending = () => false;
+    expect(await change(world, T1, undefined, operations)).toBe('placement-infeasible');
     expect(withdrawn).toEqual([]);
+    world.ending = () => true;
     expect(await change(world, T1, undefined, operations)).toBe(T1);
     expect([withdrawn, left(world)]).toEqual([['op-2'], [T1, T1]]);
   });
