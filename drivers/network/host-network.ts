@@ -4,6 +4,8 @@ import type { VeeId } from '../../domain/ids';
 import type { NetworkAttachment } from '../../domain/network/attachment';
 import { readJson, writeJson } from '../lib/atomic-file';
 import type { NetworkConfig } from './config';
+import { movedScript } from './entering';
+import { type Entry, entriesIn, type KnownEntry, type Listed, leftoverScript } from './entries';
 import { exclusivelyIn } from './lock';
 import {
   bridgesOf,
@@ -17,7 +19,7 @@ import {
   portName,
 } from './names';
 import { requireBridgeFilter } from './probe';
-import { type Entry, portRules, withoutPort, withoutTables, withoutZone } from './rules';
+import { portRules, TABLES, withoutPort, withoutTables, withoutZone } from './rules';
 import { type Link, Tools } from './tools';
 
 /** RFC 7348. */
@@ -111,6 +113,16 @@ export class HostNetwork {
     if (lost && kind === 'veth') await this.attachContainer(vee, pid);
   }
 
+  /** What it had opened elsewhere goes on here, also where nothing comes in but by its rules. */
+  async moved({ veeId, networks = [] }: NetworkedVee): Promise<void> {
+    const ruled = networks.filter(({ ingress }) => ingress);
+    if (ruled.length === 0) return;
+    await this.exclusively(async () => {
+      const entries = ruled.map((n) => movedScript(this.entry(veeId, this.names(n.vni), n), n));
+      await this.tools.nft([...entries].join('\n'));
+    });
+  }
+
   /** Fine when it is on none any more. With the last VEE of a network its devices go, and with the last of all the rules. */
   async detach(kind: Kind, { veeId, networks = [] }: NetworkedVee): Promise<void> {
     if (networks.length === 0) return;
@@ -123,7 +135,12 @@ export class HostNetwork {
         const other = links.some((l) => l.master === names.bridge && l.ifalias?.endsWith(`/${veeId}`));
         if (links.some(({ ifname }) => isBridge(ifname)))
           await this.tools.nft(
-            withoutPort(port, other ? undefined : this.entry(veeId, names, network), network),
+            withoutPort(
+              port,
+              other ? undefined : this.entry(veeId, names, network),
+              network,
+              await this.known(),
+            ),
           );
         await this.removeUnused(links, names);
       }
@@ -156,6 +173,7 @@ export class HostNetwork {
         links.map((l) => l.ifname),
       ))
         await this.removeUnused(links, this.names(vni));
+      await this.removeLeftRules(links);
       await this.removeRules(links);
     });
   }
@@ -224,7 +242,8 @@ export class HostNetwork {
     const { vni, mtu, ingress } = network;
     const { bridge } = this.names(vni);
     if (ingress) await requireBridgeFilter();
-    await this.tools.nft(portRules(port, this.entry(veeId, this.names(vni), network), network));
+    const entry = this.entry(veeId, this.names(vni), network);
+    await this.tools.nft(portRules(port, entry, network, await this.known()));
     const isNew = !links.some(({ ifname }) => ifname === bridge);
     const tracked = 'nf_call_iptables 1 nf_call_ip6tables 1';
     await this.tools.ip([
@@ -282,6 +301,18 @@ export class HostNetwork {
     if (links.some((l) => l.master === bridge && isPort(l.ifname))) return;
     await this.remove(links, [vxlan, bridge]);
     if (links.some(({ ifname }) => isBridge(ifname))) await this.tools.nft(withoutZone(bridge));
+  }
+
+  private async known(): Promise<KnownEntry[]> {
+    return entriesIn(await this.tools.listed<Listed>('maps', 'inet'));
+  }
+
+  private async removeLeftRules(links: Link[]): Promise<void> {
+    const [bridge, inet] = await Promise.all(
+      TABLES.map((table) => this.tools.listed<Listed>('table', ...table.split(' '))),
+    );
+    const script = bridge && inet && leftoverScript(bridge, inet, links);
+    if (script) await this.tools.nft(script);
   }
 
   private async removeRules(links: Link[]): Promise<void> {

@@ -47,6 +47,12 @@ export class Tools {
     await this.must(['nft', '-f', '-'], script);
   }
 
+  /** What nft has, as JSON; undefined where there is nothing of that name. */
+  async listed<T>(...what: readonly string[]): Promise<T | undefined> {
+    const { exitCode, stdout } = await run([...this.prefix, 'nft', '-j', 'list', ...what]);
+    return exitCode === 0 && stdout.trim() !== '' ? (JSON.parse(stdout) as T) : undefined;
+  }
+
   /** Where a VXLAN device sends what it knows no other place for. */
   async floodedTo(device: string): Promise<string[]> {
     const answer = await this.must(['bridge', '-j', 'fdb', 'show', 'dev', device]);

@@ -141,6 +141,7 @@ export class VeeMachines {
       await loaded;
       await this.records.put({ ...vee, state: 'ACTIVE' });
       await rm(path, { force: true });
+      await this.machines.network?.moved(vee.spec);
       await qmp.execute('cont');
       await announce(qmp, vee.spec.networks);
     } finally {
@@ -155,6 +156,7 @@ export class VeeMachines {
       throw new SluiceError('driver-failed', `${veeId} has not arrived here.`);
     if (!(await this.machines.find(veeId))) return this.boot(vee);
     const qmp = await this.machines.qmp(veeId);
+    await this.machines.network?.moved(vee.spec);
     await qmp.execute('cont');
     await announce(qmp, vee.spec.networks);
   }
