@@ -219,3 +219,10 @@ export async function localAgents(
   });
   return { agents, driver: chosen, ...(obstacle ? { obstacle } : {}) };
 }
+
+/** Hosts with virtual machines, beside those of another kind. */
+export const qemuAgents = (count: number): AgentPlan[] =>
+  Array.from({ length: count }, (_, i) => {
+    const id = `qemu-${i + 1}`;
+    return { id, hosts: [{ id, driver: 'qemu', zone: `zone-${id}`, capacity: HOST_CAPACITY }] };
+  });

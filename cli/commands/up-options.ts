@@ -5,6 +5,7 @@ export interface UpOptions {
   readonly hosts?: string;
   readonly zones?: string;
   readonly driver?: string;
+  readonly qemuHosts?: string;
   readonly durable: boolean;
   readonly isolated?: boolean;
   readonly apiPort?: string;
@@ -21,6 +22,10 @@ export function upOptions(command: Command): Command {
     .option(
       '--driver <name>',
       `how hosts run VEEs: ${DRIVERS_IN_WORDS} (default: container where it can run)`,
+    )
+    .option(
+      '--qemu-hosts <n>',
+      'how many more hosts, which run virtual machines (default: as last time, or 0)',
     )
     .option(
       '--isolated',

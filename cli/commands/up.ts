@@ -8,7 +8,13 @@ import { EngineMissing } from '../../engines/engine';
 import { UnusableSettings } from '../../supervisor/child';
 import { DataDirHeld } from '../../supervisor/data-lock';
 import { PortTaken } from '../../supervisor/ports';
-import { localAgents, System, type SystemEvent, type SystemOptions } from '../../supervisor/system';
+import {
+  localAgents,
+  qemuAgents,
+  System,
+  type SystemEvent,
+  type SystemOptions,
+} from '../../supervisor/system';
 import type { GlobalOptions } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { printJson } from '../output';
@@ -40,19 +46,24 @@ async function systemOptions(
   const kept = (await readJson<KeptHosts>(keptPath(dataDir))) ?? {};
   const hosts = number('--hosts', options.hosts, 1, 50) ?? kept.hosts ?? 3;
   const zones = number('--zones', options.zones, 1, 50) ?? kept.zones;
-  if (kept.hosts !== undefined && hosts < kept.hosts)
-    say(`${kept.hosts - hosts} of the ${kept.hosts} hosts of last time are not started, and will be lost.`);
+  const qemuHosts = number('--qemu-hosts', options.qemuHosts, 0, 50) ?? kept.qemuHosts ?? 0;
+  const all = (kept.hosts ?? 0) + (kept.qemuHosts ?? 0);
+  const gone = Math.max(0, (kept.hosts ?? 0) - hosts) + Math.max(0, (kept.qemuHosts ?? 0) - qemuHosts);
+  if (gone > 0) say(`${gone} of the ${all} hosts of last time are not started, and will be lost.`);
   // A path is kept with the data directory, and is the same from wherever that is started next.
   const asked = options.driver?.startsWith('.') ? resolve(options.driver) : options.driver;
   if (options.driver !== undefined && !isDriverName(options.driver))
     throw new CliError(`There is no driver "${options.driver}": take ${DRIVERS_IN_WORDS}.`, EXIT.usage);
   const { agents, driver } = await chooseAgents({ hosts, zones }, asked, kept.driver, dataDir, say);
+  if (driver === 'qemu' || qemuHosts > 0) await requireMachines(say);
+  if (qemuHosts > 0)
+    say(`${qemuHosts} more ${qemuHosts === 1 ? 'host uses' : 'hosts use'} the driver "qemu".`);
   const isolated = options.isolated ?? kept.isolated ?? false;
   if (isolated) await requireNetworks();
   const port = (flag: string, value: string | undefined) => number(flag, value, 1, 65_535);
   return {
     dataDir,
-    agents,
+    agents: [...agents, ...qemuAgents(qemuHosts)],
     isolated,
     durable: options.durable,
     ports: {
@@ -62,7 +73,12 @@ async function systemOptions(
       mongodb: port('--mongodb-port', options.mongodbPort),
     },
     onEvent: (event) => say(describe(event)),
-    kept: { driver, hosts, ...(zones === undefined ? {} : { zones }), ...(isolated ? { isolated } : {}) },
+    kept: {
+      ...{ driver, hosts },
+      ...(qemuHosts === 0 ? {} : { qemuHosts }),
+      ...(zones === undefined ? {} : { zones }),
+      ...(isolated ? { isolated } : {}),
+    },
   };
 }
 
@@ -70,6 +86,7 @@ async function systemOptions(
 interface KeptHosts {
   readonly driver?: string;
   readonly hosts?: number;
+  readonly qemuHosts?: number;
   readonly zones?: number;
   readonly isolated?: boolean;
 }
@@ -80,6 +97,16 @@ async function requireNetworks(): Promise<void> {
   if (obstacle)
     throw new CliError(`Isolated hosts need ${obstacle.missing} (${obstacle.mend}).`, EXIT.unavailable);
 }
+
+/** @throws CliError with what mends it */
+async function requireMachines(say: (line: string) => void): Promise<void> {
+  const obstacle = await prepareMachines(say).catch((error: unknown) => {
+    if (error instanceof SluiceError) throw new CliError(error.message, EXIT.usage);
+    throw error;
+  });
+  if (obstacle) throw new CliError(`Machines need ${obstacle.missing} (${obstacle.mend}).`, EXIT.unavailable);
+}
+
 const keptPath = (dataDir: string) => join(dataDir, 'driver.json');
 
 /**
@@ -105,14 +132,6 @@ async function chooseAgents(
       `The hosts of ${dataDir} run containers, which need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`,
       EXIT.unavailable,
     );
-  if (chosen.driver === 'qemu') {
-    const obstacle = await prepareMachines(say).catch((error: unknown) => {
-      if (error instanceof SluiceError) throw new CliError(error.message, EXIT.usage);
-      throw error;
-    });
-    if (obstacle)
-      throw new CliError(`Machines need ${obstacle.missing} (${obstacle.mend}).`, EXIT.unavailable);
-  }
   if (chosen.obstacle)
     say(`Hosts are SIMULATED: real containers need ${chosen.obstacle.missing} (${chosen.obstacle.mend}).`);
   else say(`Hosts use the driver "${chosen.driver}".`);
