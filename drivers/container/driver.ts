@@ -17,6 +17,7 @@ import type {
 } from '../contract';
 import { foundCapacity, machineAttributes } from '../lib/machine-facts';
 import { machineUsage } from '../lib/machine-usage';
+import { Sends } from '../lib/sends';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { networkFor, requireNetwork } from '../network/for-host';
 import type { HostNetwork } from '../network/host-network';
@@ -65,7 +66,11 @@ class ContainerDriver implements Driver {
   private readonly records: VeeRecords;
   private readonly containers: Containers;
   private readonly network: HostNetwork | undefined;
-  private readonly receivers = new Map<VeeId, { receiver: DiskReceiver; offer: TransferOffer }>();
+  private readonly receivers = new Map<
+    VeeId,
+    { receiver: DiskReceiver; offer: TransferOffer; epoch: number }
+  >();
+  private readonly sends = new Sends();
 
   constructor(
     config: ContainerDriverConfig,
@@ -140,6 +145,7 @@ class ContainerDriver implements Driver {
   }
 
   destroy(ref: VeeRef): Promise<void> {
+    this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, () => this.remove(ref));
   }
 
@@ -224,23 +230,27 @@ class ContainerDriver implements Driver {
     return this.records.exclusively(spec.veeId, async () => {
       await this.make(spec, 'INCOMING');
       const waiting = this.receivers.get(spec.veeId);
-      if (waiting) return waiting.offer;
+      if (waiting?.epoch === spec.epoch) return waiting.offer;
+      // Of an attempt that this one supersedes.
+      await this.stopReceiving(spec.veeId);
       const receiver = new DiskReceiver(this.containers.diskPath(spec.veeId));
       const { transferAddress = '127.0.0.1', identity } = this.config;
       const offer = await receiver.listen(transferAddress, { identity, from });
-      this.receivers.set(spec.veeId, { receiver, offer });
+      this.receivers.set(spec.veeId, { receiver, offer, epoch: spec.epoch });
       return offer;
     });
   }
 
-  send(ref: VeeRef, offer: TransferOffer, { to, cancelled }: SendOptions = {}): Promise<void> {
-    return this.records.exclusively(ref.veeId, async () => {
+  send(ref: VeeRef, offer: TransferOffer, how: SendOptions = {}): Promise<void> {
+    const { veeId } = ref;
+    const inTurn = (begin: () => Promise<void>) => this.records.exclusively(veeId, begin);
+    return this.sends.during(veeId, how.cancelled, inTurn, async (cancelled) => {
       const vee = await this.acting(ref);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before the container ends, so that a crash in between is seen as a migration, not an exit.
       await this.records.put({ ...vee, state: 'OUTGOING' });
-      await this.containers.end(ref.veeId, vee.spec.template.stopGraceMillis);
-      await sendDisk(this.containers.diskPath(ref.veeId), offer, this.config.identity, { to, cancelled });
+      await this.containers.end(veeId, vee.spec.template.stopGraceMillis);
+      await sendDisk(this.containers.diskPath(veeId), offer, this.config.identity, { ...how, cancelled });
     });
   }
 
@@ -250,7 +260,7 @@ class ContainerDriver implements Driver {
       if (vee.state === 'ACTIVE') return;
       requireState(vee, 'switchOver', ['INCOMING']);
       await this.containers.boot(vee);
-      this.stopReceiving(ref.veeId);
+      await this.stopReceiving(ref.veeId);
     });
   }
 
@@ -260,6 +270,7 @@ class ContainerDriver implements Driver {
 
   cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void> {
     if (side === 'target') return this.destroy(ref);
+    this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
       // Only what `send` has stopped is started again: it may never have come so far, or have ended by itself.
@@ -272,7 +283,7 @@ class ContainerDriver implements Driver {
   }
 
   async close(): Promise<void> {
-    for (const veeId of [...this.receivers.keys()]) this.stopReceiving(veeId);
+    await Promise.all([...this.receivers.keys()].map((veeId) => this.stopReceiving(veeId)));
   }
 
   private async make(spec: VeeSpec, state: DriverState): Promise<void> {
@@ -292,7 +303,7 @@ class ContainerDriver implements Driver {
   private async remove(ref: VeeRef): Promise<void> {
     await this.records.checkFence(ref);
     await this.records.raiseFence(ref, true);
-    this.stopReceiving(ref.veeId);
+    await this.stopReceiving(ref.veeId);
     await this.containers.end(ref.veeId, 0);
     await this.records.remove(ref.veeId);
   }
@@ -325,9 +336,10 @@ class ContainerDriver implements Driver {
     return statusOf({ ...vee, state }, ready, pid);
   }
 
-  private stopReceiving(veeId: VeeId): void {
-    this.receivers.get(veeId)?.receiver.close();
+  private async stopReceiving(veeId: VeeId): Promise<void> {
+    const waiting = this.receivers.get(veeId);
     this.receivers.delete(veeId);
+    await waiting?.receiver.close();
   }
 }
 
