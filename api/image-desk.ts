@@ -1,6 +1,6 @@
 import { SluiceError } from '../domain/errors';
 import type { ImageId, TenantId } from '../domain/ids';
-import { type ImageRecord, mayUse, ownedBy } from '../domain/images/model';
+import { type ImageRecord, isOwnOf, mayUse, ownedBy } from '../domain/images/model';
 import { SITE_OWNER } from '../domain/images/reference';
 import type { ApiDeps } from './deps';
 import { imageView } from './image-view';
@@ -19,7 +19,7 @@ export function imageDesk({ store }: Pick<ApiDeps, 'store'>) {
   /** Its owner's own, or any for an operator. */
   async function loadOwn(context: Context<unknown>, id: string): Promise<ImageRecord> {
     const image = await load(context, id);
-    if (context.identity.role !== 'operator' && context.identity.tenantId !== image.owner)
+    if (context.identity.role !== 'operator' && !isOwnOf(image, context.identity.tenantId))
       throw new SluiceError('forbidden', `Only ${image.owner} and operators change this image.`);
     return image;
   }

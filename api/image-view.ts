@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ImageRecord, leastDiskMiBOf } from '../domain/images/model';
-import { IMAGE_FORMATS } from '../domain/images/reference';
+import { type ImageRecord, isOwnOf, leastDiskMiBOf } from '../domain/images/model';
+import { IMAGE_FORMATS, SITE_OWNER } from '../domain/images/reference';
 import type { Identity } from '../store/identities';
 import { millis } from './schemas';
 
@@ -32,8 +32,8 @@ export function imageView(
   more: { uploadedBytes?: number; hosts?: number } = {},
 ) {
   const { id, owner, name, digest, format, state, deprecated, sizeBytes, virtualBytes, createdAt } = image;
-  const isOwn = role === 'operator' || tenantId === owner;
-  const whose = tenantId === owner || owner === 'site' ? '' : `${owner}/`;
+  const isOwn = role === 'operator' || isOwnOf(image, tenantId);
+  const whose = isOwnOf(image, tenantId) || owner === SITE_OWNER ? '' : `${owner}/`;
   return {
     ...{ id, name, owner, reference: `${whose}${name}@sha256:${digest}`, sha256: digest, format, state },
     ...{ deprecated, sizeBytes, virtualBytes, createdAt },

@@ -3,6 +3,7 @@ import { usageOf, type VeeUsage } from '../../domain/accounting/ledger';
 import { SluiceError } from '../../domain/errors';
 import { groupBy } from '../../domain/group-by';
 import { NAME_PATTERN, type ServiceId, type TenantId, type VeeId } from '../../domain/ids';
+import { SITE_OWNER } from '../../domain/images/reference';
 import { hostsClosedTo } from '../../domain/placement/tenancy';
 import { makeToken } from '../../store/identities';
 import type { ApiDeps } from '../deps';
@@ -53,10 +54,11 @@ export function accountRoutes(deps: ApiDeps): Route[] {
         201: { description: 'The tenant', schema: tenantSchema },
       },
       write: true,
-      handler: async ({ body }) => ({
-        status: 201,
-        body: await identities.createTenant(body.id as TenantId, Date.now()),
-      }),
+      handler: async ({ body }) => {
+        if (body.id === SITE_OWNER)
+          throw invalid('/id', 'the site itself is called so, as the owner of images', 'Take another name.');
+        return { status: 201, body: await identities.createTenant(body.id as TenantId, Date.now()) };
+      },
     }),
     route({
       method: 'put',

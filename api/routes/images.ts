@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { SluiceError } from '../../domain/errors';
 import { makeImageId } from '../../domain/ids';
-import { MOST_IMAGE_BYTES } from '../../domain/images/model';
+import { isOwnOf, MOST_IMAGE_BYTES } from '../../domain/images/model';
 import {
   acceptsFormat,
   DIGEST_PATTERN,
@@ -65,7 +65,7 @@ export function imageRoutes(deps: ApiDeps): Route[] {
         for (const image of hosts.flat()) count.set(image, (count.get(image) ?? 0) + 1);
         const known = await store.images.visibleTo(scopeOf(identity).tenantId);
         const seen = known.filter(
-          (i) => i.state !== 'uploading' || identity.role === 'operator' || i.owner === identity.tenantId,
+          (i) => i.state !== 'uploading' || identity.role === 'operator' || isOwnOf(i, identity.tenantId),
         );
         const registered = await Promise.all(
           seen.map(async (i) => ({

@@ -30,6 +30,10 @@ const BYTES_PER_MIB = 1_048_576;
 
 export const ownedBy = (tenantId: TenantId | undefined): string => tenantId ?? SITE_OWNER;
 
+/** Never a tenant that happens to be called as the site is: the site's belong to no tenant. */
+export const isOwnOf = ({ owner }: Pick<ImageRecord, 'owner'>, tenantId: TenantId | undefined): boolean =>
+  owner !== SITE_OWNER && owner === tenantId;
+
 export const mayUse = ({ owner, sharedWith }: ImageRecord, tenantId: TenantId): boolean =>
   owner === tenantId || owner === SITE_OWNER || sharedWith.includes(tenantId);
 

@@ -8,6 +8,12 @@ export const QCOW2_HEADER_BYTES = 104;
 const CORRUPT = 2n;
 const EXTERNAL_DATA = 4n;
 const MOST_VIRTUAL_BYTES = 2n ** 50n;
+/** 512 bytes to 2 MiB. */
+const CLUSTER_BITS = { least: 9, most: 21 };
+const ENTRY_BITS = 3;
+/** QEMU lets a first-level table grow by half more than it needs, and keeps it when a disk shrinks. */
+const MOST_TABLE_RATIO = 8;
+const SPARE_TABLE_ENTRIES = 64;
 
 export type Qcow2 = { readonly virtualBytes: number } | { readonly refused: string };
 
@@ -23,5 +29,12 @@ export function readQcow2(start: Uint8Array): Qcow2 {
   if (header.readUInt32BE(32) !== 0) return { refused: 'is encrypted' };
   const virtualBytes = header.readBigUInt64BE(24);
   if (virtualBytes > MOST_VIRTUAL_BYTES) return { refused: 'claims a disk that no host has' };
+  const clusterBits = header.readUInt32BE(20);
+  if (clusterBits < CLUSTER_BITS.least || clusterBits > CLUSTER_BITS.most)
+    return { refused: 'is corrupt: it has clusters of a size that none has' };
+  // A table of entries that all lead to one broken place takes a small file and a check without end.
+  const needed = Math.ceil(Number(virtualBytes) / 2 ** (2 * clusterBits - ENTRY_BITS));
+  if (header.readUInt32BE(36) > needed * MOST_TABLE_RATIO + SPARE_TABLE_ENTRIES)
+    return { refused: 'has a table far larger than its disk needs' };
   return { virtualBytes: Number(virtualBytes) };
 }

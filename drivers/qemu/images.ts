@@ -9,7 +9,7 @@ import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
 import { acceptsFormat, type PinnedImage, pinnedImage } from '../../domain/images/reference';
 import type { ImageSource } from '../contract';
 import { BYTES_PER_MIB } from '../lib/machine-usage';
-import { run } from '../lib/program';
+import { findOnPath, type RunOptions, type RunResult, run } from '../lib/program';
 import { builtGuest, guestObstacle, testGuest } from './guest/build';
 import { refused } from './layout';
 
@@ -23,6 +23,10 @@ export const TEST_GUEST = 'sluice-guest';
 /** With 80 the kernel has no room to unpack its first file system. */
 const GUEST_MEMORY_MIB = 96;
 const DISK_IMAGE_MEMORY_MIB = 64;
+/** A check reads an image's tables only: of a sound image of 64 GiB some 10 MiB. */
+const CHECK_MILLIS = 300_000;
+const TOOL_CPU_SECONDS = 120;
+const TOOL_MEMORY_BYTES = 2 * 1_024 ** 3;
 const NAME = /^([a-z0-9][a-z0-9._-]{0,127})\.(qcow2|raw)$/;
 
 export const imagesDir = (): string =>
@@ -120,10 +124,19 @@ async function checkQcow2(path: string, name: string): Promise<number> {
   }
   const found = readQcow2(header);
   if ('refused' in found) throw refused(`The image "${name}" ${found.refused}.`);
-  const seen = await run(['qemu-img', 'check', '-q', '--output=json', '-f', 'qcow2', path]);
+  const seen = await qemuImg(['check', '-q', '--output=json', '-f', 'qcow2', path], {
+    timeoutMillis: CHECK_MILLIS,
+    // A line for each fault: a small file can have more of them than there is time to read.
+    ignoresErrors: true,
+  });
+  const { exitCode, signal } = seen;
+  if (signal === 'SIGXCPU' || signal === 'SIGABRT')
+    throw refused(`The image "${name}" takes more to be checked than any sound one.`);
+  if (signal)
+    throw new SluiceError('driver-failed', `The check of the image "${name}" was ended by ${signal}.`);
   // 3: it has clusters that nobody uses, which harms nothing.
-  if (seen.exitCode !== 0 && seen.exitCode !== 3)
-    throw new SluiceError('driver-refused', `The image "${name}" is corrupt.`, { cause: seen.stderr });
+  if (exitCode !== 0 && exitCode !== 3)
+    throw new SluiceError('driver-refused', `The image "${name}" is corrupt.`, { cause: seen.stdout });
   return found.virtualBytes;
 }
 
@@ -137,8 +150,15 @@ export async function createDisk(path: string, image: QemuImage, mib: number): P
 export const growDisk = (path: string, mib: number): Promise<void> =>
   imageTool(['resize', '-q', '-f', 'qcow2', path, `${mib}M`]);
 
+/** What it reads is somebody else's: it may take only so much of the host. */
+function qemuImg(args: readonly string[], options?: RunOptions): Promise<RunResult> {
+  const prlimit = findOnPath('prlimit');
+  const limits = prlimit ? [prlimit, `--cpu=${TOOL_CPU_SECONDS}`, `--as=${TOOL_MEMORY_BYTES}`, '--'] : [];
+  return run([...limits, 'qemu-img', ...args], options);
+}
+
 async function imageTool(args: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await run(['qemu-img', ...args]);
+  const { exitCode, stderr } = await qemuImg(args);
   if (exitCode !== 0)
     throw new SluiceError(
       'driver-failed',

@@ -124,6 +124,8 @@ function qcow2(change: (header: Buffer) => void = () => undefined): Buffer {
   const header = Buffer.alloc(QCOW2_HEADER_BYTES);
   header.writeUInt32BE(0x514649fb, 0);
   header.writeUInt32BE(3, 4);
+  header.writeUInt32BE(16, 20);
+  header.writeUInt32BE(1, 36);
   header.writeBigUInt64BE(1_048_576n, 24);
   change(header);
   return header;
@@ -135,6 +137,8 @@ describe('images that mean harm', () => {
     ['data in another file', qcow2((h) => h.writeBigUInt64BE(4n, 72))],
     ['corruption that it tells of', qcow2((h) => h.writeBigUInt64BE(2n, 72))],
     ['encryption', qcow2((h) => h.writeUInt32BE(1, 32))],
+    ['a table for a disk far larger than its own', qcow2((h) => h.writeUInt32BE(8_192, 36))],
+    ['clusters of four gigabytes', qcow2((h) => h.writeUInt32BE(32, 20))],
     ['a disk of an exbibyte', qcow2((h) => h.writeBigUInt64BE(2n ** 60n, 24))],
     ['nothing of a qcow2', Buffer.from('#!/bin/sh')],
   ])('a qcow2 with %s is refused', (_, bytes) => expect(readQcow2(bytes)).toHaveProperty('refused'));
