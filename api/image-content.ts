@@ -1,15 +1,29 @@
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Request, Response } from 'express';
 import { SluiceError } from '../domain/errors';
+import type { ImageId } from '../domain/ids';
 import type { ImageRecord } from '../domain/images/model';
 import { inspectImage } from '../process/images/inspect';
 import type { Store } from '../store/store';
 
 type ImageStore = Pick<Store, 'images' | 'imageBlobs'>;
 
+/** Told so often of an upload that goes on. */
+const TOUCH_BYTES = 16 * 1_048_576;
+/** Whoever checks an upload and says nothing for so long has died. */
+const CHECK_MILLIS = 60_000;
+const RENEW_MILLIS = 10_000;
+/** So long a request waits for another that checks the same upload. */
+const WAIT_MILLIS = 20_000;
+const LOOK_MILLIS = 200;
+/** An upload of which nothing has come for so long is given up. */
+const STALE_MILLIS = 3 * 86_400_000;
+
 /**
  * Takes a part of an image's content, from where its upload is, and with the last of it makes the image usable.
- * @throws SluiceError `conflict` when the upload is elsewhere, `image-refused`, `request-too-large`
+ * @throws SluiceError `conflict` when the upload is elsewhere, or checked by another request for long; `not-found` when it
+ * was removed meanwhile; `image-refused`, `request-too-large`
  */
 export async function takeContent(
   store: ImageStore,
@@ -24,10 +38,46 @@ export async function takeContent(
   const uploadedBytes = await imageBlobs.uploadedBytes(id);
   if (fromByte !== uploadedBytes) throw elsewhere(uploadedBytes);
   if (uploadedBytes < sizeBytes) {
-    const alone = await imageBlobs.append(id, fromByte, sizeBytes, atMost(content, sizeBytes - fromByte));
-    if (!alone) throw elsewhere(await imageBlobs.uploadedBytes(id));
+    const part = whileWanted(store, id, atMost(content, sizeBytes - fromByte));
+    try {
+      const alone = await imageBlobs.append(id, fromByte, sizeBytes, part);
+      if (!alone) throw elsewhere(await imageBlobs.uploadedBytes(id));
+    } finally {
+      // Removed meanwhile: nothing of what came since may stay.
+      if (!(await isWanted(store, id))) await imageBlobs.dropUpload(id);
+    }
+    if (!(await isWanted(store, id))) throw removed();
   }
   return (await imageBlobs.uploadedBytes(id)) === sizeBytes ? conclude(store, image, now) : image;
+}
+
+/** Takes away what nobody goes on with, and what a crash has left. Chunks without an owner are found by no other way. */
+export async function sweepUploads({ images, imageBlobs }: ImageStore, now: number): Promise<void> {
+  await images.forgetUploads(now - STALE_MILLIS);
+  await imageBlobs.sweep((ids) => images.uploading(ids));
+}
+
+const removed = () => new SluiceError('not-found', 'There is no such image any more.');
+
+async function isWanted({ images }: ImageStore, id: ImageId): Promise<boolean> {
+  const state = (await images.get(id))?.state;
+  return state === 'uploading' || state === 'ready';
+}
+
+async function* whileWanted(
+  { images }: ImageStore,
+  id: ImageId,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let since = TOUCH_BYTES;
+  for await (const chunk of content) {
+    since += chunk.length;
+    if (since >= TOUCH_BYTES) {
+      if (!(await images.touch(id, Date.now()))) throw removed();
+      since = 0;
+    }
+    yield chunk;
+  }
 }
 
 const elsewhere = (uploadedBytes: number) =>
@@ -46,29 +96,80 @@ async function* atMost(content: AsyncIterable<Uint8Array>, most: number): AsyncG
   }
 }
 
-/** All of it is there: what it is said to be has to be so, before anything runs from it. What is refused is gone. */
+/**
+ * All of it is there: what it is said to be has to be so, before anything runs from it. What is refused is gone. One
+ * request does it; others wait for what comes of it.
+ */
 async function conclude(store: ImageStore, image: ImageRecord, now: number): Promise<ImageRecord> {
   const { id, digest, format, sizeBytes, name } = image;
-  const found = await inspectImage(format, sizeBytes, store.imageBlobs.readUpload(id));
-  const refused =
-    found.digest === digest
-      ? found.refused
-      : `has the SHA-256 ${found.digest}, and was said to have ${digest}`;
+  const { images, imageBlobs } = store;
+  const end = Date.now() + WAIT_MILLIS;
+  let claim: Claim | undefined;
+  while (!claim) {
+    const until = Date.now() + CHECK_MILLIS;
+    if (await images.claimCheck(id, Date.now(), until)) {
+      claim = { until };
+      break;
+    }
+    const other = await images.get(id);
+    if (other?.state === 'ready') return other;
+    if (other?.state !== 'uploading') throw removed();
+    if (Date.now() > end)
+      throw new SluiceError('conflict', 'All of it is there, and being checked; ask again.', {
+        members: { uploadedBytes: sizeBytes },
+      });
+    await delay(LOOK_MILLIS);
+  }
+  const content = whileMine(images, id, claim, imageBlobs.readUpload(id));
+  const found = await inspectImage(format, sizeBytes, content).catch(async (error) => {
+    // It may be taken on at once by whoever asks again.
+    await images.claimCheck(id, Date.now(), 0, claim?.until);
+    throw error;
+  });
+  const refused = found.digest === digest ? found.refused : 'has another SHA-256 than it was said to have';
   if (refused !== undefined) {
-    await store.imageBlobs.dropUpload(id);
-    await store.images.remove(id);
+    // Only what nobody has made of it meanwhile: an image that is ready is not touched.
+    if (!(await images.remove(id, 'uploading'))) return (await images.get(id)) ?? gone();
+    await imageBlobs.dropUpload(id);
     throw new SluiceError('image-refused', `The image "${name}" ${refused}.`);
   }
-  await store.imageBlobs.keep(id, digest, sizeBytes, now);
-  const ready = await store.images.change(id, 'uploading', {
-    state: 'ready',
-    virtualBytes: found.virtualBytes,
-  });
-  if (ready) return ready;
-  // Concluded by another request, or removed meanwhile: then nothing of it may be left.
-  const other = await store.images.get(id);
-  if (other?.state !== 'ready') await store.imageBlobs.release(id, digest);
-  return other ?? { ...image, state: 'removing' };
+  await imageBlobs.keep(id, digest, sizeBytes, now);
+  const ready = await images.change(id, 'uploading', { state: 'ready', virtualBytes: found.virtualBytes });
+  const other = ready ?? (await images.get(id));
+  // Removed meanwhile: then nothing of it may be left.
+  if (other?.state !== 'ready') await imageBlobs.release(id, digest);
+  // Where there was a blob of that content already, or none is wanted.
+  await imageBlobs.dropUpload(id);
+  return other ?? gone();
+}
+
+function gone(): never {
+  throw removed();
+}
+
+/** That this request checks an upload, until when it has last said so. */
+interface Claim {
+  until: number;
+}
+
+/** Says now and then that it goes on. @throws SluiceError `conflict` when another has taken over */
+async function* whileMine(
+  images: ImageStore['images'],
+  id: ImageId,
+  claim: Claim,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let last = Date.now();
+  for await (const chunk of content) {
+    const now = Date.now();
+    if (now - last > RENEW_MILLIS) {
+      if (!(await images.claimCheck(id, now, now + CHECK_MILLIS, claim.until)))
+        throw new SluiceError('conflict', 'The upload is checked by another request; ask again.');
+      claim.until = now + CHECK_MILLIS;
+      last = now;
+    }
+    yield chunk;
+  }
 }
 
 /** Answers with the content of an image, or with the part that a Range header asks for. */

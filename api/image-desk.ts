@@ -53,6 +53,13 @@ export function imageDesk({ store }: Pick<ApiDeps, 'store'>) {
 
   /** @throws SluiceError `image-in-use`, which names what its asker may see */
   async function requireUnused(image: ImageRecord, { identity }: Context): Promise<void> {
+    const now = Date.now();
+    // Before its users: a request lets go only when what it has recorded is found among them.
+    const { holds = [] } = (await store.images.get(image.id)) ?? image;
+    if (holds.some((h) => h.until > now))
+      throw new SluiceError('image-in-use', 'A request that is to use it is under way; ask again.', {
+        members: { usedBy: [] },
+      });
     const users = await store.images.usersOf(image);
     if (users.length === 0) return;
     const seen = users.filter((u) => identity.role === 'operator' || u.tenantId === identity.tenantId);

@@ -1,7 +1,7 @@
 import { type Finding, SluiceError } from '../domain/errors';
 import type { TenantId } from '../domain/ids';
 import { pinOf, resolveImage, tooSmallFor } from '../domain/images/model';
-import { imageReference } from '../domain/images/reference';
+import { imageReference, type PinnedImage, pinnedImage } from '../domain/images/reference';
 import type { Manifest } from '../domain/manifest/schema';
 import type { Store } from '../store/store';
 
@@ -49,4 +49,35 @@ export async function pinImages(
         errors,
       });
   return { ...manifest, components };
+}
+
+/** As long as a request may take from reading a manifest to recording what it asks for. */
+const HOLD_MILLIS = 60_000;
+
+/**
+ * Records what uses the images of a manifest. Meanwhile none of them is removed: its remover would find no user yet.
+ * @param by the operation's id
+ * @throws SluiceError `image-unknown` for one that has been removed since it was pinned
+ */
+export async function holdingImages<T>(
+  { images }: Pick<Store, 'images'>,
+  manifest: Manifest,
+  by: string,
+  record: () => Promise<T>,
+): Promise<T> {
+  const held: PinnedImage[] = [];
+  try {
+    for (const [c, { image }] of manifest.components.entries()) {
+      const pinned = pinnedImage(image);
+      if (!pinned) continue;
+      if (!(await images.hold(pinned, by, Date.now() + HOLD_MILLIS)))
+        throw new SluiceError('image-unknown', `The image ${image} is not to be used any more.`, {
+          pointer: `/components/${c}/image`,
+        });
+      held.push(pinned);
+    }
+    return await record();
+  } finally {
+    await images.letGo(by, held);
+  }
 }

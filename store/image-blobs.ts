@@ -93,12 +93,9 @@ export function imageBlobRepository(db: Db) {
       if (!(await files.findOne({ _id: id }))) await chunks.deleteMany({ files_id: id });
     },
 
-    /** What was uploaded becomes the blob of its digest, unless there is one: then that is used. */
+    /** What was uploaded becomes the blob of its digest, unless there is one: then that is used, and the upload is left to be dropped. */
     async keep(id: ImageId, digest: string, sizeBytes: number, now: number): Promise<void> {
-      if (await this.use(id, digest)) {
-        await this.dropUpload(id);
-        return;
-      }
+      if (await this.use(id, digest)) return;
       try {
         await files.insertOne({
           ...{ _id: id, length: sizeBytes, chunkSize: CHUNK_BYTES, uploadDate: new Date(now) },
@@ -126,6 +123,18 @@ export function imageBlobRepository(db: Db) {
         'metadata.images': { $size: 0 },
       } as never);
       if (gone) await chunks.deleteMany({ files_id: gone._id });
+    },
+
+    /**
+     * Chunks that are of no upload and of no blob: of what was cut in the middle of its removal, or came after it.
+     * @param uploading tells of some ids which are being uploaded. It is asked first: one that has become a blob is a file by then
+     */
+    async sweep(uploading: (ids: readonly ImageId[]) => Promise<ReadonlySet<ImageId>>): Promise<void> {
+      const ids = (await chunks.distinct('files_id')) as ImageId[];
+      const wanted = await uploading(ids);
+      const kept = new Set((await files.find({}, { projection: { _id: 1 } }).toArray()).map((f) => f._id));
+      const abandoned = ids.filter((id) => !wanted.has(id) && !kept.has(id));
+      if (abandoned.length > 0) await chunks.deleteMany({ files_id: { $in: abandoned } });
     },
 
     /** Of a blob that is whole: how large. */

@@ -1,7 +1,7 @@
 import type { Db, Filter } from 'mongodb';
 import type { ImageId, TenantId } from '../domain/ids';
 import { type ImageRecord, type ImageState, pinOf } from '../domain/images/model';
-import { SITE_OWNER } from '../domain/images/reference';
+import { type PinnedImage, SITE_OWNER } from '../domain/images/reference';
 import type { Manifest } from '../domain/manifest/schema';
 import { fromStored, type Stored, toStored } from './documents';
 
@@ -76,8 +76,60 @@ export function imageRepository(db: Db) {
       return doc ? fromStored<ImageRecord>(doc) : undefined;
     },
 
-    async remove(id: ImageId): Promise<void> {
-      await images.deleteOne({ _id: id });
+    /** @returns false when it is not in that state any more */
+    async remove(id: ImageId, from: ImageState): Promise<boolean> {
+      return (await images.deleteOne({ _id: id, state: from })).deletedCount === 1;
+    },
+
+    /** Something of an upload has come. @returns false when it is none any more */
+    async touch(id: ImageId, now: number): Promise<boolean> {
+      const touched = await images.updateOne({ _id: id, state: 'uploading' }, { $set: { touchedAt: now } });
+      return touched.matchedCount === 1;
+    },
+
+    /**
+     * Takes it on, or goes on, to check what was uploaded.
+     * @param mine until when it was taken on, by whom it is
+     * @returns false when somebody else does it, or nobody is to
+     */
+    async claimCheck(id: ImageId, now: number, until: number, mine?: number): Promise<boolean> {
+      const claimable: Filter<Stored<ImageRecord>> =
+        mine === undefined
+          ? { $or: [{ checkingUntil: { $exists: false } }, { checkingUntil: { $lt: now } }] }
+          : { checkingUntil: mine };
+      const claimed = await images.updateOne(
+        { _id: id, state: 'uploading', ...claimable },
+        { $set: { checkingUntil: until, touchedAt: now } },
+      );
+      return claimed.matchedCount === 1;
+    },
+
+    /** Uploads of which nothing has come since then: they are given up. */
+    async forgetUploads(before: number): Promise<void> {
+      await images.deleteMany({
+        state: 'uploading',
+        createdAt: { $lt: before },
+        $or: [{ touchedAt: { $exists: false } }, { touchedAt: { $lt: before } }],
+      });
+    },
+
+    /** Of these, those that are being uploaded. */
+    async uploading(ids: readonly ImageId[]): Promise<ReadonlySet<ImageId>> {
+      const docs = await images.find({ _id: { $in: [...ids] }, state: 'uploading' }).toArray();
+      return new Set(docs.map((d) => d._id as ImageId));
+    },
+
+    /** @returns false when it can't be used (any more) */
+    async hold({ owner, name, digest }: PinnedImage, by: string, until: number): Promise<boolean> {
+      const held = await images.updateOne({ owner, name, digest, state: 'ready' }, {
+        $push: { holds: { by, until } },
+      } as never);
+      return held.matchedCount === 1;
+    },
+
+    async letGo(by: string, held: readonly PinnedImage[]): Promise<void> {
+      for (const { owner, name, digest } of held)
+        await images.updateOne({ owner, name, digest }, { $pull: { holds: { by } } } as never);
     },
 
     /** Services that are not over and whose manifest has it, or is to have it, and VEEs that live from it. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { SluiceError } from '../../domain/errors';
-import { makeImageId, NAME_PATTERN, type TenantId } from '../../domain/ids';
+import { type ImageId, makeImageId, NAME_PATTERN, type TenantId } from '../../domain/ids';
+import type { ImageRecord } from '../../domain/images/model';
 import { IMAGE_NAME_PATTERN } from '../../domain/images/reference';
 import { NO_COST } from '../../domain/operation/plan-cost';
 import type { ApiDeps } from '../deps';
@@ -82,11 +83,12 @@ export function imageChangeRoutes(deps: ApiDeps): Route[] {
         const id = makeImageId(derivedEntropy(context.operationId, 'image'));
         const { name } = context.body;
         const mine = { owner: await ownerFor(context), name, sharedWith: [], deprecated: false };
-        const made = await store.images.create({ ...image, id, ...mine, createdAt: Date.now() });
-        if (!(await store.imageBlobs.use(made.id, image.digest))) {
-          await store.images.remove(made.id);
-          throw new SluiceError('not-found', 'There is no such image.');
-        }
+        // Not ready before it has its hold on the content: a crash in between leaves none that is empty.
+        const { holds: _holds, ...same } = image;
+        const begun = await store.images.create({
+          ...{ ...same, id, ...mine, state: 'uploading', createdAt: Date.now() },
+        });
+        const made = await clone(store, begun, id);
         await tell(made, context, 'cloned');
         return {
           status: 201,
@@ -116,21 +118,49 @@ export function imageChangeRoutes(deps: ApiDeps): Route[] {
           return planOf('image.delete', [`remove ${image.owner}/${image.name}`], NO_COST);
         }
         // From here on nothing new begins to use it; what began before is seen.
-        const { state } = image;
-        if (state === 'uploading') await store.images.change(image.id, state, { state: 'removing' });
-        else await store.images.change(image.id, 'ready', { state: 'removing' });
+        const { id, state, digest } = image;
+        if (state !== 'removing' && !(await store.images.change(id, state, { state: 'removing' })))
+          throw new SluiceError('conflict', 'The image has changed meanwhile; ask again.');
         try {
           await requireUnused(image, context);
         } catch (error) {
-          await store.images.change(image.id, 'removing', { state: 'ready' });
+          await putBack(store, image);
           throw error;
         }
-        await store.imageBlobs.release(image.id, image.digest);
-        await store.imageBlobs.dropUpload(image.id);
-        await store.images.remove(image.id);
+        await store.imageBlobs.release(id, digest);
+        await store.images.remove(id, 'removing');
+        await store.imageBlobs.dropUpload(id);
         await tell(image, context, 'removed');
         return { status: 204 };
       },
     }),
   ];
+}
+
+/** @param id that this request has given it: what has another was there before, and stays as it is */
+async function clone(
+  { images, imageBlobs }: ApiDeps['store'],
+  begun: ImageRecord,
+  id: ImageId,
+): Promise<ImageRecord> {
+  if (begun.state === 'ready') return begun;
+  if (begun.id !== id)
+    throw new SluiceError('transition-illegal', `There is such an image, which is ${begun.state}.`);
+  if (!(await imageBlobs.use(id, begun.digest))) {
+    await images.remove(id, 'uploading');
+    throw new SluiceError('not-found', 'There is no such image.');
+  }
+  const made = await images.change(id, 'uploading', { state: 'ready' });
+  if (made) return made;
+  const other = await images.get(id);
+  if (other?.state === 'ready') return other;
+  await imageBlobs.release(id, begun.digest);
+  throw new SluiceError('not-found', 'There is no such image any more.');
+}
+
+/** It stays after all, as what it was; as ready only with its content, which an earlier removal may have released. */
+async function putBack({ images, imageBlobs }: ApiDeps['store'], image: ImageRecord): Promise<void> {
+  const { id, state, digest } = image;
+  if (state === 'uploading') await images.change(id, 'removing', { state });
+  else if (await imageBlobs.use(id, digest)) await images.change(id, 'removing', { state: 'ready' });
 }

@@ -11,7 +11,7 @@ import {
   isImageName,
 } from '../../domain/images/reference';
 import type { ApiDeps } from '../deps';
-import { giveContent, takeContent } from '../image-content';
+import { giveContent, sweepUploads, takeContent } from '../image-content';
 import { imageDesk } from '../image-desk';
 import { openSource } from '../image-sources';
 import { imageSchema } from '../image-view';
@@ -102,6 +102,7 @@ export function imageRoutes(deps: ApiDeps): Route[] {
           );
         if (sizeBytes > MOST_IMAGE_BYTES)
           throw new SluiceError('image-refused', `An image has at most ${MOST_IMAGE_BYTES} bytes.`);
+        await sweepUploads(store, Date.now());
         const image = await store.images.create({
           id: makeImageId(derivedEntropy(context.operationId, 'image')),
           ...{ owner, name, digest: sha256, format, sizeBytes, sharedWith: [], deprecated: false },
@@ -114,6 +115,8 @@ export function imageRoutes(deps: ApiDeps): Route[] {
             'already-exists',
             `${owner} has ${name} with that content as ${image.format}.`,
           );
+        if (image.state === 'removing')
+          throw new SluiceError('transition-illegal', 'That image is being removed; ask again.');
         const start = source ? await store.imageBlobs.uploadedBytes(image.id) : 0;
         const taken = source ? await takeContent(store, image, start, source.read(start), Date.now()) : image;
         if (taken.state === 'ready' && image.state !== 'ready') await tell(taken, context, 'registered');

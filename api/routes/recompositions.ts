@@ -5,7 +5,7 @@ import type { ApiDeps } from '../deps';
 import { requireLicences } from '../known-licences';
 import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
-import { pinImages } from '../pin-images';
+import { holdingImages, pinImages } from '../pin-images';
 import { dryRunRecomposition } from '../recompose-plan';
 import { requestOperation } from '../request-operation';
 import { requirePhase } from '../require-phase';
@@ -47,11 +47,13 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
           );
         if (context.dryRun) return dryRunRecomposition(deps, identity, service, manifest, operationId);
         const manifestDigest = digestOf(manifest);
-        await store.services.putManifest(manifestDigest, manifest);
-        return requestOperation(deps, context, {
-          kind: 'service.recompose',
-          service,
-          params: { manifestDigest },
+        return holdingImages(store, manifest, operationId, async () => {
+          await store.services.putManifest(manifestDigest, manifest);
+          return requestOperation(deps, context, {
+            kind: 'service.recompose',
+            service,
+            params: { manifestDigest },
+          });
         });
       },
     }),

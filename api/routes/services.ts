@@ -16,7 +16,7 @@ import { requireNetworks } from '../known-networks';
 import { digestOf, readManifest } from '../manifest-body';
 import { deadlineShape, requireHosts, setOnly } from '../migration-request';
 import { ownerOf } from '../owner';
-import { pinImages } from '../pin-images';
+import { holdingImages, pinImages } from '../pin-images';
 import { planServiceMoves } from '../plan-maintenance';
 import { dryRunRecomposition } from '../recompose-plan';
 import { hand, requestedOperation, requestOperation } from '../request-operation';
@@ -96,7 +96,9 @@ export function serviceRoutes(deps: ApiDeps): Route[] {
             { stay: stayOfService(term), lease },
           );
         }
-        return apply(deps, context, manifest, tenantId, term);
+        return holdingImages(store, manifest, context.operationId, () =>
+          apply(deps, context, manifest, tenantId, term),
+        );
       },
     }),
     route({

@@ -22,6 +22,12 @@ export interface ImageRecord {
   readonly deprecated: boolean;
   readonly state: ImageState;
   readonly createdAt: number;
+  /** Of an upload: when something of it came last. */
+  readonly touchedAt?: number;
+  /** Somebody reads all of what was uploaded, and says so until then at least. */
+  readonly checkingUntil?: number;
+  /** Requests that are about to record that they use it. */
+  readonly holds?: readonly { readonly by: string; readonly until: number }[];
 }
 
 /** The largest that is taken, in bytes. */
