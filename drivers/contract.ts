@@ -9,7 +9,7 @@ import type { VeeTemplate } from '../domain/vee/vee';
 import type { DeviceNumbers, HostDevices } from './lib/device-numbers';
 import type { HostIdentity } from './lib/host-identity';
 import type { Reserve } from './lib/machine-facts';
-import type { NetworkConfig } from './network/config';
+import type { NameSource, NetworkConfig } from './network/config';
 
 /**
  * What every virtualisation technology has to offer to be a VEE host (RESERVOIR's VHI, made independent of
@@ -201,6 +201,8 @@ export interface DriverConfig {
   readonly identity?: HostIdentity;
   /** How it is on networks; without it, no VEE of it is. */
   readonly network?: NetworkConfig;
+  /** What VEEs are called there; without it, nothing on its networks answers for names. */
+  readonly names?: NameSource;
   /** Where images of the registry come from; a driver without it has only its own. */
   readonly images?: ImageSource;
   /** Where other hosts reach this one for a transfer; this machine alone when left out. */

@@ -1,14 +1,44 @@
 import type { NetworkId, VeeId } from '../domain/ids';
 import type { NetworkRecord } from '../domain/network/model';
-import { type NetworkName, namesOn } from '../domain/network/names';
+import { type NamedNetwork, type NamedVee, type NetworkName, namesOn } from '../domain/network/names';
 import type { VeeRecord } from '../domain/vee/vee';
 import type { Store } from './store';
 
+type Read = Pick<Store, 'addresses' | 'vees' | 'services'>;
+
+interface VeeOnIt extends NamedVee {
+  /** All that it is on. */
+  readonly networks: readonly string[];
+}
+
 /** What VEEs are called on networks, by what is recorded of them now: who has ended is called nothing any more. */
 export async function readNames(
-  store: Pick<Store, 'addresses' | 'vees' | 'services'>,
+  store: Read,
   networks: readonly NetworkRecord[],
 ): Promise<Map<NetworkId, NetworkName[]>> {
+  const on = await readVees(store, networks);
+  return new Map(networks.map((network) => [network.id, namesOn(network, on.get(network.id) ?? [])]));
+}
+
+/** The same, with what hosts need beside it to answer by it. */
+export async function readNamedNetworks(
+  store: Read,
+  networks: readonly NetworkRecord[],
+): Promise<NamedNetwork[]> {
+  const on = await readVees(store, networks);
+  return networks.map((network) => {
+    const { id, vni, ipv4, ipv6 } = network;
+    const vees = on.get(id) ?? [];
+    return {
+      ...{ networkId: id, vni, ipv4, ipv6, names: namesOn(network, vees) },
+      several: vees
+        .filter((v) => v.networks.length > 1)
+        .map(({ addresses, networks }) => ({ addresses, networks })),
+    };
+  });
+}
+
+async function readVees(store: Read, networks: readonly NetworkRecord[]): Promise<Map<NetworkId, VeeOnIt[]>> {
   const leases = await Promise.all(networks.map((n) => store.addresses.held({ networkId: n.id })));
   const ids = [...new Set(leases.flat().map((l) => l.veeId))];
   const vees = new Map<VeeId, VeeRecord>((await store.vees.some(ids)).map((v) => [v.id, v]));
@@ -25,9 +55,11 @@ export async function readNames(
         const on = vee?.networks?.find((n) => n.networkId === network.id);
         if (!vee || !service || !on || vee.state === 'DESTROYED') return [];
         const { component, index, tenantId: tenant } = vee;
-        return [{ component, index, service, tenant, addresses: on.addresses.map((a) => a.address) }];
+        const addresses = on.addresses.map((a) => a.address);
+        const all = (vee.networks ?? []).map((n) => n.networkId);
+        return [{ component, index, service, tenant, addresses, networks: all }];
       });
-      return [network.id, namesOn(network, named)];
+      return [network.id, named];
     }),
   );
 }

@@ -18,6 +18,7 @@ import { agentSettings } from './agent-settings';
 import { HostCertificates } from './host-certificates';
 import { lockHost, unlockHost } from './host-locks';
 import { imageFetcher } from './image-fetcher';
+import { nameSource } from './name-source';
 
 /** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
 async function main(log: Logger): Promise<void> {
@@ -37,6 +38,7 @@ async function main(log: Logger): Promise<void> {
     settings.imageCacheMiB * BYTES_PER_MIB,
     imageFetcher(settings.apiUrl, () => link.bearer),
   );
+  const names = nameSource(settings.apiUrl, () => link.bearer, log);
   for (const host of settings.hosts) {
     const dataDir = dataDirOf(host.id);
     await lockHost(host.id, dataDir);
@@ -50,6 +52,7 @@ async function main(log: Logger): Promise<void> {
       reserve: host.reserve,
       devices: host.devices,
       network: settings.network,
+      names,
     }).catch(forGood);
     const report = await driver.recover();
     log.info({ hostId: host.id, ...report }, 'recovered');

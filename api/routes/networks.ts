@@ -12,7 +12,7 @@ import {
 } from '../../domain/network/model';
 import { addressAt, endOf, FIRST_OFFSET, readSubnet } from '../../domain/network/subnet';
 import type { Identity } from '../../store/identities';
-import { readNames } from '../../store/network-names';
+import { readNamedNetworks, readNames } from '../../store/network-names';
 import type { ApiDeps } from '../deps';
 import { byId, type Context, json, OPERATED, pageQuery, type Route, route, scopeOf } from '../route';
 import { millis, pageOf } from '../schemas';
@@ -159,7 +159,16 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
         200: {
           description: 'Names by network',
           schema: z.object({
-            networks: z.array(z.object({ networkId: z.string(), vni: z.int(), names: nameSchema })),
+            networks: z.array(
+              z.object({
+                ...{ networkId: z.string(), vni: z.int(), names: nameSchema },
+                ...{ ipv4: z.string().optional(), ipv6: z.string().optional() },
+                several: z
+                  .array(z.object({ addresses: z.array(z.string()), networks: z.array(z.string()) }))
+                  .optional()
+                  .describe('Who is on others as well: its addresses on this one, and all that it is on'),
+              }),
+            ),
           }),
         },
       },
@@ -169,9 +178,7 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
         );
         const ids = new Set<string>(here.flat().flatMap((v) => (v.networks ?? []).map((n) => n.networkId)));
         const networks = (await store.networks.all()).filter((n) => ids.has(n.id));
-        const names = await readNames(store, networks);
-        const told = networks.map((n) => ({ networkId: n.id, vni: n.vni, names: names.get(n.id) ?? [] }));
-        return { status: 200, body: { networks: told } };
+        return { status: 200, body: { networks: await readNamedNetworks(store, networks) } };
       },
     }),
     route({

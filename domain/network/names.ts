@@ -37,3 +37,22 @@ export function namesOn({ kind }: Pick<NetworkRecord, 'kind'>, vees: readonly Na
     .map(([name, addresses]) => ({ name, addresses }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+/** All that hosts are told to answer by what VEEs are called on one network. */
+export interface NamedNetwork {
+  readonly networkId: string;
+  readonly vni: number;
+  /** Subnets; of the two at least one. */
+  readonly ipv4?: string | undefined;
+  readonly ipv6?: string | undefined;
+  readonly names: readonly NetworkName[];
+  /** Who of those on it are on others as well. */
+  readonly several?: readonly OnSeveral[] | undefined;
+}
+
+export interface OnSeveral {
+  /** On this network. */
+  readonly addresses: readonly string[];
+  /** Identifiers of all that it is on. */
+  readonly networks: readonly string[];
+}

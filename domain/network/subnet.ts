@@ -49,6 +49,14 @@ export function subnetOf(cidr: string, family: Subnet['family']): Subnet {
 export const addressAt = (subnet: Subnet, offset: number): string =>
   textOf(subnet.base + BigInt(offset), subnet.family);
 
+/** The address of this number in the subnet that an address is in. */
+export function numberedIn(address: string, prefixLength: number, offset: number): string {
+  const parsed = ipaddr.parse(address);
+  const number = numberOf(parsed.toByteArray());
+  const subnet = { family: parsed.kind(), base: number, prefixLength };
+  return addressAt({ ...subnet, base: number - (number % span(subnet)) }, offset);
+}
+
 export const subnetText = (subnet: Subnet): string =>
   `${textOf(subnet.base, subnet.family)}/${subnet.prefixLength}`;
 

@@ -2,6 +2,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
+import { resolverFile } from '../../domain/network/resolver';
 import { authorizedKeys, modeOf, type ToldContext } from '../lib/vee-context';
 import type { Mount } from './bundle';
 
@@ -47,6 +48,9 @@ export async function stageContext(folder: string, told: ToldContext, rootFs: st
         : []),
       { path: 'root/etc/hostname', content: `${told.hostname}\n`, mode: 0o644 },
       { path: 'root/etc/hosts', content: hostsFile(told), mode: 0o644 },
+      ...(told.resolvers.length > 0
+        ? [{ path: 'root/etc/resolv.conf', content: resolverFile(told.resolvers), mode: 0o644 }]
+        : []),
       ...over.map((f) => ({ path: join('root', f.path), content: f.content, mode: modeOf(f) })),
       ...within.map((f, i) => ({ path: `within/${i}`, content: f.content, mode: modeOf(f) })),
     ]);

@@ -283,6 +283,7 @@ class ContainerDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    await this.network?.close();
     await Promise.all([...this.receivers.keys()].map((veeId) => this.stopReceiving(veeId)));
   }
 

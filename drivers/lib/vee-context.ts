@@ -1,6 +1,7 @@
 import type { ContextFile } from '../../domain/context/model';
 import { knownTo } from '../../domain/context/neighbours';
 import { resolveContext } from '../../domain/context/resolve';
+import { resolversOf } from '../../domain/network/resolver';
 import type { VeeSpec } from '../contract';
 
 /** All that a VEE is told, whatever technology tells it. */
@@ -12,6 +13,8 @@ export interface ToldContext {
   readonly sshKeys: readonly string[];
   /** Names with addresses, for its hosts file: its own, where it has one, and of those whom it is to know. */
   readonly hosts: readonly { readonly name: string; readonly address: string }[];
+  /** Whom it asks for names; nobody where it is on no network. */
+  readonly resolvers: readonly string[];
   /** What it is, for programs in it: `vee.json`. Without the epoch: a copy that arrives on another host is told nothing new. */
   readonly identity: object;
 }
@@ -43,6 +46,7 @@ export function contextOf(spec: VeeSpec, given: Readonly<Record<string, string>>
     hostname,
     environment: all,
     hosts: known.map((k) => ({ name: `${k.component}-${k.index}`, address: k.address })),
+    resolvers: resolversOf(spec.networks),
     identity: {
       ...{ veeId, serviceId, tenantId, component, index, name: hostname, command },
       environment: all,

@@ -7,11 +7,15 @@ import { probeNetworks } from './probe';
 let probed: ReturnType<typeof probeNetworks> | undefined;
 
 /** The networks of a driver's host, or why it has none. */
-export async function networkFor({ network, dataDir }: DriverConfig): Promise<HostNetwork | undefined> {
+export async function networkFor({
+  network,
+  dataDir,
+  names,
+}: DriverConfig): Promise<HostNetwork | undefined> {
   if (!network) return undefined;
   probed ??= probeNetworks();
   if (await probed) return undefined;
-  return HostNetwork.open(network, dataDir);
+  return HostNetwork.open(network, dataDir, names);
 }
 
 /** @throws SluiceError `capability-missing` */

@@ -3,10 +3,12 @@ import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { NetworkAttachment } from '../../domain/network/attachment';
 import { readJson, writeJson } from '../lib/atomic-file';
-import type { NetworkConfig } from './config';
+import type { NameSource, NetworkConfig } from './config';
 import { movedScript } from './entering';
 import { type Entry, entriesIn, type KnownEntry, type Listed, leftoverScript } from './entries';
+import { interfaceCommands } from './interfaces';
 import { exclusivelyIn } from './lock';
+import { NameServers } from './name-servers';
 import {
   bridgesOf,
   checkAttachment,
@@ -40,17 +42,19 @@ export class HostNetwork {
   private readonly config: NetworkConfig;
   private readonly dataDir: string;
   private readonly tools: Tools;
+  private readonly nameServers: NameServers | undefined;
   private peers: readonly string[] = [];
 
-  private constructor(config: NetworkConfig, dataDir: string) {
+  private constructor(config: NetworkConfig, dataDir: string, names: NameSource | undefined) {
     this.config = config;
     this.dataDir = dataDir;
     this.tools = new Tools(config.namespace);
+    this.nameServers = names && new NameServers(config, names);
   }
 
   /** @throws SluiceError `driver-refused` where the underlay's address is not the host's */
-  static async open(config: NetworkConfig, dataDir: string): Promise<HostNetwork> {
-    const network = new HostNetwork(config, dataDir);
+  static async open(config: NetworkConfig, dataDir: string, names?: NameSource): Promise<HostNetwork> {
+    const network = new HostNetwork(config, dataDir, names);
     const { underlayAddress } = config;
     if (underlayAddress !== undefined && !(await network.tools.linkWith(underlayAddress)))
       throw new SluiceError(
@@ -64,6 +68,11 @@ export class HostNetwork {
   /** What a program is started by to be in the host's namespace. */
   get prefix(): readonly string[] {
     return this.tools.prefix;
+  }
+
+  /** VEEs and their networks stay; what answers for names is the agent's own. */
+  async close(): Promise<void> {
+    await this.nameServers?.close();
   }
 
   /** A container's interfaces, before anything runs in it. @param pid of a process in its namespaces */
@@ -260,6 +269,7 @@ export class HostNetwork {
     ]);
     if (isNew) links.push({ ifname: bridge, mtu });
     await this.flood(links, vni);
+    this.nameServers?.wake();
   }
 
   private vxlanCommands(links: Link[], vni: number, mtu: number): string[] {
@@ -297,9 +307,9 @@ export class HostNetwork {
     }
   }
 
-  private async removeUnused(links: Link[], { bridge, vxlan }: NetworkNames): Promise<void> {
+  private async removeUnused(links: Link[], { bridge, vxlan, resolver }: NetworkNames): Promise<void> {
     if (links.some((l) => l.master === bridge && isPort(l.ifname))) return;
-    await this.remove(links, [vxlan, bridge]);
+    await this.remove(links, [resolver, vxlan, bridge]);
     if (links.some(({ ifname }) => isBridge(ifname))) await this.tools.nft(withoutZone(bridge));
   }
 
@@ -318,19 +328,4 @@ export class HostNetwork {
   private async removeRules(links: Link[]): Promise<void> {
     if (!links.some(({ ifname }) => isBridge(ifname))) await this.tools.nft(withoutTables);
   }
-}
-
-function interfaceCommands({ addresses }: NetworkAttachment, index: number): string[] {
-  const device = `eth${index}`;
-  return [
-    // No two are given the same address, so there is no need to wait for whoever might object.
-    ...addresses.map(
-      ({ address, prefixLength }) =>
-        `addr add ${address}/${prefixLength} dev ${device}${address.includes(':') ? ' nodad' : ''}`,
-    ),
-    `link set ${device} up`,
-    ...addresses.flatMap(({ gateway }) =>
-      gateway === undefined ? [] : [`route replace default via ${gateway} dev ${device}`],
-    ),
-  ];
 }

@@ -14,21 +14,26 @@ const BRIDGE = 'slb';
 const VXLAN = 'slx';
 const VETH = 'slv';
 const TAP = 'slt';
+const RESOLVER = 'sld';
+/** Of all resolvers, so that a VEE finds the next host's at once where it has moved. No VEE has one that begins like this. */
+export const RESOLVER_MAC = '06:00:00:00:00:53';
 
 const digest = (text: string, characters: number): string =>
   createHash('sha256').update(text).digest('hex').slice(0, characters);
 
-/** Both devices that a network has on a host, beside those of its VEEs. */
+/** The devices that a network has on a host, beside those of its VEEs. */
 export interface NetworkNames {
   readonly bridge: string;
   readonly vxlan: string;
+  /** Leads to what answers for names. */
+  readonly resolver: string;
 }
 
 /** @param domain two sites on one machine may use the same identifier, and must not meet */
 export function networkNames(domain: string, vni: number): NetworkNames {
   const rest =
     vni.toString(36).padStart(VNI_DIGITS, '0') + digest(domain, MOST_CHARACTERS - BRIDGE.length - VNI_DIGITS);
-  return { bridge: `${BRIDGE}${rest}`, vxlan: `${VXLAN}${rest}` };
+  return { bridge: `${BRIDGE}${rest}`, vxlan: `${VXLAN}${rest}`, resolver: `${RESOLVER}${rest}` };
 }
 
 /**

@@ -2,7 +2,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import type { NetworkAttachment } from '../../domain/network/attachment';
 import { ENTERING_BASE, ingressScript, withoutArrivals, withoutEntries } from './entering';
 import { type Entry, hexOf, type KnownEntry } from './entries';
-import { linkLocalOf } from './names';
+import { linkLocalOf, RESOLVER_MAC } from './names';
 import { chain, RARP, TAGGED } from './nft';
 
 /*
@@ -13,7 +13,8 @@ import { chain, RARP, TAGGED } from './nft';
  */
 export const TABLES = ['bridge sluice', 'inet sluice'] as const;
 
-const BASE = `
+/** What holds on all networks. Of names each host answers its own VEEs, and no other host's: all answer at one address. */
+export const BASE = `
 add table bridge sluice
 add map bridge sluice from { type ifname : verdict ; }
 add chain bridge sluice leaving { type filter hook prerouting priority -300 ; policy accept ; }
@@ -21,7 +22,12 @@ flush chain bridge sluice leaving
 add rule bridge sluice leaving iifname vmap @from
 add chain bridge sluice host { type filter hook input priority -300 ; policy accept ; }
 flush chain bridge sluice host
-add rule bridge sluice host iifname { "slv*", "slt*", "slx*" } drop${ENTERING_BASE}
+add rule bridge sluice host iifname { "slv*", "slt*", "slx*", "sld*" } drop
+add chain bridge sluice crossing { type filter hook forward priority -300 ; policy accept ; }
+flush chain bridge sluice crossing
+add rule bridge sluice crossing iifname "slx*" oifname "sld*" drop
+add rule bridge sluice crossing oifname "slx*" iifname "sld*" drop
+add rule bridge sluice crossing oifname "slx*" ether daddr ${RESOLVER_MAC} drop${ENTERING_BASE}
 `;
 
 /**
@@ -81,6 +87,8 @@ const NEIGHBOUR_ADVERTISEMENT = 136;
 /** Each goes to every VEE of the network, on whichever host. */
 const BROADCASTS_PER_SECOND = 200;
 const BROADCASTS_AT_ONCE = 2 * BROADCASTS_PER_SECOND;
+/** By one VEE on one network. */
+const ASKED_PER_SECOND = 500;
 
 /**
  * By its own hardware address and its own addresses only, also where it answers who has one; and nobody is a router or
@@ -94,6 +102,8 @@ function leavingRules({ mac, addresses }: NetworkAttachment): string[] {
     `ether type ${TAGGED} drop`,
     `ether saddr != ${mac} drop`,
     `meta pkttype { broadcast, multicast } limit rate over ${BROADCASTS_PER_SECOND}/second burst ${BROADCASTS_AT_ONCE} packets drop`,
+    // The agent itself answers: whoever asks without end must not keep it from its work.
+    `ether daddr ${RESOLVER_MAC} limit rate over ${ASKED_PER_SECOND}/second burst ${ASKED_PER_SECOND} packets drop`,
     `ether type arp arp saddr ether != ${mac} drop`,
     // A probe for an address that it is about to use comes from none (RFC 5227).
     `ether type arp arp saddr ip { ${['0.0.0.0', ...own4].join(', ')} } accept`,

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetworkAttachment } from '../../domain/network/attachment';
+import { resolverFile, resolversOf } from '../../domain/network/resolver';
 import type { VeeSpec } from '../contract';
 import { contextOf } from '../lib/vee-context';
 import { CONTEXT, FILES } from './command-line';
@@ -29,14 +30,22 @@ export async function writeContext(
     hostname: told.hostname,
     'vee.json': JSON.stringify({ ...told.identity, ...(networks ? { networks: networks.map(toldOf) } : {}) }),
     files: scriptOf(told, quoted),
-    ...(networks ? { network: networks.flatMap(interfaceScript).join('') } : {}),
+    ...(networks
+      ? { network: [...networks.flatMap(interfaceScript), resolverScript(told.resolvers)].join('') }
+      : {}),
   };
   await mkdir(join(folder, CONTEXT), { recursive: true });
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, CONTEXT, name), text);
   if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told, networks));
 }
 
-const toldOf = ({ name, mac, mtu, addresses }: NetworkAttachment) => ({ name, mac, mtu, addresses });
+const toldOf = ({ name, mac, mtu, addresses }: NetworkAttachment) => ({
+  ...{ name, mac, mtu, addresses },
+  resolvers: resolversOf([{ addresses }]),
+});
+
+const resolverScript = (resolvers: readonly string[]): string =>
+  `printf %s ${quoted(resolverFile(resolvers))} > /etc/resolv.conf\n`;
 
 function interfaceScript({ mtu, addresses }: NetworkAttachment, index: number): string[] {
   const device = `eth${index}`;

@@ -256,6 +256,7 @@ class QemuDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    await this.machines.network?.close();
     for (const veeId of [...this.receivers.keys()]) this.stopReceiving(veeId);
     this.machines.close();
   }

@@ -1,4 +1,5 @@
 import type { NetworkAttachment } from '../../domain/network/attachment';
+import { resolversOf } from '../../domain/network/resolver';
 import { authorizedKeys, modeOf, type ToldContext } from '../lib/vee-context';
 import { iso9660 } from './iso9660';
 
@@ -38,6 +39,7 @@ const networkConfig = (networks: readonly NetworkAttachment[]) => ({
       `eth${index}`,
       {
         ...{ match: { macaddress: mac }, 'set-name': `eth${index}`, mtu, dhcp4: false, dhcp6: false },
+        nameservers: { addresses: resolversOf([{ addresses }]) },
         addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
         routes: addresses.flatMap(({ gateway: via }) =>
           via ? [{ to: via.includes(':') ? '::/0' : '0.0.0.0/0', via }] : [],

@@ -88,11 +88,13 @@ describe('what a host is told of a network', () => {
   });
 
   it('is on the disk for cloud-init, by hardware address', () => {
-    const context = { environment: {}, hostname: 'a', identity: {}, files: [], sshKeys: [], hosts: [] };
+    const nothing = { files: [], sshKeys: [], hosts: [], resolvers: [] };
+    const context = { environment: {}, hostname: 'a', identity: {}, ...nothing };
     const plain = cloudInitSeed('vee-1', context).toString('latin1');
     const networked = cloudInitSeed('vee-1', context, [told]).toString('latin1');
     expect(plain).not.toContain('ethernets');
     expect(networked).toContain(`"match":{"macaddress":"${told.mac}"}`);
     expect(networked).toContain('"addresses":["10.77.1.1/24","fd77:1::1/64"]');
+    expect(networked).toContain('"nameservers":{"addresses":["10.77.1.1"]}');
   });
 });

@@ -39,6 +39,11 @@ if (obstacle)
   };
   const peer = { ...specFor(`vee-peer-${process.pid}`), networks: [attachedTo(3, 2)] };
   const moved = { ...machine, epoch: 2 };
+  const named = {
+    ...{ networkId: 'net-3', vni: 4_003, ipv4: '10.77.3.0/24', ipv6: 'fd77:3::/64' },
+    names: [{ name: 'peer.shop', addresses: ['10.77.3.2'] }],
+  };
+  const failures: unknown[] = [];
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'sluice-networked-'));
@@ -46,6 +51,7 @@ if (obstacle)
     const config = (name: string, index: number) => ({
       ...{ hostId: name as HostId, dataDir: join(dataDir, name) },
       network: { domain: dataDir, ...hosts[index] },
+      names: { read: async () => [named], failed: (error: unknown) => failures.push(error) },
     });
     drivers.push(
       await createQemuDriver({ ...config('m1', 0), accelerator: 'tcg' }),
@@ -112,6 +118,10 @@ if (obstacle)
     expect(Math.max(...gaps)).toBeLessThan(MOST_GAP_MILLIS);
     const mac = await at(1).exec(moved, ['cat', '/sys/class/net/eth0/address']);
     expect(mac.stdout.trim()).toBe(machine.networks[0]?.mac);
+    // Another host answers it now than was asked before.
+    const { stdout: found } = await at(1).exec(moved, ['nslookup', 'peer.shop']);
+    expect(found).toContain('Address: 10.77.3.2\n');
+    expect(failures).toEqual([]);
     const left = (await new Tools(hosts[0]?.namespace).links()).filter((l) => l.ifname.startsWith('sl'));
     expect(left).toEqual([]);
   }, 120_000);
