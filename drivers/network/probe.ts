@@ -28,6 +28,7 @@ tuntap add dev sltprobe mode tap
 const RULES = `add table bridge sluice
 add chain bridge sluice probe { type filter hook prerouting priority -300 ; }
 add rule bridge sluice probe ether saddr 02:00:00:00:00:01 arp saddr ip 192.0.2.1 drop
+add rule bridge sluice probe limit rate over 1/second drop
 `;
 
 /**

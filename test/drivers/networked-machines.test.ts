@@ -35,7 +35,7 @@ if (obstacle)
       command: ['/bin/sh', '-c', 'echo machine > /tmp/name; exec httpd -f -p 8080 -h /tmp'],
       capacity: { cpuMillis: 500, memoryMiB: 96, diskMiB: 0, bandwidthKbps: 0 },
     }),
-    networks: [attachedTo(3, 1)],
+    networks: [attachedTo(3, 4)],
   };
   const peer = { ...specFor(`vee-peer-${process.pid}`), networks: [attachedTo(3, 2)] };
   const moved = { ...machine, epoch: 2 };
@@ -87,7 +87,7 @@ if (obstacle)
     await at(0).define(machine);
     await at(0).start(machine);
     // Its kernel begins with IPv6 when it has noticed that the interface is up, once a second.
-    expect([await answer('10.77.3.1'), await answer('[fd77:3::1]')]).toEqual(['machine', 'machine']);
+    expect([await answer('10.77.3.4'), await answer('[fd77:3::4]')]).toEqual(['machine', 'machine']);
 
     const inside = new Tools(`/proc/${(await at(2).inspect(peer.veeId, false))?.pid}/ns/net`);
     const pings = run(
@@ -101,7 +101,7 @@ if (obstacle)
         '150',
         '-W',
         '1',
-        '10.77.3.1',
+        '10.77.3.4',
       ],
       { timeoutMillis: 20_000 },
     );
@@ -109,7 +109,7 @@ if (obstacle)
     await at(0).send(machine, offer);
     await at(1).switchOver(moved);
     await at(0).finish(moved);
-    expect(await asked('10.77.3.1')).toBe('machine');
+    expect(await asked('10.77.3.4')).toBe('machine');
     const { stdout } = await pings;
     const seen = [...stdout.matchAll(/seq=(\d+)/g)].map(([, n]) => Number(n));
     const gaps = seen.slice(1).map((n, i) => (n - (seen[i] ?? 0)) * PING_MILLIS);
