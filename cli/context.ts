@@ -284,6 +284,16 @@ export async function findVee(client: ApiClient, text: string): Promise<string> 
     component,
   });
   const vee = vees.find((v) => String(v.index) === index && v.state !== 'DESTROYED');
-  if (!vee) throw new CliError(`${serviceName} has no living ${component}/${index}.`, EXIT.notFound);
+  if (!vee) {
+    const living = vees.filter((v) => v.state !== 'DESTROYED').map((v) => `${component}/${v.index}`);
+    const those = living.length > 0 ? ` There ${living.length > 1 ? 'are' : 'is'} ${some(living)}.` : '';
+    throw new CliError(`${serviceName} has no living ${component}/${index}.${those}`, EXIT.notFound);
+  }
   return vee.id;
 }
+
+const MOST_NAMED = 10;
+const some = (names: readonly string[]): string =>
+  names.length > MOST_NAMED
+    ? `${names.slice(0, MOST_NAMED).join(', ')} and ${names.length - MOST_NAMED} more`
+    : names.join(', ');

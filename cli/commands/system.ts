@@ -91,9 +91,14 @@ export function registerSystemCommands(program: Command): void {
         console.log(
           table(
             ['what', 'state', 'found', 'mend'],
-            findings.map((f) => [f.what, f.state, f.found, f.mend ?? '']),
+            findings.map((f) => [f.what, f.state, inShort(f.found), f.mend ?? '']),
           ),
         );
       if (findings.some((f) => f.state === 'missing')) throw new CliError('', EXIT.unavailable);
     });
 }
+
+/** A column that fits on a screen; `--json` has all of it. */
+const MOST_FOUND = 90;
+const inShort = (found: string): string =>
+  found.length > MOST_FOUND ? `${found.slice(0, MOST_FOUND - 1)}…` : found;

@@ -191,8 +191,12 @@ function untilAskedToStop(): Promise<string> {
   });
 }
 
-function welcome(dataDir: string, { access: { apiUrl, temporalUi } }: System): string {
+function welcome(dataDir: string, { access: { apiUrl, temporalUi }, options }: System): string {
   const usual = resolve(process.env.SLUICE_DATA_DIR ?? '.sluice') === dataDir;
+  // Hosts of machines have none of the images that the first example names.
+  const example = options.agents.every(({ hosts }) => hosts.every((h) => h.driver === 'qemu'))
+    ? 'machines'
+    : 'webshop';
   return [
     'Sluice is up.',
     `  API        ${apiUrl}   docs ${apiUrl}/docs`,
@@ -200,7 +204,7 @@ function welcome(dataDir: string, { access: { apiUrl, temporalUi } }: System): s
     `  State      ${dataDir}   (token in connection.json)`,
     ...(usual ? [] : [`  First      export SLUICE_DATA_DIR=${dataDir}   where you type the commands below`]),
     '  Try        npx sluice get hosts',
-    '             npx sluice create tenant acme && npx sluice apply -f examples/webshop.yaml --tenant acme',
+    `             npx sluice create tenant acme && npx sluice apply -f examples/${example}.yaml --tenant acme`,
     '  Stop       Ctrl-C, or: npx sluice down. VEEs keep running; the next `sluice up` adopts them.',
   ].join('\n');
 }

@@ -37,8 +37,20 @@ export const meaninglessReferences = (m: Manifest): Finding[] =>
       .map(({ text, pointer }) => ({
         pointer,
         message: `\${${text}} means nothing`,
-        hint: `Write \${self.…} with one of ${SELF_FACTS.join(', ')}, or $\${${text}} for those characters.`,
+        hint: `Write \${self.…} with one of ${SELF_FACTS.join(', ')} or address, \${component.NAME.address}, or $\${${text}} for those characters.`,
       })),
+  );
+
+/** A command is run as it is written: a reference in it would reach the VEE with its braces. */
+export const referencesInCommands = (m: Manifest): Finding[] =>
+  m.components.flatMap((c, i) =>
+    (c.command ?? []).flatMap((word, n) =>
+      referencesIn(word).map(({ text }) => ({
+        pointer: `/components/${i}/command/${n}`,
+        message: `\${${text}} is not replaced in a command`,
+        hint: `Give the component an environment with it (HOST: \${${text}}), and name that variable here.`,
+      })),
+    ),
   );
 
 export const contextBounds = (m: Manifest): Finding[] => {

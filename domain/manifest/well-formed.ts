@@ -3,7 +3,7 @@ import { expressionFault, type Wanted } from '../placement/expressions';
 import { startLevels } from '../service/start-order';
 import { unknownAddresses } from './address-references';
 import { contradictoryAssignments } from './assignments';
-import { contextBounds, filePaths, meaninglessReferences } from './context';
+import { contextBounds, filePaths, meaninglessReferences, referencesInCommands } from './context';
 import { NETWORK_RULES } from './network-rules';
 import { updatePolicyOf } from './policies';
 import { LEVELS, type Manifest } from './schema';
@@ -149,6 +149,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   'assignments-consistent': contradictoryAssignments,
 
   'references-mean-something': meaninglessReferences,
+  'no-references-in-commands': referencesInCommands,
   'addresses-known': unknownAddresses,
   'contexts-bounded': contextBounds,
   'files-apart': filePaths,

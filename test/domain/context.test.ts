@@ -178,6 +178,11 @@ describe('a manifest that tells its VEEs something', () => {
     expect(() => checkManifest(networked({ A: all.map((r) => `\${${r}}`).join(' ') }))).not.toThrow();
     expect(refusal({ environment: { A: '${self.address}' } })).toMatch(/is not on a network/);
     expect(refusal({ environment: { A: '$${component.db.address} ${HOME}' } })).toBeUndefined();
+    const command = (word: string) => refusal({ command: ['sh', '-c', word] });
+    expect(command('wget http://${self.address}/')).toMatch(
+      /\$\{self.address\} is not replaced in a command/,
+    );
+    expect(command('echo ${HOME}')).toBeUndefined();
   });
 });
 
