@@ -132,7 +132,7 @@ export interface TransferProgress {
 export interface SendOptions {
   /** No more than that is sent, as far as the driver can see to it. */
   readonly bandwidthKbps?: number;
-  /** What runs is slowed down, then stilled, so that all is sent so long after it began. */
+  /** What runs is slowed down, then stilled, so that all is sent so long after it began; what is moved cold is still already. */
   readonly deadlineMillis?: number;
   /** Aborted when it is not wanted any more: it ends soon, with an error, and what is moved is where it was, as after a failure. */
   readonly cancelled?: AbortSignal;
@@ -140,7 +140,7 @@ export interface SendOptions {
   readonly onProgress?: (progress: TransferProgress) => void;
   /** The host that it is for: no other is sent anything. */
   readonly to?: HostId;
-  /** Still it before anything is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */
+  /** Still it before its memory is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */
   readonly stopAndCopy?: boolean;
 }
 

@@ -18,6 +18,19 @@ const STILLED_AFTER = 2 / 3;
 /** Some time is kept for the switch-over. */
 const SHARE_FOR_SENDING = 0.9;
 
+/**
+ * The same while its disk is copied, after which all of its memory is to be sent. It can't be slowed down then, and is
+ * stilled only when it would be late: only what it writes itself gets less by that.
+ */
+export function escalationOfDisk(
+  { elapsedMillis, deadlineMillis, remainingBytes, bytesPerSecond }: Underway,
+  memoryBytes: number,
+): Escalation {
+  if (!bytesPerSecond || elapsedMillis < deadlineMillis * THROTTLED_AFTER) return 'none';
+  const needMillis = ((remainingBytes + memoryBytes) / bytesPerSecond) * 1_000;
+  return elapsedMillis + needMillis >= deadlineMillis * SHARE_FOR_SENDING ? 'still' : 'none';
+}
+
 export function escalationAt({
   elapsedMillis,
   deadlineMillis,

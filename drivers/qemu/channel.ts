@@ -121,10 +121,13 @@ export class Conversation {
     writeJsonLine(this.socket, message);
   }
 
-  /** @throws SluiceError `driver-failed` when the other side leaves, or says nothing for so long */
-  async next<T>(timeoutMillis: number): Promise<T> {
+  /** @throws SluiceError `driver-failed` when the other side leaves, or says nothing for so long, where that is bounded */
+  async next<T>(timeoutMillis?: number): Promise<T> {
     const timer = new AbortController();
-    const late = delay(timeoutMillis, 'late', { signal: timer.signal }).catch(() => 'late');
+    const late =
+      timeoutMillis === undefined
+        ? new Promise<never>(() => undefined)
+        : delay(timeoutMillis, 'late', { signal: timer.signal }).catch(() => 'late');
     try {
       while (this.heard.length === 0) {
         const news = new Promise<'news'>((resolve) => {

@@ -17,12 +17,14 @@ import type {
 import { rotate, tailOf } from '../lib/console-log';
 import { machineUsage, processUsage } from '../lib/machine-usage';
 import { findOnPath } from '../lib/program';
+import { Sends } from '../lib/sends';
 import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
 import { networkFor } from '../network/for-host';
 import type { HostNetwork } from '../network/host-network';
 import { FILES } from './command-line';
 import { DirtyRates } from './dirty-rates';
 import { type QemuDriverConfig, QemuHost } from './host';
+import { refused } from './layout';
 import { Machines } from './machines';
 import { QEMU } from './probe';
 import { Receiver } from './receiving';
@@ -47,7 +49,7 @@ class QemuDriver implements Driver {
   private readonly vees: VeeMachines;
   private readonly dirtyRates: DirtyRates;
   private readonly receivers = new Map<VeeId, Receiver>();
-  private readonly sending = new Map<VeeId, AbortController>();
+  private readonly sends = new Sends();
 
   constructor(config: QemuDriverConfig, host: QemuHost, records: VeeRecords, network?: HostNetwork) {
     this.config = config;
@@ -117,7 +119,7 @@ class QemuDriver implements Driver {
   }
 
   destroy(ref: VeeRef): Promise<void> {
-    this.sending.get(ref.veeId)?.abort();
+    this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, () => this.remove(ref));
   }
 
@@ -203,20 +205,16 @@ class QemuDriver implements Driver {
   }
 
   send(ref: VeeRef, offer: TransferOffer, how: SendOptions = {}): Promise<void> {
-    return this.records.exclusively(ref.veeId, async () => {
+    const { veeId } = ref;
+    const inTurn = (begin: () => Promise<void>) => this.records.exclusively(veeId, begin);
+    return this.sends.during(veeId, how.cancelled, inTurn, async (cancelled) => {
       const vee = await this.acting(ref);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before anything is sent, so that a crash in between is seen as a migration.
       await this.records.put({ ...vee, state: 'OUTGOING' });
-      const mine = new AbortController();
-      const cancelled = how.cancelled ? AbortSignal.any([mine.signal, how.cancelled]) : mine.signal;
-      this.sending.set(ref.veeId, mine);
-      try {
-        const peer = { offer, identity: this.config.identity, to: how.to };
-        await sendMachine(this.machines, ref.veeId, peer, how, cancelled, this.config.reached);
-      } finally {
-        this.sending.delete(ref.veeId);
-      }
+      if (!(await this.machines.find(veeId))) throw refused(`${veeId} has ended: there is nothing to send.`);
+      const peer = { offer, identity: this.config.identity, to: how.to };
+      await sendMachine(this.machines, veeId, peer, how, cancelled, this.config.reached);
     });
   }
 
@@ -240,13 +238,13 @@ class QemuDriver implements Driver {
 
   cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void> {
     if (side === 'target') return this.destroy(ref);
-    this.sending.get(ref.veeId)?.abort();
+    this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
-      // Only what `send` has begun to move is brought back: it may never have come so far, or have ended by itself.
+      // Only what `send` has begun to move is brought back: it may never have come so far.
       if (vee.state !== 'OUTGOING') return;
+      // What has ended by itself on the way is not run a second time: from now on it is seen to have ended.
       if (await this.machines.find(ref.veeId)) await settle(this.machines, ref.veeId);
-      else await this.vees.boot(vee);
       await this.records.put({ ...vee, state: 'ACTIVE' });
     });
   }

@@ -13,6 +13,7 @@ export type MigrationPhase =
   | 'memory'
   | 'pre-switchover'
   | 'switch-over'
+  | 'received'
   | 'resume'
   | 'finish';
 

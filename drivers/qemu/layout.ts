@@ -101,6 +101,10 @@ export function planResize(layout: Layout, to: Capacity, leastMemoryMiB: number)
   };
 }
 
+/** What may be sent of its memory, if nothing is written meanwhile. */
+export const memoryBytesOf = ({ bootMemoryMiB, dimmsMiB }: Layout): number =>
+  dimmsMiB.reduce((sum, mib) => sum + mib, bootMemoryMiB) * 1_048_576;
+
 export const shrinks = (fromMiB: number, toMiB: number) =>
   refused(`A disk only grows: it has ${fromMiB} MiB, more than ${toMiB}.`);
 

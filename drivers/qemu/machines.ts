@@ -29,6 +29,8 @@ export interface KeptMachine {
   readonly process?: ProcessIdentity;
   /** On a migration's target: all of it has arrived, so it may be told to go on. */
   readonly received?: boolean;
+  /** It may have been told: from here on this is the copy that counts. Absent where an earlier release told it. */
+  readonly resumed?: boolean;
 }
 
 /** The QEMU processes of one host, by VEE: begun, found again, spoken to and ended. They are no part of the agent. */
@@ -286,7 +288,7 @@ export class Machines {
   }
 }
 
-function liveState(status: string): DriverState {
+export function liveState(status: string): DriverState {
   switch (status) {
     case 'running':
     // Its last state is being sent to a file, or the guest sleeps by itself.

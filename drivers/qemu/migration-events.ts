@@ -11,12 +11,13 @@ export const LIVE = { 'max-bandwidth': UNLIMITED_BYTES_PER_SECOND, 'downtime-lim
 /**
  * Waits until a migration comes to one of these states; to be called before it is begun, for it answers that it has
  * begun also when its connection is going to fail.
+ * @param timeoutMillis undefined where somebody else sees to it that it does not stop halfway
  * @throws SluiceError `driver-failed` when it ends otherwise
  */
 export async function migrationEvent(
   qmp: Pick<QmpClient, 'execute' | 'event'>,
   states: readonly string[],
-  timeoutMillis: number,
+  timeoutMillis: number | undefined,
 ): Promise<string> {
   const ends = [...states, 'failed', 'cancelled'];
   const seen = await qmp.event(

@@ -86,7 +86,11 @@ export class QmpClient {
    * The next event that matches. Ask before the command that causes it: events are not kept.
    * @throws QmpError `timeout`, or `closed`
    */
-  event(matches: (event: QmpEvent) => boolean, timeoutMillis: number, what = 'the event'): Promise<QmpEvent> {
+  event(
+    matches: (event: QmpEvent) => boolean,
+    timeoutMillis: number | undefined,
+    what = 'the event',
+  ): Promise<QmpEvent> {
     if (this.ended) return Promise.reject(this.ended);
     let waiter: Waiter | undefined;
     const seen = new Promise<QmpEvent>((resolve, reject) => {
@@ -164,10 +168,11 @@ function versionIn(greeting: unknown): string {
 /** @throws QmpError `timeout` */
 async function within<T>(
   promise: Promise<T>,
-  millis: number,
+  millis: number | undefined,
   what: string,
   givenUp: () => void = () => undefined,
 ): Promise<T> {
+  if (millis === undefined) return promise;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

@@ -15,8 +15,6 @@ import type { Machines } from './machines';
 
 const HELLO_MILLIS = 10_000;
 const LOADED_MILLIS = 60_000;
-/** The source may take as long as it takes; when it is gone, the connection tells. */
-const SENT_MILLIS = 3_600_000;
 const LOADED_POLL_MILLIS = 5;
 
 /** How the machine would be made here, and from what. */
@@ -104,7 +102,8 @@ export class Receiver {
       if (await this.records.exclusively(veeId, () => this.makeReady(hello)))
         return answer({ received: true });
       answer({ ready: true });
-      const said = await source.next<Said>(SENT_MILLIS);
+      // The source may take as long as it takes; when it is gone, the connection tells.
+      const said = await source.next<Said>();
       await this.records.exclusively(veeId, () =>
         this.conclude(hello.layout, 'console' in said ? said.console : ''),
       );

@@ -7,16 +7,14 @@ import { announce } from './announce';
 import { type ChannelKind, Conversation, dial, type Hello, join, type Peer, type Said } from './channel';
 import { DISK_NODE, FILES } from './command-line';
 import type { QemuDriverConfig } from './host';
-import { refused } from './layout';
-import type { Machines } from './machines';
+import { memoryBytesOf, refused } from './layout';
+import { liveState, type Machines } from './machines';
 import { LIVE, migrationEvent } from './migration-events';
 import type { QmpClient } from './qmp';
 import { oneConnection } from './state-file';
 import { NOT_SLOWED, watchTransfer } from './watching';
 
 const ANSWER_MILLIS = 30_000;
-/** A disk may be large, and a guest busy. */
-const WHOLE_MILLIS = 3_600_000;
 const SETTLE_MILLIS = 10_000;
 const CONSOLE_LINES = 1_000;
 const MIRROR = 'mirror';
@@ -51,9 +49,11 @@ export async function sendMachine(
     try {
       const ended = AbortSignal.any([cancelled, target.gone]);
       const over = new AbortController();
-      void watchTransfer(qmp, how, AbortSignal.any([ended, over.signal]));
+      const watching = watchTransfer(qmp, how, memoryBytesOf(layout), AbortSignal.any([ended, over.signal]));
+      const stopsHalfway = new Promise<never>((_, reject) => watching.catch(reject));
+      const sent = transfer(line(qmp, ended), layout.diskMiB > 0, how, relays, reached);
       try {
-        await orGone(transfer(line(qmp, ended), layout.diskMiB > 0, how, relays, reached), ended, cancelled);
+        await orGone(Promise.race([sent, stopsHalfway]), ended, cancelled);
       } finally {
         over.abort();
       }
@@ -62,6 +62,7 @@ export async function sendMachine(
       const last = await target.next<Said>(ANSWER_MILLIS);
       if (!('received' in last))
         throw new SluiceError('driver-failed', 'The target has not received all of it.');
+      await reached('received');
     } catch (error) {
       // First, so that what it may have received is dropped over there.
       target.close();
@@ -110,9 +111,10 @@ async function transfer(
   const speed = how.bandwidthKbps === undefined ? undefined : Math.ceil((how.bandwidthKbps * 1_000) / 8);
   const limit = speed === undefined ? {} : { 'max-bandwidth': speed };
   await qmp.execute('migrate-set-parameters', { ...LIVE, ...NOT_SLOWED, ...limit });
-  if (how.stopAndCopy) await qmp.execute('stop');
   if (withDisk) await mirror(qmp, relays.disk.path, speed, reached);
-  const moved = migrationEvent(qmp, ['pre-switchover', 'completed'], WHOLE_MILLIS);
+  // Not before its disk is there, which is copied no faster for that.
+  if (how.stopAndCopy) await qmp.execute('stop');
+  const moved = migrationEvent(qmp, ['pre-switchover', 'completed'], undefined);
   moved.catch(() => undefined);
   await qmp.execute('migrate', { uri: `unix:${relays.memory.path}` });
   await reached('memory');
@@ -121,7 +123,7 @@ async function transfer(
     const whole = jobEvent(qmp, 'BLOCK_JOB_COMPLETED');
     await qmp.execute('block-job-cancel', { device: MIRROR });
     await whole;
-    const done = migrationEvent(qmp, ['completed'], WHOLE_MILLIS);
+    const done = migrationEvent(qmp, ['completed'], undefined);
     done.catch(() => undefined);
     await qmp.execute('migrate-continue', { state: 'pre-switchover' });
     await done;
@@ -154,11 +156,7 @@ async function mirror(qmp: Line, path: string, speed: number | undefined, reache
 function jobEvent(qmp: Line, name: string) {
   const ended = ['BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED', 'BLOCK_JOB_ERROR'];
   const seen = qmp
-    .event(
-      ({ event, data }) => data.device === MIRROR && [name, ...ended].includes(event),
-      WHOLE_MILLIS,
-      name,
-    )
+    .event(({ event, data }) => data.device === MIRROR && [name, ...ended].includes(event), undefined, name)
     .then(({ event, data }) => {
       if (event !== name || data.error)
         throw new SluiceError('driver-failed', `The disk could not be copied: ${data.error ?? event}.`);
@@ -185,7 +183,9 @@ export async function settle(machines: Machines, veeId: VeeId): Promise<void> {
     await qmp.execute('block-job-cancel', { device: MIRROR, force: true }).catch(() => undefined);
   }
   await qmp.execute('blockdev-del', { 'node-name': TARGET_NODE }).catch(() => undefined);
-  if ((await statusOf(qmp)) === 'running') return;
+  const status = await statusOf(qmp);
+  // What has ended by itself meanwhile has ended.
+  if (status === 'running' || liveState(status) === 'EXITED') return;
   await qmp.execute('cont');
   await announce(qmp, (await machines.kept(veeId))?.layout.nics);
 }

@@ -149,13 +149,20 @@ export class VeeMachines {
     }
   }
 
-  /** All of it has come, and the other copy is still. One whose memory was lost since has its disk to start from. */
+  /**
+   * All of it has come, and the other copy is still. One whose memory was lost since it went on has its disk to start from.
+   * @throws SluiceError `driver-failed` when it has not come, `driver-refused` when it was lost before: the source still has it
+   */
   async goOn(vee: KeptVee): Promise<void> {
     const { veeId } = vee.spec;
-    if ((await this.machines.kept(veeId))?.received !== true)
-      throw new SluiceError('driver-failed', `${veeId} has not arrived here.`);
-    if (!(await this.machines.find(veeId))) return this.boot(vee);
+    const kept = await this.machines.kept(veeId);
+    if (kept?.received !== true) throw new SluiceError('driver-failed', `${veeId} has not arrived here.`);
+    if (!(await this.machines.find(veeId))) {
+      if (!kept.resumed) throw refused(`${veeId} was lost here before it went on: its source still has it.`);
+      return this.boot(vee);
+    }
     const qmp = await this.machines.qmp(veeId);
+    if (!kept.resumed) await this.machines.keep(veeId, { ...kept, resumed: true });
     await this.machines.network?.moved(vee.spec);
     await qmp.execute('cont');
     await announce(qmp, vee.spec.networks);

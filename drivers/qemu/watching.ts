@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Escalation, escalationAt } from '../../domain/migration/escalation';
+import { SluiceError } from '../../domain/errors';
+import { type Escalation, escalationAt, escalationOfDisk } from '../../domain/migration/escalation';
 import type { SendOptions, TransferProgress } from '../contract';
 import type { QmpClient } from './qmp';
 
-const PERIOD_MILLIS = 500;
+/** What is sent may take as long as it takes; but not stand still for so long. */
+const PACE = { periodMillis: 500, stalledMillis: 300_000 };
 /** Of a guest that is to be slowed down for good: half of its time at once, instead of a fifth and then more. */
 const SLOWED = { 'cpu-throttle-initial': 50, 'cpu-throttle-increment': 25, 'max-cpu-throttle': 99 };
 /** QEMU's own: what a machine was told for one migration must not be left over for another. */
@@ -26,19 +28,37 @@ const STEPS: readonly Escalation[] = ['none', 'throttle', 'still'];
 
 type Line = Pick<QmpClient, 'execute'>;
 
-/** Looks at a migration as it goes, tells how far it is, and hurries it where it has a deadline. Ends with the signal. */
-export async function watchTransfer(qmp: Line, how: SendOptions, over: AbortSignal): Promise<void> {
-  if (!how.onProgress && how.deadlineMillis === undefined) return;
+/**
+ * Looks at a migration as it goes, tells how far it is, and hurries it where it has a deadline. Ends with the signal.
+ * @param memoryBytes what is to be sent when its disk is there
+ * @throws SluiceError `driver-failed` when nothing has been sent for long
+ */
+export async function watchTransfer(
+  qmp: Line,
+  how: SendOptions,
+  memoryBytes: number,
+  over: AbortSignal,
+  { periodMillis, stalledMillis } = PACE,
+): Promise<void> {
   const began = performance.now();
+  let moved = { at: began, what: '' };
   let done: Escalation = 'none';
   /** Of a disk only how much is there is told, and that in jumps. */
   let first: { at: number; sentBytes: number } | undefined;
   while (!over.aborted) {
-    await delay(PERIOD_MILLIS, undefined, { signal: over }).catch(() => undefined);
+    await delay(periodMillis, undefined, { signal: over }).catch(() => undefined);
     // It may have ended, or its process may be gone: that is for those to see who wait for it.
     const seen = over.aborted ? undefined : await look(qmp).catch(() => undefined);
-    if (!seen || over.aborted) continue;
+    if (over.aborted) return;
     const at = performance.now();
+    const what = seen ? `${seen.phase} ${seen.sentBytes}` : moved.what;
+    if (what !== moved.what) moved = { at, what };
+    if (at - moved.at >= stalledMillis)
+      throw new SluiceError(
+        'driver-failed',
+        `Nothing of it has been sent for ${Math.round(stalledMillis / 1_000)} s.`,
+      );
+    if (!seen) continue;
     const sent = first && seen.sentBytes - first.sentBytes;
     const measured = first && sent !== undefined ? (sent * 1_000) / Math.max(1, at - first.at) : undefined;
     const bytesPerSecond = Math.round(Math.max(0, seen.bytesPerSecond ?? measured ?? 0));
@@ -50,14 +70,16 @@ export async function watchTransfer(qmp: Line, how: SendOptions, over: AbortSign
       ...remaining(remainingBytes, bytesPerSecond, dirtyBytesPerSecond),
     };
     how.onProgress?.(progress);
-    if (how.deadlineMillis === undefined || phase !== 'memory') continue;
-    const wanted = escalationAt({
+    if (how.deadlineMillis === undefined || phase === 'switch-over') continue;
+    const underway = {
       ...{ elapsedMillis: at - began, deadlineMillis: how.deadlineMillis, remainingBytes },
       ...(bytesPerSecond > 0 ? { bytesPerSecond } : {}),
-    });
+    };
+    const wanted = phase === 'disk' ? escalationOfDisk(underway, memoryBytes) : escalationAt(underway);
     if (STEPS.indexOf(wanted) <= STEPS.indexOf(done)) continue;
-    await escalate(qmp, wanted).catch(() => undefined);
-    done = wanted;
+    // What QEMU did not take is tried again at the next look.
+    const refused = await escalate(qmp, wanted).catch(() => 'refused' as const);
+    if (!refused) done = wanted;
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { HostId } from '../../domain/ids';
 import { planSingleMove, sendLimits } from '../../domain/migration/deadline';
-import { escalationAt } from '../../domain/migration/escalation';
+import { escalationAt, escalationOfDisk } from '../../domain/migration/escalation';
 import { type Move, meetDeadline } from '../../domain/migration/waves';
 
 const ORDER = ['none', 'throttle', 'still'];
@@ -32,6 +32,24 @@ describe('a machine that has to be elsewhere by a deadline', () => {
     expect(escalationAt(at)).toBe('none');
     expect(escalationAt({ ...at, remainingBytes: 300e6 })).toBe('throttle');
     expect(escalationAt({ ...at, elapsedMillis: 10_000, remainingBytes: 300e6 })).toBe('still');
+  });
+});
+
+describe('a machine whose disk is copied first, by a deadline', () => {
+  const at = { deadlineMillis: 90_000, elapsedMillis: 31_000, remainingBytes: 200e6, bytesPerSecond: 10e6 };
+
+  it('is stilled when what is left of its disk, and all of its memory, would be late as it runs', () => {
+    expect(escalationOfDisk(at, 100e6)).toBe('none');
+    expect(escalationOfDisk(at, 400e6)).toBe('still');
+    expect(escalationOfDisk({ ...at, bytesPerSecond: 5e6 }, 100e6)).toBe('still');
+  });
+
+  it('runs on while nothing is known yet, early on, and as long as it is in time', () => {
+    expect(escalationOfDisk({ ...at, elapsedMillis: 20_000 }, 400e6)).toBe('none');
+    const { bytesPerSecond: _, ...unknown } = at;
+    expect(escalationOfDisk(unknown, 400e6)).toBe('none');
+    // Memory would be stilled at that time; a copy of a disk has an end.
+    expect(escalationOfDisk({ ...at, elapsedMillis: 65_000, remainingBytes: 40e6 }, 100e6)).toBe('none');
   });
 });
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver, SendOptions, TransferProgress, VeeSpec } from '../../drivers/contract';
 import { createQemuDriver } from '../../drivers/qemu/driver';
 import { guestObstacle, testGuest } from '../../drivers/qemu/guest/build';
+import type { MigrationPhase, QemuDriverConfig } from '../../drivers/qemu/host';
 import { qemuObstacle } from '../../drivers/qemu/probe';
 import { certifiedHosts } from '../support/certified';
 import { specFor } from '../support/specs';
@@ -22,6 +23,7 @@ if (missing) {
     let there: Driver;
     let vee: VeeSpec;
     let attempts = 0;
+    let onPhase: QemuDriverConfig['reached'];
 
     beforeAll(async () => {
       await testGuest();
@@ -30,7 +32,9 @@ if (missing) {
       [here, there] = (await Promise.all(
         [a, b].map((identity) => {
           const { hostId } = identity;
-          return createQemuDriver({ hostId, dataDir: join(folder, hostId), accelerator: 'tcg', identity });
+          const reached = async (phase: MigrationPhase) => onPhase?.(phase);
+          const dataDir = join(folder, hostId);
+          return createQemuDriver({ hostId, dataDir, accelerator: 'tcg', identity, reached });
         }),
       )) as [Driver, Driver];
       vee = specFor(`vee-way-${process.pid}`, {
@@ -46,6 +50,9 @@ if (missing) {
       await here.start(vee);
       for (let i = 0; i < 600 && !(await here.inspect(vee.veeId))?.ready; i++) await delay(100);
     }, 180_000);
+    beforeEach(() => {
+      onPhase = undefined;
+    });
     afterAll(async () => {
       for (const driver of [here, there]) {
         for (const { veeId } of await driver.list()) await driver.destroy({ veeId, epoch: 99 });
@@ -101,6 +108,23 @@ if (missing) {
       expect(await counter(here)).toBeGreaterThan(before);
     });
 
+    it('is stilled only once its disk is there, and runs on here when it is lost there before it went on', async () => {
+      const before = await counter(here);
+      onPhase = async (phase) => {
+        if (phase === 'mirror') await delay(1_500);
+      };
+      const { target, sent } = await begin({ stopAndCopy: true });
+      await sent;
+      const { pid } = (await there.inspect(vee.veeId, false)) ?? {};
+      process.kill(pid ?? 0, 'SIGKILL');
+      for (let i = 0; i < 100 && (await there.inspect(vee.veeId, false))?.pid; i++) await delay(20);
+      await expect(there.switchOver(target)).rejects.toMatchObject({ code: 'driver-refused' });
+      await there.cancel(target, 'target');
+      await here.cancel(vee, 'source');
+      // It counts ten times a second, on a machine with nothing else to do.
+      expect(await counter(here)).toBeGreaterThan(before + 4);
+    });
+
     it('is over by its deadline, since it is slowed down and then stilled', async () => {
       const before = await counter(here);
       const began = performance.now();
@@ -111,6 +135,24 @@ if (missing) {
       await there.switchOver(target);
       await here.finish(target);
       expect(await counter(there, target)).toBeGreaterThanOrEqual(before);
+      vee = target;
+    });
+
+    it('is not run a second time when it ends by itself on its way', async () => {
+      const { pid = 0 } = (await there.inspect(vee.veeId, false)) ?? {};
+      onPhase = async (phase) => {
+        if (phase === 'memory') process.kill(pid, 'SIGKILL');
+      };
+      const back = { ...vee, epoch: vee.epoch + 1 };
+      const sent = there.send(vee, await here.prepareTarget(back, 'b' as never), { to: 'a' as never });
+      await expect(sent).rejects.toMatchObject({ code: 'driver-failed' });
+      await expect(there.send(vee, await here.prepareTarget(back))).rejects.toMatchObject({
+        code: 'driver-refused',
+      });
+      await here.cancel(back, 'target');
+      await there.cancel(vee, 'source');
+      expect(await there.inspect(vee.veeId, false)).toMatchObject({ state: 'EXITED' });
+      expect((await there.inspect(vee.veeId, false))?.pid).toBeUndefined();
     });
   });
 }

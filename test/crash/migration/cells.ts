@@ -8,6 +8,7 @@ export const PHASES: readonly MigrationPhase[] = [
   'memory',
   'pre-switchover',
   'switch-over',
+  'received',
   'resume',
   'finish',
 ];
@@ -32,7 +33,8 @@ export const allCells = (): Cell[] => PHASES.flatMap((phase) => VICTIMS.map((vic
 /** The only copy of its memory is there: nothing can bring that back. */
 const hasOnlyMemory = ({ phase, victim }: Cell): boolean => {
   const later = PHASES.indexOf(phase) >= PHASES.indexOf('resume');
-  return victim === 'target qemu' ? later : victim === 'source qemu' && !later && phase !== 'switch-over';
+  const sent = PHASES.indexOf(phase) >= PHASES.indexOf('switch-over');
+  return victim === 'target qemu' ? later : victim === 'source qemu' && !sent;
 };
 
 /** Kills one of the four while a migration is in that phase, and does what its workflow would do then. */
