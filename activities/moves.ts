@@ -130,10 +130,13 @@ export function createMoveActivities(deps: SiteDeps) {
       if (decision.kind !== 'moves') throw new SluiceError(decision.error.code, decision.error.detail);
       if (decision.blueprint) await store.blueprints.put(decision.blueprint);
       const moves: PlannedMove[] = [];
-      for (const { veeId, component, index, from, to, mode, capacity } of decision.moves) {
+      const beganAt = decision.blueprint?.createdAt ?? now;
+      for (const [i, { veeId, component, index, from, to, mode, capacity }] of decision.moves.entries()) {
+        const wave = decision.waves.findIndex((w) => w.includes(i));
+        const laterMillis = decision.waveMillis.slice(wave + 1).reduce((sum, millis) => sum + millis, 0);
         const fromEpoch = question.vees.find((v) => v.id === veeId)?.epoch ?? 0;
         const target = await toPlanned(operationId, { veeId, to });
-        const limits = sendLimits(capacity, deps.migrationBudget, params);
+        const limits = sendLimits(capacity, deps.migrationBudget, params, { beganAt, laterMillis });
         moves.push({ veeId, component, index, fromHostId: from, fromEpoch, mode, limits, ...target });
       }
       return { blueprintId, moves, waves: decision.waves, left: decision.left };
@@ -174,12 +177,14 @@ export function createMoveActivities(deps: SiteDeps) {
       veeId: VeeId;
       toHostId: HostId;
       attempt?: number;
-    }): Promise<{ agentQueue: string; epoch: number } | undefined> {
+    }): Promise<{ agentQueue: string; epoch: number; limits: SendLimits } | undefined> {
       const vee = await store.vees.get(veeId);
       if (!vee || vee.hostId === toHostId) return undefined;
       const target = await hostOf(store, toHostId);
       return {
         agentQueue: agentTaskQueue(target.siteId, target.agentId),
+        // As large as it was on its way there, and without a deadline.
+        limits: sendLimits(vee.template.capacity, deps.migrationBudget, {}, { beganAt: deps.now() }),
         epoch: await store.vees.nextEpoch(veeId, `${operationId}/back${attempt === 1 ? '' : `/${attempt}`}`),
       };
     },

@@ -160,7 +160,7 @@ export function createPlanningActivities(deps: SiteDeps) {
         target: { hostId, agentQueue: agentTaskQueue(target.siteId, target.agentId) },
         epoch,
         stopAndCopy: mode === 'stop-and-copy',
-        limits: sendLimits(template.capacity, deps.migrationBudget, call),
+        limits: sendLimits(template.capacity, deps.migrationBudget, call, { beganAt: deps.now() }),
         spec: { veeId, epoch, tenantId, serviceId, component, index, template, ...on(vee.networks) },
       };
     },

@@ -4,6 +4,7 @@ import { durationText } from '../domain/duration';
 import { SluiceError } from '../domain/errors';
 import type { HostId, VeeId } from '../domain/ids';
 import { pinnedImage } from '../domain/images/reference';
+import { leftUntil } from '../domain/migration/deadline';
 import type { Capacity } from '../domain/units';
 import type { StateVerb } from '../domain/vee/state-machine';
 import type { DrainHook, Readiness } from '../domain/vee/vee';
@@ -23,6 +24,8 @@ import { tellProgress } from './transfer-progress';
 export type SendLimits = Pick<SendOptions, 'bandwidthKbps' | 'deadlineMillis'> & {
   /** Beside the usual time of a step. */
   readonly allowMillis?: number;
+  /** When the deadline is over, whichever attempt it is; absent from site workers of earlier releases. */
+  readonly deadlineAt?: number;
 };
 
 interface OnHost {
@@ -203,9 +206,10 @@ export function createVeehActivities(
     }): Promise<void> => {
       const context = Context.current();
       const { cancellationSignal: cancelled } = context;
-      const { allowMillis: _, ...bounds } = limits;
+      const { bandwidthKbps } = limits;
       const how: SendOptions = {
-        ...{ stopAndCopy, cancelled, ...bounds },
+        ...{ stopAndCopy, cancelled, ...leftUntil(limits, Date.now()) },
+        ...(bandwidthKbps === undefined ? {} : { bandwidthKbps }),
         ...(toHostId ? { to: toHostId } : {}),
         onProgress: (progress) => tellProgress(context, call.ref.veeId, progress),
       };

@@ -42,16 +42,36 @@ const ALLOWED_TIMES = 4;
 /**
  * What the sending of one VEE may take: of the link what the site says, of time what was asked for, if it may be hurried.
  * `allowMillis` is what it gets beside the usual time of a step: a large disk over a narrow link is no failure.
+ * `deadlineAt` is that of the first attempt, and of all that come after it.
+ * @param from when the deadline began, and how much of it belongs to those that are moved after this one
  */
 export function sendLimits(
   { memoryMiB, diskMiB }: Pick<Capacity, 'memoryMiB' | 'diskMiB'>,
   { linkKbps, streamKbps, mostKbps }: MigrationBudget,
   { deadlineMillis, onDeadline }: Pick<OperationParams, 'deadlineMillis' | 'onDeadline'>,
-): { readonly bandwidthKbps?: number; readonly deadlineMillis?: number; readonly allowMillis: number } {
+  { beganAt, laterMillis = 0 }: { readonly beganAt: number; readonly laterMillis?: number },
+): {
+  readonly bandwidthKbps?: number;
+  /** For agents of earlier releases, which count it from the beginning of each attempt. */
+  readonly deadlineMillis?: number;
+  readonly deadlineAt?: number;
+  readonly allowMillis: number;
+} {
   const kbps = Math.min(linkKbps, streamKbps, mostKbps ?? linkKbps);
+  const by = (millis: number) => ({ deadlineMillis: Math.max(1, millis), deadlineAt: beganAt + millis });
   return {
     allowMillis: Math.ceil((ALLOWED_TIMES * (memoryMiB + diskMiB) * 1_048_576 * 8) / kbps),
     ...(mostKbps === undefined ? {} : { bandwidthKbps: mostKbps }),
-    ...(deadlineMillis !== undefined && onDeadline === 'escalate' ? { deadlineMillis } : {}),
+    ...(deadlineMillis !== undefined && onDeadline === 'escalate' ? by(deadlineMillis - laterMillis) : {}),
   };
 }
+
+/** Of a deadline, what is left at that moment; never more than it was, for clocks of hosts differ. */
+export const leftUntil = (
+  { deadlineAt, deadlineMillis }: { readonly deadlineAt?: number; readonly deadlineMillis?: number },
+  now: number,
+): { readonly deadlineMillis?: number } => {
+  if (deadlineMillis === undefined) return {};
+  const left = deadlineAt === undefined ? deadlineMillis : Math.min(deadlineMillis, deadlineAt - now);
+  return { deadlineMillis: Math.max(1, left) };
+};

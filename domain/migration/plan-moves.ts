@@ -57,6 +57,8 @@ export type MoveDecision =
       readonly blueprint?: Blueprint;
       readonly moves: readonly DecidedMove[];
       readonly waves: readonly (readonly number[])[];
+      /** Of migrations: about how long each wave takes. */
+      readonly waveMillis: readonly number[];
       /** Of migrations: about how long they take. */
       readonly totalMillis: number;
       readonly escalated: boolean;
@@ -141,6 +143,7 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
       kind: 'moves',
       moves,
       waves: inStartOrder(manifest, moves),
+      waveMillis: [],
       totalMillis: 0,
       escalated: false,
       ...rest,
@@ -156,6 +159,7 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
     kind: 'moves',
     moves: moves.map((m, i) => ({ ...m, mode: modes[i] ?? m.mode })),
     waves: verdict.schedule.waves,
+    waveMillis: verdict.schedule.waveMillis,
     totalMillis: verdict.schedule.totalMillis,
     escalated: verdict.kind === 'escalated',
     ...rest,

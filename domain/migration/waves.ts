@@ -18,6 +18,8 @@ export interface Move {
 export interface Schedule {
   /** Indices of the moves: those of a wave run side by side, a later wave only after it. */
   readonly waves: readonly (readonly number[])[];
+  /** About how long each of them takes. */
+  readonly waveMillis: readonly number[];
   readonly totalMillis: number;
 }
 
@@ -48,10 +50,8 @@ export function scheduleMoves(
     // One that is not decided yet has its source for a target, and passes that link once all the same.
     for (const host of new Set([from, to])) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
   });
-  return {
-    waves,
-    totalMillis: waves.reduce((sum, wave, w) => sum + waveMillis(moves, wave, loads[w], budget), 0),
-  };
+  const waveMillis = waves.map((wave, w) => millisOfWave(moves, wave, loads[w], budget));
+  return { waves, waveMillis, totalMillis: waveMillis.reduce((sum, millis) => sum + millis, 0) };
 }
 
 /** What one of so many over a link may send. */
@@ -62,7 +62,7 @@ const rateOf = ({ linkKbps, mostKbps = linkKbps }: MigrationBudget, sharing: num
 export const diverges = ({ mode, dirtyKbps }: Move, budget: MigrationBudget): boolean =>
   mode === 'pre-copy' && dirtyKbps !== undefined && dirtyKbps >= rateOf(budget, 1);
 
-function waveMillis(
+function millisOfWave(
   moves: readonly Move[],
   wave: readonly number[],
   load: ReadonlyMap<HostId, number> | undefined,

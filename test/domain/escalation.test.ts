@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { HostId } from '../../domain/ids';
-import { planSingleMove, sendLimits } from '../../domain/migration/deadline';
+import { leftUntil, planSingleMove, sendLimits } from '../../domain/migration/deadline';
 import { escalationAt, escalationOfDisk } from '../../domain/migration/escalation';
-import { type Move, meetDeadline } from '../../domain/migration/waves';
+import { type Move, meetDeadline, scheduleMoves } from '../../domain/migration/waves';
 
 const ORDER = ['none', 'throttle', 'still'];
 
@@ -105,11 +105,36 @@ describe('what was measured of a VEE', () => {
   });
 
   it('is hurried on its way only where that was asked for', () => {
+    const beganAt = 10_000;
     const allowMillis = Math.ceil((4 * 1_024 * 1_048_576 * 8) / budget.streamKbps);
-    expect(sendLimits(capacity, budget, { deadlineMillis: 5_000 })).toEqual({ allowMillis });
+    expect(sendLimits(capacity, budget, { deadlineMillis: 5_000 }, { beganAt })).toEqual({ allowMillis });
     const asked = { deadlineMillis: 5_000, onDeadline: 'escalate' } as const;
-    const narrow = sendLimits(capacity, { ...budget, mostKbps: 8_000 }, asked);
-    expect(narrow).toMatchObject({ bandwidthKbps: 8_000, deadlineMillis: 5_000 });
+    const narrow = sendLimits(capacity, { ...budget, mostKbps: 8_000 }, asked, { beganAt });
+    expect(narrow).toMatchObject({ bandwidthKbps: 8_000, deadlineMillis: 5_000, deadlineAt: 15_000 });
     expect(narrow.allowMillis).toBeGreaterThan(allowMillis);
+  });
+
+  it('has what is left of the deadline, whichever attempt it is, and not what belongs to later waves', () => {
+    const asked = { deadlineMillis: 90_000, onDeadline: 'escalate' } as const;
+    const first = sendLimits(capacity, budget, asked, { beganAt: 1e6, laterMillis: 30_000 });
+    expect(leftUntil(first, 1e6)).toEqual({ deadlineMillis: 60_000 });
+    expect(leftUntil(first, 1e6 + 45_000)).toEqual({ deadlineMillis: 15_000 });
+    expect(leftUntil(first, 1e6 + 100_000)).toEqual({ deadlineMillis: 1 });
+    // A host whose clock is late; a site worker that tells no time; no deadline.
+    expect(leftUntil(first, 1e6 - 50_000)).toEqual({ deadlineMillis: 60_000 });
+    expect(leftUntil({ deadlineMillis: 7_000 }, 1e6)).toEqual({ deadlineMillis: 7_000 });
+    expect(leftUntil(sendLimits(capacity, budget, {}, { beganAt: 1e6 }), 1e6)).toEqual({});
+  });
+
+  it('takes its time in its wave, and waves one after the other', () => {
+    const move = (i: number): Move => ({
+      ...{ veeId: `v${i}`, from: hostId, to: `host-${i + 2}` as HostId, capacity, stopGraceMillis: 0 },
+      mode: 'pre-copy',
+    });
+    const { waves, waveMillis, totalMillis } = scheduleMoves([0, 1, 2, 3, 4].map(move), budget);
+    expect(waves.map((w) => w.length)).toEqual([4, 1]);
+    // Four share the link, and the last has it to itself.
+    expect((waveMillis[0] ?? 0) / (waveMillis[1] ?? 1)).toBeGreaterThan(3.5);
+    expect((waveMillis[0] ?? 0) + (waveMillis[1] ?? 0)).toBe(totalMillis);
   });
 });

@@ -76,10 +76,11 @@ async function moveBack(part: Saga, move: PlannedMove, attempt: number): Promise
     veeId,
     label,
     from: { hostId: vee.hostId, agentQueue: vee.agentQueue, epoch: vee.epoch },
-    to: { hostId: fromHostId, ...back },
+    to: { hostId: fromHostId, agentQueue: back.agentQueue, epoch: back.epoch },
     graceMillis: template.stopGraceMillis,
     stopAndCopy: false,
-    limits: undefined,
+    // Absent from site workers of earlier releases.
+    limits: back.limits,
   };
   await transfer(part, way, spec);
   part.cannotReturn();
