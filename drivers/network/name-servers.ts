@@ -14,6 +14,8 @@ const USUAL_MILLIS = 2_000;
 /** For a while after a VEE has come: it is about to ask, and others may have come just before. */
 const EAGER_MILLIS = 500;
 const EAGER_FOR_MILLIS = 10_000;
+/** Devices are looked at each time only where something may have changed, else once in so many. */
+const MOST_UNLOOKED = 5;
 
 /**
  * What answers for names on the networks of a host: at the gateway's address of each, from a namespace of its own, so that
@@ -29,6 +31,8 @@ export class NameServers {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private eagerUntil = 0;
+  private lastTold = '';
+  private unlooked = MOST_UNLOOKED;
   private closed = false;
 
   constructor(config: NetworkConfig, source: NameSource) {
@@ -40,6 +44,7 @@ export class NameServers {
   /** A VEE has come onto a network here. */
   wake(): void {
     this.eagerUntil = performance.now() + EAGER_FOR_MILLIS;
+    this.unlooked = MOST_UNLOOKED;
     if (!this.running) this.schedule(0);
   }
 
@@ -71,7 +76,8 @@ export class NameServers {
   /** @returns is there anything to ask for again? */
   private async refresh(): Promise<boolean> {
     const told = await this.source.read();
-    if (told) this.tables = nameTablesOf(told);
+    if (told && !this.isNews(told) && ++this.unlooked < MOST_UNLOOKED) return true;
+    this.unlooked = 0;
     return exclusivelyIn(this.config.namespace ?? '', async () => {
       const links = await this.tools.links();
       const here = new Set(
@@ -90,6 +96,15 @@ export class NameServers {
         if (here.has(network.vni) && !this.isThere(links, network.vni)) await this.begin(network, links);
       return here.size > 0;
     });
+  }
+
+  /** Where another agent answers on one of the networks, it may have ended meanwhile. */
+  private isNews(told: readonly NamedNetwork[]): boolean {
+    const text = JSON.stringify(told);
+    const same = text === this.lastTold;
+    if (!same) this.tables = nameTablesOf(told);
+    this.lastTold = text;
+    return !same || told.some(({ vni }) => !this.servers.has(vni));
   }
 
   /** Of all agents on a bridge one answers; when it ends, its end of the device goes with it, and another begins. */
