@@ -12,6 +12,7 @@ import { certificateAnswer, certificates } from '../certificate-schema';
 import type { ApiDeps } from '../deps';
 import { HostCertificates } from '../host-certificates';
 import { json, type Route, route } from '../route';
+import { apartEvent } from '../underlay-family';
 
 // Agents are upgraded before the API is: whatever a newer one says beyond what is known here is left out, never refused.
 const name = z.string().regex(NAME_PATTERN);
@@ -175,6 +176,17 @@ export function agentRoutes(deps: ApiDeps): Route[] {
     return lastPeers.peers;
   }
 
+  async function tellApart(hosts: z.infer<typeof joinSchema>['hosts'], now: number): Promise<void> {
+    const joined = hosts.flatMap(({ id, underlayAddress: at }) =>
+      at ? [{ hostId: id as HostId, underlayAddress: at }] : [],
+    );
+    const all = joined.length > 0 ? await store.hosts.peers() : [];
+    for (const host of joined) {
+      const event = apartEvent(host, all, now);
+      if (event) await store.events.append(event);
+    }
+  }
+
   return [
     route({
       method: 'post',
@@ -224,6 +236,7 @@ export function agentRoutes(deps: ApiDeps): Route[] {
           const facts = { id: id as HostId, siteId, agentId, zone, labels, fingerprint, ...economyOf(rest) };
           await store.hosts.join({ ...facts, ...(underlayAddress ? { underlayAddress } : {}) }, now);
         }
+        await tellApart(body.hosts, now);
         if (returning) {
           await store.identities.setHosts(identity.id, hostIds);
           return { status: 200, body: await certified(body.certificates, hostIds, now) };

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import type { NetworkAttachment } from '../../domain/network/attachment';
-import { readJson, writeJson } from '../lib/atomic-file';
 import type { NameSource, NetworkConfig } from './config';
 import { movedScript } from './entering';
 import { type Entry, entriesIn, type KnownEntry, type Listed, leftoverScript } from './entries';
@@ -23,9 +22,8 @@ import {
 import { requireBridgeFilter } from './probe';
 import { portRules, TABLES, withoutPort, withoutTables, withoutZone } from './rules';
 import { type Link, Tools } from './tools';
+import { Vxlans } from './vxlans';
 
-/** RFC 7348. */
-const VXLAN_PORT = 4_789;
 type Kind = 'veth' | 'tap';
 
 /** As much of a VEE as matters here. */
@@ -43,13 +41,14 @@ export class HostNetwork {
   private readonly dataDir: string;
   private readonly tools: Tools;
   private readonly nameServers: NameServers | undefined;
-  private peers: readonly string[] = [];
+  private readonly vxlans: Vxlans;
 
   private constructor(config: NetworkConfig, dataDir: string, names: NameSource | undefined) {
     this.config = config;
     this.dataDir = dataDir;
     this.tools = new Tools(config.namespace);
     this.nameServers = names && new NameServers(config, names);
+    this.vxlans = new Vxlans(config, join(dataDir, 'peers.json'), this.tools);
   }
 
   /** @throws SluiceError `driver-refused` where the underlay's address is not the host's */
@@ -61,7 +60,7 @@ export class HostNetwork {
         'driver-refused',
         `No interface of this host has the address ${underlayAddress}.`,
       );
-    network.peers = (await readJson<readonly string[]>(network.peersPath)) ?? [];
+    await network.vxlans.load();
     return network;
   }
 
@@ -187,38 +186,17 @@ export class HostNetwork {
     });
   }
 
-  /** All hosts that VXLANs reach, this one among them or not. Kept, so that they are known before the site is reached again. */
+  /** @throws SluiceError when one could not be told to the kernel; said again, it is tried again */
   async setPeers(addresses: readonly string[]): Promise<void> {
-    const { underlayAddress } = this.config;
-    if (underlayAddress === undefined) return;
-    const peers = [...new Set(addresses)].filter((a) => a !== underlayAddress).sort();
-    if (JSON.stringify(peers) === JSON.stringify(this.peers)) return;
-    const before = this.peers;
-    this.peers = peers;
-    try {
-      await this.reach();
-    } catch (error) {
-      this.peers = before;
-      throw error;
-    }
-    await writeJson(this.peersPath, peers);
-  }
-
-  private reach(): Promise<void> {
-    return this.exclusively(async (links) => {
-      for (const { bridge, vni } of bridgesOf(
-        this.config.domain,
-        links.map((l) => l.ifname),
-      )) {
-        const mtu = links.find((l) => l.ifname === bridge)?.mtu ?? 0;
-        await this.tools.ip(this.vxlanCommands(links, vni, mtu));
-        await this.flood(links, vni);
-      }
-    });
-  }
-
-  private get peersPath(): string {
-    return join(this.dataDir, 'peers.json');
+    await this.vxlans.setPeers(addresses, () =>
+      this.exclusively(async (links) => {
+        for (const { bridge, vni } of bridgesOf(
+          this.config.domain,
+          links.map((l) => l.ifname),
+        ))
+          await this.vxlans.reach(links, vni, links.find((l) => l.ifname === bridge)?.mtu ?? 0);
+      }),
+    );
   }
 
   private get mark(): string {
@@ -263,36 +241,13 @@ export class HostNetwork {
           ]
         : []),
       ...(ingress ? [`link set ${bridge} type bridge ${tracked}`] : []),
-      ...this.vxlanCommands(links, vni, mtu),
+      ...(await this.vxlans.commands(links, vni, mtu)),
       ...make,
       `link set ${port} master ${bridge} mtu ${mtu} addrgenmode none alias ${this.mark}/${veeId} up`,
     ]);
     if (isNew) links.push({ ifname: bridge, mtu });
-    await this.flood(links, vni);
+    await this.vxlans.tell(links, vni);
     this.nameServers?.wake();
-  }
-
-  private vxlanCommands(links: Link[], vni: number, mtu: number): string[] {
-    const { underlayAddress, vxlanPort = VXLAN_PORT } = this.config;
-    const { bridge, vxlan } = this.names(vni);
-    if (underlayAddress === undefined || this.peers.length === 0) return [];
-    if (links.some(({ ifname }) => ifname === vxlan)) return [];
-    links.push({ ifname: vxlan, mtu });
-    return [
-      `link add ${vxlan} mtu ${mtu} type vxlan id ${vni} local ${underlayAddress} dstport ${vxlanPort}`,
-      `link set ${vxlan} master ${bridge} addrgenmode none up`,
-    ];
-  }
-
-  private async flood(links: Link[], vni: number): Promise<void> {
-    const { vxlan } = this.names(vni);
-    if (!links.some(({ ifname }) => ifname === vxlan)) return;
-    const told = await this.tools.floodedTo(vxlan);
-    await this.tools.flood(
-      vxlan,
-      this.peers.filter((p) => !told.includes(p)),
-      told.filter((p) => !this.peers.includes(p)),
-    );
   }
 
   /** An interface may vanish by itself just then, with the container that had its other end. */

@@ -48,6 +48,7 @@ export const entryName = (veeId: string, networkId: string): string =>
   `sli${digest(`${veeId}\n${networkId}`, MOST_CHARACTERS - 3)}`;
 
 export const isPort = (device: string): boolean => device.startsWith(VETH) || device.startsWith(TAP);
+export const isVxlan = (device: string): boolean => device.startsWith(VXLAN);
 export const isBridge = (device: string): boolean => device.startsWith(BRIDGE);
 
 /** What the interfaces of a host have as their alias, before the VEE. */

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../domain/errors';
 import { type RunResult, run } from '../lib/program';
+import { canonical } from './peers';
 
 /** Where `ip netns` keeps those that have a name. */
 export const NAMESPACES = '/run/netns';
@@ -15,6 +16,17 @@ export interface Link {
 
 interface AddressedLink extends Link {
   readonly addr_info: readonly { readonly local?: string }[];
+}
+
+export interface Vxlan {
+  readonly device: string;
+  readonly vni?: number | undefined;
+  /** Of UDP. */
+  readonly port?: number | undefined;
+}
+
+interface DetailedLink extends Link {
+  readonly linkinfo?: { readonly info_data?: { readonly id?: number; readonly port?: number } };
 }
 
 /** `ip`, `bridge` and `nft` in one network namespace. */
@@ -35,7 +47,8 @@ export class Tools {
   /** The interface that has an address. */
   async linkWith(address: string): Promise<Link | undefined> {
     const all = parsed<AddressedLink>(await this.must(['ip', '-j', 'addr', 'show']));
-    return all.find(({ addr_info }) => addr_info.some(({ local }) => local === address));
+    const wanted = canonical(address);
+    return all.find(({ addr_info }) => addr_info.some(({ local }) => local === wanted));
   }
 
   /** All of them in one run. @throws SluiceError `driver-failed` at the first that fails */
@@ -61,10 +74,21 @@ export class Tools {
     );
   }
 
+  /** All VXLAN devices, whoever made them. */
+  async vxlans(): Promise<Vxlan[]> {
+    const all = parsed<DetailedLink>(await this.must(['ip', '-d', '-j', 'link', 'show', 'type', 'vxlan']));
+    return all.map(({ ifname, linkinfo }) => ({
+      device: ifname,
+      vni: linkinfo?.info_data?.id,
+      port: linkinfo?.info_data?.port,
+    }));
+  }
+
+  /** Each by itself: one that can't be told keeps no other from it. @throws SluiceError `driver-failed` after all were tried */
   async flood(device: string, add: readonly string[], remove: readonly string[]): Promise<void> {
     const entry = (verb: string) => (dst: string) => `fdb ${verb} ${EVERYONE} dev ${device} dst ${dst}`;
     const commands = [...add.map(entry('append')), ...remove.map(entry('del'))];
-    if (commands.length > 0) await this.must(['bridge', '-batch', '-'], commands.join('\n'));
+    if (commands.length > 0) await this.must(['bridge', '-force', '-batch', '-'], commands.join('\n'));
   }
 
   private async must(command: readonly string[], input?: string): Promise<RunResult> {

@@ -74,6 +74,7 @@ add rule netdev seen arriving ether type { 0x8100, 0x88a8 } counter name tagged`
     readonly inside: Tools;
   }
   let dataDir: string;
+  let isolated: { namespace: string; underlayAddress: string } | undefined;
   let network: HostNetwork;
   let host: Tools;
   const processes: ChildProcessWithoutNullStreams[] = [];
@@ -136,7 +137,7 @@ add rule netdev seen arriving ether type { 0x8100, 0x88a8 } counter name tagged`
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'sluice-entering-'));
-    const [isolated] = await isolatedHosts(dataDir, 1);
+    [isolated] = await isolatedHosts(dataDir, 1);
     host = new Tools(isolated?.namespace);
     network = await HostNetwork.open({ domain: dataDir, ...isolated }, join(dataDir, 'h1'));
     sender = await plugged('sender', attachedTo(1, 2));
@@ -281,5 +282,23 @@ add rule netdev seen arriving ether type { 0x8100, 0x88a8 } counter name tagged`
     expect(left.match(/\bchain sli/g)).toHaveLength(1);
     expect(left.match(/\bchain slv/g)).toHaveLength(4);
     expect(left.match(/10\.77\.1\.[56]\b|fd77:1::[56]\b/g)).toBeNull();
+  });
+
+  it('comes from all hosts that can be reached, whatever else is said to be one', async () => {
+    await network.setPeers(['100.64.0.1', 'fd00::9', '224.0.0.9', '100.64.0.9', '100.64.0.8']);
+    const [vxlan, ...more] = await host.vxlans();
+    expect([more, await host.floodedTo(vxlan?.device ?? '')]).toEqual([[], ['100.64.0.8', '100.64.0.9']]);
+    await network.setPeers(['100.64.0.8']);
+    expect(await host.floodedTo(vxlan?.device ?? '')).toEqual(['100.64.0.8']);
+    // Whoever took the identifier first has it, and the other is told what to do.
+    const stranger = await HostNetwork.open(
+      { domain: 'another site', ...isolated },
+      join(dataDir, 'stranger'),
+    );
+    await stranger.setPeers(['100.64.0.8']);
+    const vee = { veeId: 'stranger' as VeeId, networks: [attachedTo(1, 9)] };
+    await expect(stranger.attachMachine(vee)).rejects.toThrow(/SLUICE_VXLAN_PORT/);
+    await stranger.detach('tap', vee);
+    await stranger.sweep([]);
   });
 });

@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { apartEvent } from '../../api/underlay-family';
+import type { HostId } from '../../domain/ids';
 import {
   bridgesOf,
   checkAttachment,
@@ -7,6 +9,7 @@ import {
   networkNames,
   portName,
 } from '../../drivers/network/names';
+import { peersOf, requireFreePort } from '../../drivers/network/peers';
 import { portRules, withoutPort } from '../../drivers/network/rules';
 import { cloudInitSeed } from '../../drivers/qemu/seed';
 import { attachedTo } from '../support/networks';
@@ -43,6 +46,44 @@ describe('what devices are called', () => {
 
   it('an interface calls itself by its hardware address until it is told another', () => {
     expect(linkLocalOf('02:00:5e:10:00:ff')).toBe('fe80::0:5eff:fe10:ff');
+  });
+});
+
+describe('the other ends of VXLANs', () => {
+  it('are hosts, of the same family, each once, as Linux writes them', () => {
+    const told = [
+      '192.0.2.2',
+      'fd00:0::0:1',
+      '192.0.2.1',
+      '192.0.2.2',
+      '224.0.0.1',
+      '0.0.0.0',
+      'fd00::2',
+      'no',
+    ];
+    expect(peersOf('192.0.2.1', told)).toEqual(['192.0.2.2']);
+    expect(peersOf('FD00::1', [...told, '::', 'ff02::1', 'fd00:0::02'])).toEqual(['fd00::2']);
+  });
+
+  it.each([
+    ['another site’s', { device: networkNames('b', 8).vxlan, vni: 8, port: 4_789 }, true],
+    ['another site’s at another port', { device: networkNames('b', 7).vxlan, vni: 7, port: 4_790 }, false],
+    ['its own', { device: networkNames('a', 8).vxlan, vni: 8, port: 4_789 }, false],
+    ['a stranger’s of that identifier', { device: 'flannel.1', vni: 7, port: 4_789 }, true],
+    ['a stranger’s of another one', { device: 'flannel.1', vni: 1, port: 4_789 }, false],
+  ])('are not where %s is: %j is in the way, %s', (_, there, refused) => {
+    const make = () => requireFreePort('a', 7, 4_789, [there]);
+    if (!refused) expect(make).not.toThrow();
+    else expect(make).toThrow(expect.objectContaining({ code: 'driver-refused' }));
+  });
+
+  it('a host of the other family is told of, and its own is not', () => {
+    const [four, six] = [
+      { hostId: 'h4' as HostId, underlayAddress: '192.0.2.1' },
+      { hostId: 'h6' as HostId, underlayAddress: 'fd00::1' },
+    ];
+    expect(apartEvent(four, [four], 1)).toBeUndefined();
+    expect(apartEvent(six, [four, six], 1)).toMatchObject({ kind: 'host.underlay-apart', subject: 'h6' });
   });
 });
 
