@@ -47,7 +47,7 @@ describe('work divided into batches', () => {
         }
         expect(waves.flat().length).toBeLessThanOrEqual(MOST_BATCHES);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 

@@ -17,7 +17,7 @@ describe('a search for a placement', () => {
         expect(cost).toBeCloseTo(costOf(problem, placement), 9);
         expect(cost).toBeGreaterThanOrEqual(leastByTrying(problem) - 1e-9);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -43,7 +43,7 @@ describe('a search for a placement', () => {
         expect(bounded.cost).toBe(first.cost);
         if (first.placement) expect(bounded.steps).toBeLessThanOrEqual(first.trail.at(-1)?.step ?? 0);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 
@@ -66,7 +66,7 @@ describe('a search for a placement', () => {
         }
         expect(draft.moves).toBe(movesOf(problem, draft.placement()));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -75,7 +75,7 @@ describe('a search for a placement', () => {
       fc.property(problems(), (problem) => {
         expect(lowerBound(problem)).toBeLessThanOrEqual(leastByTrying(problem) + 1e-9);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 
@@ -91,7 +91,7 @@ describe('a search for a placement', () => {
         expect(answer.placement && faultsOf(problem, answer.placement)).toEqual([]);
         expect(answer.placement && costOf(problem, answer.placement)).toBeCloseTo(least, 6);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   }, 60_000);
 });

@@ -244,7 +244,7 @@ describe('plan, against a naive judge', () => {
           expect(anyLegal(snapshot, request)).toBe(false);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -265,7 +265,7 @@ describe('plan, against a naive judge', () => {
         if (p.capacities.every((c) => c === p.capacities[0]))
           expect(where(shuffled)).toEqual(where(snapshot));
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

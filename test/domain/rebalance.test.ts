@@ -154,7 +154,7 @@ describe('a rebalance', () => {
         }
         if (moved.length > 0) expect(imbalanceOf(new Layout(site))).toBeCloseTo(plan.after, 10);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -175,7 +175,7 @@ describe('a rebalance', () => {
         const refusals = asPlaced ? board.refusals(asPlaced, host) : [];
         expect(layout.refusal(unit, host.id) === undefined).toBe(refusals.length === 0);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 
@@ -191,7 +191,7 @@ describe('a rebalance', () => {
           layout.unevenness() + of.reduce((n, s) => n + priceOf(layout, s.unit, s.from, question), 0);
         expect(worth(ours, steps)).toBeLessThanOrEqual(worth(theirs, greedy) + 1e-9);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -221,7 +221,7 @@ describe('a rebalance', () => {
         }
         expect(planRebalance(question).moves).toEqual([]);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 

@@ -213,7 +213,7 @@ describe('any re-composition of any service', () => {
         for (const m of plan.members)
           expect([m.verb, m.reasons.length > 0]).toEqual([m.verb, m.verb !== 'no-op']);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 
@@ -241,7 +241,7 @@ describe('any re-composition of any service', () => {
         for (const c of constraintsOf(world.wanted, serviceId))
           expect(breaches(c, last.map(asPlaced), byId)).toEqual([]);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
     // The property would hold of nothing if nothing could ever be placed.
     expect(feasible).toBeGreaterThan(200);
@@ -259,7 +259,7 @@ describe('any re-composition of any service', () => {
         for (const { living } of carriedOut(world, answer))
           for (const c of shared) expect(breaches(c, living.map(asPlaced), byId)).toEqual([]);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 
@@ -274,7 +274,7 @@ describe('any re-composition of any service', () => {
             if (first >= 0 && last >= 0) expect(first).toBeGreaterThan(last);
           }
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 });
