@@ -37,6 +37,9 @@ export function imageChangeRoutes(deps: ApiDeps): Route[] {
         handler: async (context) => {
           const image = await loadOwn(context, context.params.id);
           const tenants = context.body.tenants as TenantId[];
+          for (const tenant of shared ? tenants : [])
+            if (!(await store.identities.hasTenant(tenant)))
+              throw new SluiceError('not-found', `There is no tenant "${tenant}".`);
           const changed = await store.images.share(image.id, tenants, shared);
           if (!changed) throw new SluiceError('transition-illegal', `The image is ${image.state}.`);
           await tell(changed, context, shared ? 'shared' : 'unshared');

@@ -120,7 +120,7 @@ export function registerImageCommands(program: Command): void {
     .option('--dry-run', 'only say whether it could be', false)
     .action(async (name: string, options: { dryRun: boolean }, command: Command) => {
       const client = await clientOf(command);
-      const found = await findImage(client, name);
+      const found = await findImage(client, name, true);
       await client.write('DELETE', `/v1/images/${found.id}?dryRun=${options.dryRun}`);
       const answer = { id: found.id, reference: found.reference, removed: !options.dryRun };
       if (globals(command).json) printJson(answer);
@@ -176,21 +176,36 @@ async function change(command: Command, name: string, verb: string, body?: unkno
   console.log(`${changed.reference} is ${stateOf(changed)}${shared}`);
 }
 
+/** So many of a version’s digits does the list show. */
+const LEAST_DIGITS = 12;
 const listed = async (client: ApiClient) => (await client.get<{ items: ImageAnswer[] }>('/v1/images')).items;
 
-/** By its id, its reference, OWNER/NAME or, where that is one image, NAME. */
-async function findImage(client: ApiClient, name: string): Promise<ImageAnswer> {
+/**
+ * By its id, its reference, OWNER/NAME or NAME, with as much of @sha256:… as the list shows. Of several versions a name
+ * means the newest that is not deprecated, as it does in manifests; but what is to be gone has to be said.
+ */
+async function findImage(client: ApiClient, name: string, oneOnly = false): Promise<ImageAnswer> {
   const items = (await listed(client)).filter((i) => i.id !== undefined);
-  const exact = items.filter((i) =>
-    [i.id, i.reference, `${i.owner}/${i.name}@sha256:${i.sha256}`].includes(name),
+  const [plain = name, digest] = name.split('@sha256:');
+  const exact = items.filter((i) => [i.id, i.reference].includes(name));
+  const named = items.filter(
+    (i) =>
+      [i.name, `${i.owner}/${i.name}`].includes(plain) &&
+      (digest === undefined || (digest.length >= LEAST_DIGITS && i.sha256?.startsWith(digest))),
   );
-  const named = items.filter((i) => [i.name, `${i.owner}/${i.name}`].includes(name));
-  const found = exact.length > 0 ? exact : named;
-  if (found.length > 1)
-    throw new CliError(
-      `"${name}" is more than one image: ${found.map((i) => `${i.owner}/${i.name}@sha256:${i.sha256}`).join(', ')}.`,
-      EXIT.usage,
+  let found = exact.length > 0 ? exact : named;
+  const oneOwner = new Set(found.map((i) => i.owner)).size === 1;
+  if (found.length > 1 && digest === undefined && oneOwner && !oneOnly) {
+    const meant = found.filter((i) => i.state === 'ready' && !i.deprecated);
+    const newest = (meant.length > 0 ? meant : found).toSorted(
+      (a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0),
     );
+    found = newest.slice(0, 1);
+  }
+  if (found.length > 1) {
+    const choices = found.map((i) => `${i.owner}/${i.name}@sha256:${i.sha256?.slice(0, LEAST_DIGITS)}`);
+    throw new CliError(`"${name}" is more than one image: say which of ${choices.join(', ')}.`, EXIT.usage);
+  }
   if (!found[0]) throw new CliError(`There is no image "${name}" in the registry.`, EXIT.notFound);
   return found[0];
 }

@@ -65,5 +65,21 @@ describe('images of the registry, on the command line', () => {
     expect((await image('delete', 'web', '--dry-run')).out).toMatch(/is used by nothing/);
     expect((await image('delete', 'web', '--json')).out).toContain('"removed":true');
     expect((await image('list')).out).not.toMatch(/^web/m);
+    expect((await image('share', 'acme/copy', '--with', 'nobody')).err).toContain('no tenant "nobody"');
+  });
+
+  it('mean their newest version by their name, but for what is to be gone', async () => {
+    for (const content of ['older', 'newer']) {
+      const file = join(folder, `${content}.raw`);
+      await writeFile(file, content.padEnd(512));
+      expect((await image('register', file, '--name', 'twice')).code).toBe(0);
+    }
+    const newer = (await image('share', 'twice', '--with', 'acme')).out.slice(0, 'twice@sha256:'.length + 12);
+    const { err, code } = await image('delete', 'twice');
+    expect([code, err.match(/twice@sha256:[0-9a-f]{12}/g)?.length]).toEqual([2, 2]);
+    const older = err.match(/twice@sha256:[0-9a-f]{12}/g)?.find((t) => t !== newer) ?? '';
+    expect((await image('deprecate', older)).out).toMatch(/is deprecated/);
+    expect((await image('delete', older)).code).toBe(0);
+    expect((await image('delete', 'twice')).out).toContain(newer);
   });
 });
