@@ -11,6 +11,7 @@ import type { AlgorithmPlugins } from '../process/policies/algorithms';
 import type { PolicyPlugins } from '../process/policies/plugins';
 import type { Store } from '../store/store';
 import type { Operations } from '../temporal/submit';
+import type { ImageSourceRules } from './image-sources';
 
 export interface ApiDeps {
   readonly siteId: SiteId;
@@ -30,6 +31,7 @@ export interface ApiDeps {
   readonly timing: OperationTiming;
   /** Is there a command that cuts a lost host off? */
   readonly canFence: boolean;
+  readonly imageSources: ImageSourceRules;
   /** Off but in tests. */
   readonly faults: FaultPoints | undefined;
   readonly log: Logger;

@@ -23,6 +23,8 @@ const apiSchema = z.object({
   SLUICE_OPERATOR_TOKEN: z.string().min(16).optional(),
   SLUICE_JOIN_TOKEN: z.string().min(16).optional(),
   SLUICE_TEMPORAL_UI: z.url().optional(),
+  SLUICE_IMAGE_SOURCES: z.string().startsWith('/').optional(),
+  SLUICE_IMAGE_PRIVATE_URLS: z.stringbool().default(false),
 });
 
 const BOOTSTRAP_JOIN_MILLIS = 86_400_000;
@@ -59,6 +61,10 @@ async function main(log: Logger): Promise<void> {
     drift: settings.drift,
     timing: settings.timing,
     canFence: settings.fencing !== undefined,
+    imageSources: {
+      folder: env.SLUICE_IMAGE_SOURCES,
+      privateAddresses: env.SLUICE_IMAGE_PRIVATE_URLS,
+    },
     log,
     temporalUi: env.SLUICE_TEMPORAL_UI && `${env.SLUICE_TEMPORAL_UI}/namespaces/${namespace}`,
     started: () => started,

@@ -39,7 +39,7 @@ const registerSchema = z.strictObject({
       z.strictObject({ url: z.url({ protocol: /^https?$/ }) }),
     ])
     .optional()
-    .describe('A file of the API’s machine, or an address: instead of an upload, for operators'),
+    .describe('A file below the API’s folder of sources, or an address: instead of an upload, for operators'),
 });
 
 const told = (description: string) => ({ 200: { description, schema: imageSchema } });
@@ -92,7 +92,7 @@ export function imageRoutes(deps: ApiDeps): Route[] {
         if (from && context.identity.role !== 'operator')
           throw new SluiceError('forbidden', 'Only operators register images from a path or an address.');
         const owner = await ownerFor(context);
-        const source = from && (await openSource(from));
+        const source = from && (await openSource(from, deps.imageSources));
         const sizeBytes = context.body.sizeBytes ?? source?.sizeBytes;
         if (sizeBytes === undefined || (source && source.sizeBytes !== sizeBytes))
           throw new SluiceError(

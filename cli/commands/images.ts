@@ -49,7 +49,10 @@ export function registerImageCommands(program: Command): void {
     .option('--name <name>', 'what manifests call it (default: the file’s name)')
     .option('--format <format>', 'qcow2, raw, tar or oci (default: by the file’s name)')
     .option('--tenant <name>', 'whose it is to be (operators; default: the site’s)')
-    .option('--from-path <path>', 'a file of the API’s machine, instead of an upload (operators)')
+    .option(
+      '--from-path <path>',
+      'a file below the API’s SLUICE_IMAGE_SOURCES, instead of an upload (operators)',
+    )
     .option('--from-url <url>', 'an address, instead of an upload (operators)')
     .option('--sha256 <hex>', 'of its content: has to be said with --from-path and --from-url')
     .option('--least-memory-mib <n>', 'what an instance needs at least')

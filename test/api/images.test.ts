@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listenOn } from '../../drivers/lib/listen';
 import type { Json } from '../support/json';
@@ -13,18 +14,26 @@ const capacity = { cpuMillis: 100, memoryMiB: 64, diskMiB: 8 };
 
 describe('the registry of images', () => {
   let site: TestSite;
+  let sources: string;
   let acme: string;
   let rival: string;
   const disk = randomBytes(2 * MIB + 100);
 
   beforeAll(async () => {
-    site = await TestSite.start({ hosts: 2 });
+    sources = await realpath(await mkdtemp(join(tmpdir(), 'sluice-sources-')));
+    site = await TestSite.start({
+      hosts: 2,
+      environment: { SLUICE_IMAGE_SOURCES: sources, SLUICE_IMAGE_PRIVATE_URLS: 'true' },
+    });
     await site.post('/v1/tenants', { id: 'rival' });
     const token = async (tenant: string) =>
       (await site.post(`/v1/tenants/${tenant}/tokens`, { name: 'test' })).body.token;
     [acme, rival] = [await token('acme'), await token('rival')];
   });
-  afterAll(() => site.stop());
+  afterAll(async () => {
+    await site.stop();
+    await rm(sources, { recursive: true, force: true });
+  });
 
   async function put(id: string, offset: number, bytes: Buffer, token = acme) {
     const response = await fetch(
@@ -187,7 +196,7 @@ describe('the registry of images', () => {
   });
 
   it('is registered from a path of the API’s machine or an address by operators only', async () => {
-    const path = join(site.dataDir, 'base.img');
+    const path = join(sources, 'base.img');
     await writeFile(path, disk);
     const from = { name: 'base', format: 'raw', sha256: sha256(disk), from: { path } };
     expect((await register(from)).body.code).toBe('forbidden');
@@ -209,6 +218,11 @@ describe('the registry of images', () => {
     server.close();
     const missing = await site.post('/v1/images', { ...from, name: 'none', from: { path: '/nowhere' } });
     expect([missing.status, missing.body.pointer]).toEqual([400, '/from/path']);
+    const lying = await site.post('/v1/images', { ...from, name: 'lie', sha256: 'a'.repeat(64) });
+    expect(lying.body.code).toBe('image-refused');
+    expect(JSON.stringify(lying.body)).not.toContain(sha256(disk));
+    // As the owner of what is everybody's, no tenant may be called.
+    expect((await site.post('/v1/tenants', { id: 'site' })).body.pointer).toBe('/id');
     expect(await site.violations()).toEqual([]);
   });
 });
