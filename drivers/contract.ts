@@ -170,6 +170,16 @@ export interface UnpackedImage {
   readonly environment?: readonly string[];
 }
 
+/**
+ * Unpacks an image into a folder.
+ * @param room has to be asked before anything is written: for so many bytes more. It throws where there is none
+ */
+export type Unpack = (
+  blobPath: string,
+  into: string,
+  room: (bytes: number) => Promise<void>,
+) => Promise<Omit<UnpackedImage, 'path'>>;
+
 /** Images of the registry, brought to this host when they are first needed and proven to be what their digest says. */
 export interface ImageSource {
   /** Brings it here, if it is not. @throws SluiceError as `link` does */
@@ -180,11 +190,7 @@ export interface ImageSource {
    */
   link(image: PinnedImage, path: string): Promise<void>;
   /** The same, and unpacked once for all VEEs of this host. */
-  unpacked(
-    image: PinnedImage,
-    path: string,
-    unpack: (blobPath: string, into: string) => Promise<Omit<UnpackedImage, 'path'>>,
-  ): Promise<UnpackedImage>;
+  unpacked(image: PinnedImage, path: string, unpack: Unpack): Promise<UnpackedImage>;
 }
 
 export interface DriverConfig {

@@ -1,3 +1,4 @@
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { activityInterceptor } from '../activities/interceptor';
@@ -39,6 +40,10 @@ async function main(log: Logger): Promise<void> {
     imageFetcher(settings.apiUrl, () => link.bearer),
   );
   const names = nameSource(settings.apiUrl, () => link.bearer, log);
+  // What VEEs have on their disks is for nobody else on the machine.
+  const hostsDir = join(settings.dataDir, 'hosts');
+  await mkdir(hostsDir, { recursive: true, mode: 0o700 });
+  await chmod(hostsDir, 0o700);
   for (const host of settings.hosts) {
     const dataDir = dataDirOf(host.id);
     await lockHost(host.id, dataDir);

@@ -25,6 +25,11 @@ export const archiveLimits = (sizeBytes: number): ArchiveLimits => ({
   bytes: Math.min(MOST_BYTES, Math.max(SMALL_BYTES, sizeBytes * MOST_RATIO)),
 });
 
+const BLOCK_BYTES = 4_096;
+const ENTRY_BYTES = 1_024;
+/** Of a path, as Linux has it. */
+const MOST_PATH_CHARACTERS = 4_096;
+
 const PLAIN = new Set(['File', 'OldFile', 'ContiguousFile', 'Directory', 'GNUDumpDir']);
 
 /**
@@ -33,6 +38,7 @@ const PLAIN = new Set(['File', 'OldFile', 'ContiguousFile', 'Directory', 'GNUDum
  */
 export function entryRefusal({ path, type, linkPath = '' }: ArchiveEntry): string | undefined {
   const shown = JSON.stringify(path.slice(0, 100));
+  if (path.length > MOST_PATH_CHARACTERS) return `${shown}… is longer than any path`;
   if (path.startsWith('/')) return `${shown} is an absolute path`;
   if (depthOf(path) < 0 || path.split('/').includes('..')) return `${shown} leads out of its folder`;
   if (path.includes('\0') || linkPath.includes('\0')) return `${shown} is no path`;
@@ -64,18 +70,39 @@ function depthOf(path: string): number {
 export class ArchiveBounds {
   private readonly limits: ArchiveLimits;
   private entries = 0;
+  private readonly links = new Set<string>();
   bytes = 0;
+  /** What it takes of a disk: small files take whole blocks, and each something to be found by. */
+  diskBytes = 0;
 
   constructor(limits: ArchiveLimits) {
     this.limits = limits;
+  }
+
+  /** Another archive comes, over what the last one has left. */
+  begin(): void {
+    this.links.clear();
   }
 
   /** @returns why no more may come; undefined while it may */
   take(entry: ArchiveEntry): string | undefined {
     this.entries++;
     this.bytes += entry.sizeBytes;
+    this.diskBytes += Math.ceil(entry.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES + ENTRY_BYTES;
     if (this.entries > this.limits.entries) return `it has more than ${this.limits.entries} files`;
     if (this.bytes > this.limits.bytes) return `it unpacks to more than ${this.limits.bytes} bytes`;
-    return entryRefusal(entry);
+    return entryRefusal(entry) ?? this.throughLink(entry);
+  }
+
+  /** What an archive writes through a link of its own no host unpacks: it might lead anywhere. */
+  private throughLink({ path, type }: ArchiveEntry): string | undefined {
+    const parts = path.split('/').filter((p) => p !== '' && p !== '.');
+    const whole = parts.join('/');
+    for (let n = 1; n < parts.length && this.links.size > 0; n++)
+      if (this.links.has(parts.slice(0, n).join('/')))
+        return `${JSON.stringify(path.slice(0, 100))} is behind a link of the same archive`;
+    if (type === 'SymbolicLink') this.links.add(whole);
+    else this.links.delete(whole);
+    return undefined;
   }
 }

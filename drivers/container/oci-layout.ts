@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { ArchiveBounds, archiveLimits } from '../../domain/images/archive';
 import type { ImageFormat } from '../../domain/images/reference';
 import type { UnpackedImage } from '../contract';
-import { finishRoot, refuse, unpackLayer } from './unpack';
+import { finishRoot, type Room, refuse, unpackLayer } from './unpack';
 
 const MOST_JSON_BYTES = 4 * 1_048_576;
 const MOST_LAYERS = 128;
@@ -21,30 +21,35 @@ interface Descriptor {
 type Unpacked = Omit<UnpackedImage, 'path'>;
 
 /** A root file system from an image of the registry. @throws SluiceError `driver-refused` for one that must not be used */
-export async function unpackImage(format: ImageFormat, file: string, root: string): Promise<Unpacked> {
+export async function unpackImage(
+  format: ImageFormat,
+  file: string,
+  root: string,
+  room?: Room,
+): Promise<Unpacked> {
   const bounds = new ArchiveBounds(archiveLimits((await stat(file)).size));
-  if (format === 'oci') return unpackOci(file, root, bounds);
-  await unpackLayer(file, root, bounds);
+  if (format === 'oci') return unpackOci(file, root, bounds, room);
+  await unpackLayer(file, root, bounds, room);
   await finishRoot(root);
-  return { bytes: bounds.bytes };
+  return { bytes: bounds.diskBytes };
 }
 
 /** An OCI image layout in an archive, as `skopeo copy … oci-archive:` and `docker save` write it. */
-async function unpackOci(file: string, root: string, bounds: ArchiveBounds): Promise<Unpacked> {
+async function unpackOci(file: string, root: string, bounds: ArchiveBounds, room?: Room): Promise<Unpacked> {
   const layout = `${root}.layout`;
   await rm(layout, { recursive: true, force: true });
   await mkdir(layout);
   try {
     const packed = new ArchiveBounds(archiveLimits((await stat(file)).size));
-    await unpackLayer(file, layout, packed);
+    await unpackLayer(file, layout, packed, room);
     const { config, layers } = await manifestOf(layout);
     if (layers.length > MOST_LAYERS) throw refuse(`The image has more than ${MOST_LAYERS} layers.`);
-    for (const layer of layers) await unpackLayer(await blobOf(layout, layer), root, bounds);
+    for (const layer of layers) await unpackLayer(await blobOf(layout, layer), root, bounds, room);
     await finishRoot(root);
     const { Entrypoint, Cmd, Env } = (await jsonOf<{ config?: OciConfig }>(layout, config)).config ?? {};
     const command = [...strings(Entrypoint), ...strings(Cmd)];
     return {
-      bytes: bounds.bytes,
+      bytes: bounds.diskBytes,
       ...(command.length > 0 ? { command } : {}),
       environment: strings(Env).filter((e) => /^[A-Za-z_][A-Za-z0-9_]*=/.test(e)),
     };

@@ -34,8 +34,8 @@ export class Roots {
     const { format } = pinned;
     if (!this.registry || (format !== 'tar' && format !== 'oci'))
       throw new SluiceError('image-unknown', `This host runs no ${format} images of the registry.`);
-    return this.registry.unpacked(pinned, join(veeFolder, IMAGE_FILE), (file, into) =>
-      unpackImage(format, file, into),
+    return this.registry.unpacked(pinned, join(veeFolder, IMAGE_FILE), (file, into, room) =>
+      unpackImage(format, file, into, room),
     );
   }
 }

@@ -11,23 +11,39 @@ const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 const MOST_LINKS = 40;
 const ZSTD_MAGIC = 0xfd2fb528;
+/** Unpacked at once, up to a thousand times as much: nothing else is done meanwhile. */
+const READ_BYTES = 16_384;
+/** Set user and group id. */
+const SET_ID = 0o6000;
+
+/** Asks for so many bytes more of the disk. @throws where there are none */
+export type Room = (bytes: number) => Promise<void>;
 
 /**
  * Unpacks an archive over what is in a folder already. Somebody else's archive: each entry is looked at before the first
  * of them is written, and none is written through a link that leads out.
  * @throws SluiceError `driver-refused`
  */
-export async function unpackLayer(file: string, root: string, bounds: ArchiveBounds): Promise<void> {
+export async function unpackLayer(
+  file: string,
+  root: string,
+  bounds: ArchiveBounds,
+  room: Room = async () => undefined,
+): Promise<void> {
+  const before = bounds.diskBytes;
   const removals = await look(file, bounds);
+  await room(bounds.diskBytes - before);
   for (const path of removals) await takeAway(root, path);
   const place = (path: string) => within(root, path);
   let refused: string | undefined;
   await reading(file, () =>
     extract({
-      ...{ file, cwd: root, strict: true, preservePaths: false },
+      ...{ file, cwd: root, strict: true, preservePaths: false, maxReadSize: READ_BYTES },
       filter: (path, entry) => {
         if (basename(path).startsWith(WHITEOUT) || !isReadEntry(entry)) return false;
         entry.path = place(entry.path);
+        // It lies on the host, too, where nothing of a tenant's may run as somebody else.
+        if (entry.mode !== undefined) entry.mode &= ~SET_ID;
         const { type, linkpath = '' } = entry;
         if (type === 'Link') entry.linkpath = place(linkpath);
         if (type === 'SymbolicLink') entry.linkpath = insideLink(entry.path, linkpath);
@@ -44,11 +60,12 @@ export async function unpackLayer(file: string, root: string, bounds: ArchiveBou
 /** @returns what the layer takes away of those below it */
 async function look(file: string, bounds: ArchiveBounds): Promise<string[]> {
   await refuseZstd(file);
+  bounds.begin();
   let refused: string | undefined;
   const removals: string[] = [];
   await reading(file, () =>
     list({
-      ...{ file, strict: true, maxDecompressionRatio: 1_000 },
+      ...{ file, strict: true, maxDecompressionRatio: 1_000, maxReadSize: READ_BYTES },
       onReadEntry: ({ path, type, linkpath, size }) => {
         refused ??= bounds.take({ path, type, linkPath: linkpath, sizeBytes: size });
         if (basename(path).startsWith(WHITEOUT)) removals.push(path);

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { link, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { link, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '../../domain/errors';
 import { type PinnedImage, pinnedText } from '../../domain/images/reference';
-import type { ImageSource, UnpackedImage } from '../contract';
+import type { ImageSource, Unpack, UnpackedImage } from '../contract';
 import { readJson, writeJson } from './atomic-file';
+import { type Held, ImageFolder, type Unpacked } from './image-folder';
 
 export interface BlobPart {
   /** Of the whole blob. */
@@ -17,43 +18,35 @@ export interface BlobPart {
 /** Where blobs come from. @throws SluiceError `image-unknown` when there is none, `driver-failed` when it may pass */
 export type FetchBlob = (digest: string, fromByte: number) => Promise<BlobPart>;
 
-interface Held {
-  readonly digest: string;
-  readonly bytes: number;
-  readonly usedAt: number;
-  readonly inUse: boolean;
-}
-
-/** It is there, and what of it is told of. */
-interface Unpacking extends UnpackedImage {
-  readonly bytes: number;
-}
-
 /**
  * The images of one agent's hosts. A VEE holds its image by a hard link in its own folder: so what is in use is seen in
  * the file system itself, after any crash, and is never taken away. The rest goes when room is needed, what was used
  * longest ago first.
  */
 export class ImageCache implements ImageSource {
-  private readonly folder: string;
+  private readonly folder: ImageFolder;
   private readonly budgetBytes: number;
   private readonly fetchBlob: FetchBlob;
   /** The file as it was when its content was last proven. */
   private readonly proven = new Map<string, string>();
   private readonly underWay = new Map<string, Promise<unknown>>();
+  /** One thing at a time is done to a content: what is linked or unpacked is not taken away in the same moment. */
+  private readonly locks = new Map<string, Promise<unknown>>();
   private making = Promise.resolve();
-  /** Room that is taken by what has not come yet. */
+  /** Room that is taken by what has not come yet, by the digest of what is fetched or the root that is made. */
   private readonly coming = new Map<string, number>();
+  private prepared: Promise<void> | undefined;
 
   /** @param folder on the file system that the hosts' folders are on */
   constructor(folder: string, budgetBytes: number, fetchBlob: FetchBlob) {
-    this.folder = folder;
+    this.folder = new ImageFolder(folder);
     this.budgetBytes = budgetBytes;
     this.fetchBlob = fetchBlob;
   }
 
   fetch(image: PinnedImage): Promise<void> {
-    return this.once(image.digest, () => this.bring(image));
+    const { digest } = image;
+    return this.once(digest, () => this.locked(digest, () => this.bring(image)));
   }
 
   async link(image: PinnedImage, path: string): Promise<void> {
@@ -65,7 +58,7 @@ export class ImageCache implements ImageSource {
       await this.fetch(image);
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       try {
-        await link(this.blobPath(digest), path);
+        await this.locked(digest, () => link(this.folder.blob(digest), path));
         return;
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
@@ -77,32 +70,50 @@ export class ImageCache implements ImageSource {
     }
   }
 
-  async unpacked(
-    image: PinnedImage,
-    path: string,
-    unpack: (blobPath: string, into: string) => Promise<Omit<UnpackedImage, 'path'>>,
-  ): Promise<UnpackedImage> {
+  async unpacked(image: PinnedImage, path: string, unpack: Unpack): Promise<UnpackedImage> {
+    // From here on it is in use: neither it nor its root is taken away.
     await this.link(image, path);
-    const { digest } = image;
-    return this.once(`unpack ${digest}`, async () => {
-      const root = this.rootPath(digest);
-      const known = await readJson<Unpacking>(`${root}.json`);
+    const root = this.folder.root(image);
+    const work = async () => {
+      const known = await readJson<Unpacked>(this.folder.record(root));
       if (known) return { ...known, path: root };
       const into = `${root}.making`;
       await rm(into, { recursive: true, force: true });
       await rm(root, { recursive: true, force: true });
       await mkdir(into, { recursive: true });
       try {
-        const made = await unpack(path, into);
+        const made = await unpack(path, into, (bytes) => this.makeRoom(root, bytes, image));
         await rename(into, root);
-        // Last: a root without it is not whole.
-        await writeJson(`${root}.json`, { ...made, path: root });
+        await writeJson(this.folder.record(root), { ...made, path: root });
         return { ...made, path: root };
       } catch (error) {
         await rm(into, { recursive: true, force: true });
         throw error;
+      } finally {
+        this.coming.delete(root);
       }
+    };
+    return this.once(root, () => this.locked(image.digest, work));
+  }
+
+  private async locked<T>(digest: string, work: () => Promise<T>): Promise<T> {
+    const before = this.locks.get(digest) ?? Promise.resolve();
+    const mine = before.then(work);
+    const settled = mine.catch(() => undefined);
+    this.locks.set(digest, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.locks.get(digest) === settled) this.locks.delete(digest);
+    }
+  }
+
+  private prepare(): Promise<void> {
+    this.prepared ??= this.folder.prepare().catch((error) => {
+      this.prepared = undefined;
+      throw error;
     });
+    return this.prepared;
   }
 
   /** However many need it at once, it is done once. */
@@ -116,20 +127,18 @@ export class ImageCache implements ImageSource {
 
   private async bring(image: PinnedImage): Promise<void> {
     const { digest } = image;
-    const path = this.blobPath(digest);
+    const path = this.folder.blob(digest);
+    await this.prepare();
     const held = await stat(path).catch(() => undefined);
     if (held) {
       if (await this.isProven(path, digest)) return this.touch(path);
       await rm(path, { force: true });
     }
-    await mkdir(join(this.folder, 'blobs'), { recursive: true });
-    await mkdir(join(this.folder, 'partial'), { recursive: true });
-    await mkdir(join(this.folder, 'roots'), { recursive: true });
-    const partial = join(this.folder, 'partial', digest);
+    const partial = this.folder.partial(digest);
     const fromByte = (await stat(partial).catch(() => undefined))?.size ?? 0;
     const { sizeBytes, content } = await this.fetchBlob(digest, fromByte);
     try {
-      await this.makeRoom(sizeBytes, image);
+      await this.makeRoom(digest, sizeBytes, image);
       if (fromByte < sizeBytes) await append(partial, content);
     } catch (cause) {
       if (cause instanceof SluiceError) throw cause;
@@ -166,72 +175,48 @@ export class ImageCache implements ImageSource {
     return true;
   }
 
-  /** One after the other: two that come at once need room for both. */
-  private async makeRoom(bytes: number, image: PinnedImage): Promise<void> {
-    const mine = this.making.then(() => this.evictFor(bytes, image));
+  /** One after the other: two that come at once need room for both. @param bytes more than it has taken for that so far */
+  private async makeRoom(of: string, bytes: number, image: PinnedImage): Promise<void> {
+    const mine = this.making.then(() => this.evictFor(of, bytes, image));
     this.making = mine.catch(() => undefined);
     return mine;
   }
 
-  private async evictFor(bytes: number, image: PinnedImage): Promise<void> {
-    if (bytes > this.budgetBytes)
+  private async evictFor(of: string, more: number, image: PinnedImage): Promise<void> {
+    // What is being fetched has taken its room already.
+    const held = (await this.folder.held()).filter((h) => h.digest !== of && !this.coming.has(h.digest));
+    const bytes = (this.coming.get(of) ?? 0) + more;
+    const own = bytes + (held.find((h) => h.digest === image.digest)?.bytes ?? 0);
+    if (own > this.budgetBytes)
       throw new SluiceError(
         'driver-refused',
-        `The image ${image.name} has ${bytes} bytes, more than this host keeps of images (SLUICE_IMAGE_CACHE_MIB).`,
+        `The image ${image.name} takes ${own} bytes, more than this host keeps of images (SLUICE_IMAGE_CACHE_MIB).`,
       );
-    const held = (await this.held()).filter((h) => h.digest !== image.digest && !this.coming.has(h.digest));
-    let used = [...this.coming.values(), ...held.map((h) => h.bytes)].reduce((sum, b) => sum + b, 0);
-    const idle = held.filter((h) => !h.inUse && !this.underWay.has(h.digest));
-    for (const { digest, bytes: freed } of idle.sort((a, b) => a.usedAt - b.usedAt)) {
-      if (used + bytes <= this.budgetBytes) break;
-      await this.evict(digest);
+    let used = more + [...this.coming.values(), ...held.map((h) => h.bytes)].reduce((sum, b) => sum + b, 0);
+    const idle = held.filter((h) => !h.inUse).sort((a, b) => a.usedAt - b.usedAt);
+    for (const { digest, bytes: freed } of idle) {
+      if (used <= this.budgetBytes) break;
+      // Something goes on with it; to wait for that could be to wait for each other.
+      if (this.locks.has(digest)) continue;
+      if (!(await this.locked(digest, () => this.folder.evict(digest)))) continue;
+      this.proven.delete(digest);
       used -= freed;
     }
-    if (used + bytes > this.budgetBytes)
+    if (used > this.budgetBytes)
       throw new SluiceError(
         'driver-failed',
-        `There is no room for the image ${image.name}: VEEs of this host use ${used} bytes of images.`,
+        `There is no room for the image ${image.name}: VEEs of this host use ${used - more} bytes of images.`,
       );
-    this.coming.set(image.digest, bytes);
+    this.coming.set(of, bytes);
   }
 
-  /** First that it was unpacked is forgotten: so no crash leaves half a root that is taken for whole. */
-  private async evict(digest: string): Promise<void> {
-    const root = this.rootPath(digest);
-    await rm(`${root}.json`, { force: true });
-    await rm(this.blobPath(digest), { force: true });
-    await rm(root, { recursive: true, force: true });
-    this.proven.delete(digest);
-  }
-
-  /** What is there, also of fetches that were cut. */
-  async held(): Promise<Held[]> {
-    const of = async (kind: 'blobs' | 'partial'): Promise<Held[]> => {
-      const names = await readdir(join(this.folder, kind)).catch(() => []);
-      const all = names.map(async (digest): Promise<Held[]> => {
-        const found = await stat(join(this.folder, kind, digest)).catch(() => undefined);
-        if (!found) return [];
-        const unpacked =
-          kind === 'blobs' ? await readJson<Unpacking>(`${this.rootPath(digest)}.json`) : undefined;
-        const inUse = found.nlink > 1 || this.underWay.has(`unpack ${digest}`);
-        return [{ digest, bytes: found.size + (unpacked?.bytes ?? 0), usedAt: found.atimeMs, inUse }];
-      });
-      return (await Promise.all(all)).flat();
-    };
-    return [...(await of('blobs')), ...(await of('partial'))];
+  held(): Promise<Held[]> {
+    return this.folder.held();
   }
 
   private async touch(path: string): Promise<void> {
     const { mtime } = await stat(path);
     await utimes(path, new Date(), mtime);
-  }
-
-  private blobPath(digest: string): string {
-    return join(this.folder, 'blobs', digest);
-  }
-
-  private rootPath(digest: string): string {
-    return join(this.folder, 'roots', digest);
   }
 }
 

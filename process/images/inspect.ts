@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { PassThrough, Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { setImmediate as pause } from 'node:timers/promises';
 import { Parser, type ReadEntry } from 'tar';
 import { ArchiveBounds, archiveLimits } from '../../domain/images/archive';
 import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
 import type { ImageFormat } from '../../domain/images/reference';
+
+/** Unpacked at once, up to a thousand times as much; then whoever else waits has a turn. */
+const SLICE_BYTES = 16_384;
 
 export interface Inspected {
   /** SHA-256, in hex. */
@@ -66,7 +68,6 @@ async function inspectArchive(
     },
   });
   // What can't be read is no archive; the rest of it is read all the same, for its digest.
-  const output = new PassThrough();
   const parsed = new Promise<void>((resolve) => {
     parser.on('end', () => resolve());
     parser.on('error', () => {
@@ -74,15 +75,13 @@ async function inspectArchive(
       resolve();
     });
   });
-  output.on('data', (chunk: Buffer) => {
-    if (refused !== undefined) return;
-    if (!parser.write(chunk)) {
-      output.pause();
-      parser.once('drain', () => output.resume());
-      parser.once('error', () => output.resume());
+  for await (const chunk of content)
+    for (let at = 0; at < chunk.length && refused === undefined; at += SLICE_BYTES) {
+      parser.write(
+        Buffer.from(chunk.buffer, chunk.byteOffset + at, Math.min(SLICE_BYTES, chunk.length - at)),
+      );
+      await pause();
     }
-  });
-  await pipeline(Readable.from(content), output);
   if (refused === undefined) {
     parser.end();
     await parsed;

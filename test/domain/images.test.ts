@@ -131,6 +131,34 @@ function qcow2(change: (header: Buffer) => void = () => undefined): Buffer {
   return header;
 }
 
+describe('an archive that writes through a link of its own', () => {
+  const entry = (path: string, type = 'File', linkPath = 'usr/lib') => ({
+    path,
+    type,
+    linkPath,
+    sizeBytes: 1,
+  });
+  it.each<[string, ReturnType<typeof entry>[], boolean]>([
+    ['is refused', [entry('lib', 'SymbolicLink'), entry('lib/a')], true],
+    ['also deep', [entry('./a/b', 'SymbolicLink'), entry('a//b/c/d')], true],
+    ['may have both apart', [entry('lib', 'SymbolicLink'), entry('library/a'), entry('usr/lib/a')], false],
+    [
+      'may put a folder in its place',
+      [entry('s', 'SymbolicLink'), entry('s/', 'Directory'), entry('s/x')],
+      false,
+    ],
+  ])('%s', (_, entries, refused) => {
+    const bounds = new ArchiveBounds(archiveLimits(1));
+    expect(entries.some((e) => bounds.take(e) !== undefined)).toBe(refused);
+    // Over what an earlier layer has left, hosts follow links inside the root.
+    bounds.begin();
+    expect(bounds.take(entry('lib/a'))).toBeUndefined();
+  });
+
+  it('has no path that is longer than any', () =>
+    expect(new ArchiveBounds(archiveLimits(1)).take(entry('a/'.repeat(3_000)))).toMatch(/longer/));
+});
+
 describe('images that mean harm', () => {
   it.each<[string, Buffer]>([
     ['a backing file', qcow2((h) => h.writeBigUInt64BE(104n, 8))],

@@ -22,10 +22,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** One entry as its header says, whatever a well-meaning archiver would have written. */
-function entry(path: string, type = '0', link = '', content = ''): Buffer {
+function entry(path: string, type = '0', link = '', content = '', mode = '0000644'): Buffer {
   const header = Buffer.alloc(512);
   header.write(path, 0);
-  header.write('0000644\0', 100);
+  header.write(`${mode}\0`, 100);
   header.write('0000000\0', 108);
   header.write('0000000\0', 116);
   header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
@@ -98,6 +98,28 @@ describe('an archive that means harm', () => {
     );
     for (const { parentPath, name } of links)
       expect(`${await realpath(join(parentPath, name))}/`).toContain(`${root}/`);
+  });
+
+  it('leaves nothing on its host that runs as somebody else', async () => {
+    const root = await emptyRoot();
+    await unpackLayer(
+      await archive(entry('su', '0', '', 'x', '0006755'), entry('d/', '5', '', '', '0002755')),
+      ...([root, bounds()] as const),
+    );
+    const modes = await Promise.all(['su', 'd'].map(async (p) => (await lstat(join(root, p))).mode & 0o7777));
+    expect(modes).toEqual([0o755, 0o755]);
+  });
+
+  it('is asked for room before a byte of it is written', async () => {
+    const root = await emptyRoot();
+    const asked: number[] = [];
+    const none = async (bytes: number) => {
+      asked.push(bytes);
+      throw new Error('full');
+    };
+    const large = await archive(entry('a', '0', '', 'x'.repeat(5_000)), entry('b', '0', '', 'x'));
+    await expect(unpackLayer(large, root, bounds(), none)).rejects.toThrow('full');
+    expect([asked, await readdir(root)]).toEqual([[3 * 4_096 + 2 * 1_024], []]);
   });
 
   it('takes nothing away outside its root', async () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
@@ -140,5 +140,97 @@ describe('the images that a host keeps', () => {
     expect(await stat(join(roots[0]?.path ?? '', 'half')).catch(() => 'none')).toBe('none');
     expect((await cache().unpacked(web, vee('v4'), unpack)).path).toBe(roots[0]?.path);
     expect(unpacked).toBe(1);
+  });
+
+  const rootOf = (of: PinnedImage) => join(folder, 'images', 'roots', `${of.digest}.${of.format}`);
+  const small = async (_: string, into: string) => {
+    await writeFile(join(into, 'sh'), 'x');
+    return { bytes: 10 };
+  };
+
+  it('are not taken away from under what begins to use them while room is made', async () => {
+    const [a, b] = [image(Buffer.alloc(4_000, 1)), image(Buffer.alloc(4_000, 2))];
+    const one = cache();
+    // So many files that to remove them takes a while.
+    await one.unpacked(a, vee('gone'), async (_, into) => {
+      await Promise.all(Array.from({ length: 1_000 }, (_, n) => writeFile(join(into, `${n}`), '')));
+      return { bytes: 10 };
+    });
+    await one.unpacked(b, vee('gone2'), small);
+    for (const [n, idle] of [a, b].entries())
+      await utimes(join(folder, 'images', 'blobs', idle.digest), new Date(1_000 * (n + 1)), new Date());
+    await rm(join(folder, 'vees'), { recursive: true });
+    const coming = one.fetch(image(randomBytes(9_000))).catch((error) => error);
+    while (await stat(`${rootOf(a)}.json`).catch(() => undefined)) await new Promise(setImmediate);
+    const root = await one.unpacked(b, vee('v'), small);
+    expect(await coming).toEqual(coded('driver-failed'));
+    expect(await readFile(join(root.path, 'sh'), 'utf8')).toBe('x');
+    expect(await isThere(a)).toBe(false);
+  });
+
+  it('take the room that they unpack to, before they are unpacked', async () => {
+    const [bomb, other] = [image(randomBytes(100)), image(randomBytes(1_000))];
+    const unpacking =
+      (...sizes: number[]) =>
+      async (_: string, into: string, room: (b: number) => Promise<void>) => {
+        for (const [n, size] of sizes.entries()) {
+          await room(size);
+          await writeFile(join(into, String(n)), Buffer.alloc(size));
+        }
+        return { bytes: sizes.reduce((sum, b) => sum + b, 0) };
+      };
+    const one = cache();
+    await expect(one.unpacked(bomb, vee('v'), unpacking(5_000, 5_000))).rejects.toEqual(
+      coded('driver-refused'),
+    );
+    expect(await readdir(join(folder, 'images', 'roots'))).toEqual([]);
+    // What is refused leaves the room to others, and what is idle makes room.
+    await one.fetch(other);
+    await one.unpacked(bomb, vee('v'), unpacking(5_000, 4_500));
+    expect(await isThere(other)).toBe(false);
+    await expect(one.fetch(other)).rejects.toEqual(coded('driver-failed'));
+  });
+
+  it('of which only a part came make room as well', async () => {
+    const one = cache();
+    cutAfter = 4_000;
+    for (let n = 0; n < 2; n++)
+      await expect(one.fetch(image(randomBytes(5_000)))).rejects.toEqual(coded('driver-failed'));
+    cutAfter = undefined;
+    await one.fetch(image(randomBytes(9_000)));
+    expect(await readdir(join(folder, 'images', 'partial'))).toEqual([]);
+  });
+
+  it('mean as a layout what they mean, whatever somebody has had of them as an archive', async () => {
+    const tar = { ...image(randomBytes(100)), format: 'tar' as const };
+    const oci = { ...tar, owner: 'rival', format: 'oci' as const };
+    const one = cache();
+    const made = (command: string) => async (file: string, into: string) => ({
+      ...(await small(file, into)),
+      command: [command],
+    });
+    const roots = [
+      await one.unpacked(tar, vee('a'), made('a')),
+      await one.unpacked(oci, vee('b'), made('b')),
+    ];
+    expect(roots.map((r) => r.command)).toEqual([['a'], ['b']]);
+    expect(new Set(roots.map((r) => r.path)).size).toBe(2);
+    // Both go with their content.
+    await rm(join(folder, 'vees'), { recursive: true });
+    await one.fetch(image(randomBytes(9_990)));
+    expect(await readdir(join(folder, 'images', 'roots'))).toEqual([]);
+  });
+
+  it('leave nothing half after a kill, and are for nobody else on the machine', async () => {
+    const web = image(randomBytes(100));
+    await cache().unpacked(web, vee('v'), small);
+    const roots = join(folder, 'images', 'roots');
+    const lost = 'c'.repeat(64);
+    for (const name of [`${lost}.tar`, `${lost}.oci.making`, `${lost}.oci.making.layout`, web.digest])
+      await mkdir(join(roots, name, 'deep'), { recursive: true });
+    await writeFile(join(roots, `${lost}.tar.json`), '{"bytes":1}');
+    await cache().fetch(web);
+    expect((await readdir(roots)).sort()).toEqual([`${web.digest}.raw`, `${web.digest}.raw.json`]);
+    expect((await stat(join(folder, 'images'))).mode & 0o777).toBe(0o700);
   });
 });
