@@ -4,7 +4,7 @@ import { amountOf, dimensionsOf, sum } from '../units';
 import { bound, conflict, isCounted, mostTogether, placeFor } from './constraints';
 import { Board, type Unit } from './feasibility';
 import { bookOf, placeOf } from './licences';
-import type { Constraint, PlacementRequest, Snapshot } from './model';
+import type { Constraint, PlacementRequest, Snapshot, SnapshotHost } from './model';
 
 /**
  * Above this many binaries branch and bound may run long, and the solver's own time limit can't be
@@ -28,9 +28,13 @@ export function solveExactly(
 ): ExactAnswer {
   const board = new Board(snapshot, request);
   // Only pairs that the unit alone could use; standing refusals and conflicts with what runs are out.
-  const pairs = units.flatMap((unit, u) =>
-    board.hosts.filter((h) => board.refusals(unit, h).length === 0).map((host) => ({ u, unit, host })),
-  );
+  const pairs: { readonly u: number; readonly unit: Unit; readonly host: SnapshotHost }[] = [];
+  for (const [u, unit] of units.entries()) {
+    for (const host of board.hosts)
+      if (board.refusals(unit, host).length === 0) pairs.push({ u, unit, host });
+    // What is too large anyway needs not be counted to its end.
+    if (pairs.length > MAX_BINARIES) return { kind: 'unknown' };
+  }
   const placeable = new Set(pairs.map((p) => p.u));
   if (placeable.size < units.length) return { kind: 'none' };
   const perHost = licencesByHost(snapshot, units, pairs);

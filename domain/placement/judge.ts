@@ -3,7 +3,7 @@ import { amountOf, dimensionsOf } from '../units';
 import { judge } from './choice';
 import { concerns, isOfHost } from './constraints';
 import type { Board, Unit } from './feasibility';
-import type { Constraint, HostVerdict, PlacementRequest, SnapshotHost } from './model';
+import type { Constraint, HostVerdict, Meter, PlacementRequest, SnapshotHost } from './model';
 import type { Policy } from './policy';
 
 /** These look at nothing but the host itself. */
@@ -18,13 +18,17 @@ export class Judge {
   private readonly board: Board;
   private readonly policy: Policy;
   private readonly request: PlacementRequest;
+  private readonly meter: Meter;
   private readonly placeOf: ReadonlyMap<HostId, number>;
   /** The hosts on which something was put, one after the other. */
   private readonly touched: number[] = [];
   private readonly known = new Map<string, { verdicts: readonly HostVerdict[]; touched: number }>();
 
-  constructor(board: Board, request: PlacementRequest, policy: Policy) {
+  constructor(board: Board, request: PlacementRequest, policy: Policy, meter: Meter = { judgements: 0 }) {
     this.board = board;
+    this.meter = meter;
+    // A board costs about as much to set out as one VEE to place.
+    meter.judgements += board.hosts.length;
     this.request = request;
     this.policy = policy;
     this.placeOf = new Map(board.hosts.map((h, place) => [h.id, place]));
@@ -32,11 +36,11 @@ export class Judge {
 
   verdictsOn(unit: Unit): readonly HostVerdict[] {
     const likeness = this.likenessOf(unit);
-    if (likeness === undefined) return judge(this.board, unit, this.policy);
+    if (likeness === undefined) return this.judgedAnew(unit);
     const before = this.known.get(likeness);
     const verdicts = before
       ? this.judgedAgain(unit, before.verdicts, this.touched.slice(before.touched))
-      : judge(this.board, unit, this.policy);
+      : this.judgedAnew(unit);
     this.known.set(likeness, { verdicts, touched: this.touched.length });
     return verdicts;
   }
@@ -47,11 +51,17 @@ export class Judge {
     if (place !== undefined) this.touched.push(place);
   }
 
+  private judgedAnew(unit: Unit): readonly HostVerdict[] {
+    this.meter.judgements += this.board.hosts.length;
+    return judge(this.board, unit, this.policy);
+  }
+
   private judgedAgain(
     unit: Unit,
     before: readonly HostVerdict[],
     places: readonly number[],
   ): readonly HostVerdict[] {
+    this.meter.judgements += places.length;
     const verdicts = before.slice();
     const hosts = places.flatMap((place): [number, SnapshotHost][] => {
       const host = this.board.hosts[place];

@@ -316,9 +316,16 @@ export interface Infeasible {
   }[];
 }
 
+/** Counts what plans have cost so far: how often a host was asked about a unit, and what is set out before that. */
+export interface Meter {
+  judgements: number;
+}
+
 export interface PlanContext {
   /** Asked as one of many: no search where the greedy way finds no room, unless the problem is small. */
   readonly hurried?: boolean;
+  /** For whoever asks for many plans, and has to end some time. */
+  readonly meter?: Meter;
   readonly now: number;
   readonly seed: string;
   readonly blueprintId: BlueprintId;

@@ -1,7 +1,7 @@
-import type { Blueprint, Infeasible, PlacementRequest, PlanContext, Snapshot } from './model';
+import type { Blueprint, Infeasible, Meter, PlacementRequest, PlanContext, Snapshot } from './model';
 import { plan } from './plan';
 import type { Policy } from './policy';
-import { type LeftOut, placeSets, setsOf } from './sets';
+import { type LeftOut, type Place, placeSets, setsOf } from './sets';
 
 export interface PartialPlan {
   /** For as many as can be placed; absent when that is none. */
@@ -21,10 +21,12 @@ export function planPartially(
   context: PlanContext,
 ): PartialPlan {
   const sets = request.sets?.length ? setsOf(request.vees, request.sets) : [];
-  if (sets.some((s) => s.vees.length > 1))
-    return placeSets(snapshot, request, sets, (vees, hurried) =>
-      plan(snapshot, { ...request, vees }, policy, hurried ? { ...context, hurried } : context),
-    );
+  if (sets.some((s) => s.vees.length > 1)) {
+    const meter: Meter = { judgements: 0 };
+    const place: Place = (vees, hurried) =>
+      plan(snapshot, { ...request, vees }, policy, { ...context, meter, ...(hurried ? { hurried } : {}) });
+    return placeSets(snapshot, request, sets, place, meter);
+  }
   let wanted = request.vees;
   const left: Infeasible['unplaced'][number][] = [];
   while (wanted.length > 0) {

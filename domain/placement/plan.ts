@@ -14,6 +14,7 @@ import type {
   Constraint,
   HostVerdict,
   Infeasible,
+  Meter,
   PlacementRequest,
   PlanContext,
   Refusal,
@@ -43,25 +44,32 @@ export function plan(
 ): Blueprint | Infeasible {
   const units = largestFirst(unitsOf(request), snapshot.hosts);
   const seed = request.seed ?? context.seed;
-  const keeper = SpareKeeper.of(snapshot, request);
-  const greedy = placeByZone(snapshot, request, units, policy, seed, keeper);
+  const { hurried = false, meter } = context;
+  const asked = {
+    snapshot,
+    request,
+    policy,
+    seed,
+    keeper: SpareKeeper.of(snapshot, request),
+    hurried,
+    meter,
+  };
+  const greedy = placeByZone(asked, units);
   if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context, seed);
 
   const proven = greedy.unplaced.some((u) => u.proven);
-  const spread = proven ? undefined : placeSpreadFirst(snapshot, request, units, policy, seed, keeper);
+  const spread = proven ? undefined : placeSpreadFirst(asked, units);
   if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
   for (const [algorithm, find] of proven ? [] : solversWith(solve, context)) {
+    // Whoever searches asks each host about each unit first.
+    if (meter && algorithm !== 'exact') meter.judgements += 2 * units.length * snapshot.hosts.length;
     const answer = find(snapshot, request, units, seed);
     if (answer.kind !== 'placed') continue;
     const assignments = explained(
       answer.solver ? `${FOUND_BY[algorithm]}, ${answer.solver}` : FOUND_BY[algorithm],
-      snapshot,
-      request,
+      asked,
       units,
       answer.hostOfUnit,
-      policy,
-      seed,
-      keeper,
     );
     if (assignments && isLegal(snapshot, request, assignments))
       return blueprint(algorithm, assignments, policy, context, seed);
@@ -76,20 +84,26 @@ export function plan(
   };
 }
 
+/** What a plan is asked, for each way in which it is tried. */
+interface Asked {
+  readonly snapshot: Snapshot;
+  readonly request: PlacementRequest;
+  readonly policy: Policy;
+  readonly seed: string;
+  readonly keeper: SpareKeeper | undefined;
+  readonly hurried: boolean;
+  readonly meter: Meter | undefined;
+}
+
 /** What is spread needs room in each zone, which what is larger may have taken: it chooses first then. */
-function placeSpreadFirst(
-  snapshot: Snapshot,
-  request: PlacementRequest,
-  units: readonly Unit[],
-  policy: Policy,
-  seed: string,
-  keeper: SpareKeeper | undefined,
-): GreedyResult | undefined {
-  const spread = new Set(request.constraints.flatMap((c) => (c.kind === 'spread' ? [c.component] : [])));
+function placeSpreadFirst(asked: Asked, units: readonly Unit[]): GreedyResult | undefined {
+  const spread = new Set(
+    asked.request.constraints.flatMap((c) => (c.kind === 'spread' ? [c.component] : [])),
+  );
   if (spread.size === 0) return undefined;
   const isSpread = (unit: Unit) => unit.vees.some((v) => spread.has(v.component));
   const order = [...units.filter(isSpread), ...units.filter((u) => !isSpread(u))];
-  return placeByZone(snapshot, request, order, policy, seed, keeper);
+  return placeByZone(asked, order);
 }
 
 type Finder = (
@@ -132,30 +146,26 @@ interface GreedyResult {
 /** A plan that finds no room is tried again in no more ways than so many, and fewer in a large site. */
 const MOST_ZONES_TRIED = 50;
 const MOST_JUDGEMENTS = 2_000_000;
+const HURRIED_JUDGEMENTS = 100_000;
 
 /**
  * Those that are to be in one zone follow the first of them, which chose its host for itself alone. Where that leaves some
  * without a place, each zone is tried for all of them.
  * @returns the way that leaves the fewest without a place
  */
-function placeByZone(
-  snapshot: Snapshot,
-  request: PlacementRequest,
-  units: readonly Unit[],
-  policy: Policy,
-  seed: string,
-  keeper: SpareKeeper | undefined,
-): GreedyResult {
-  const first = placeGreedily(snapshot, request, units, policy, seed, keeper);
+function placeByZone(asked: Asked, units: readonly Unit[]): GreedyResult {
+  const { snapshot, request, hurried } = asked;
+  const first = placeGreedily(asked, units);
   const ties = request.constraints.filter((c) => c.kind === 'together' && c.level !== 'host');
   let pins: ReadonlyMap<Constraint, string> = new Map();
   let best = first;
-  let left = Math.min(MOST_ZONES_TRIED, MOST_JUDGEMENTS / Math.max(1, units.length * snapshot.hosts.length));
+  const judgements = hurried ? HURRIED_JUDGEMENTS : MOST_JUDGEMENTS;
+  let left = Math.min(MOST_ZONES_TRIED, judgements / Math.max(1, units.length * snapshot.hosts.length));
   for (const tie of ties)
     for (const zone of first.unplaced.length > 0 ? placesByRoom(tie, snapshot.hosts) : []) {
       if (best.unplaced.length === 0 || left-- <= 0) break;
       const tried = new Map(pins).set(tie, zone);
-      const result = placeGreedily(snapshot, request, units, policy, seed, keeper, tried);
+      const result = placeGreedily(asked, units, tried);
       if (result.unplaced.length >= best.unplaced.length) continue;
       best = result;
       pins = tried;
@@ -177,16 +187,12 @@ function placesByRoom(tie: Constraint, hosts: readonly SnapshotHost[]): string[]
 }
 
 function placeGreedily(
-  snapshot: Snapshot,
-  request: PlacementRequest,
+  { snapshot, request, policy, seed, keeper, meter }: Asked,
   units: readonly Unit[],
-  policy: Policy,
-  seed: string,
-  keeper: SpareKeeper | undefined,
   pins?: ReadonlyMap<Constraint, string>,
 ): GreedyResult {
   const board = new Board(snapshot, request, pins);
-  const judge = new Judge(board, request, policy);
+  const judge = new Judge(board, request, policy, meter);
   keeper?.begin();
   const result: GreedyResult = { assignments: [], unplaced: [] };
   for (const unit of units) {
@@ -228,13 +234,9 @@ function chosen(
 
 function explained(
   by: string,
-  snapshot: Snapshot,
-  request: PlacementRequest,
+  { snapshot, request, policy, seed, keeper }: Asked,
   units: readonly Unit[],
   hostOfUnit: readonly HostId[],
-  policy: Policy,
-  seed: string,
-  keeper: SpareKeeper | undefined,
 ): Assignment[] | undefined {
   const board = new Board(snapshot, request);
   keeper?.begin();

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import type { PlacementRequest, RequestedVee, Snapshot } from '../../domain/placement/model';
+import type { Meter, PlacementRequest, RequestedVee, Snapshot } from '../../domain/placement/model';
 import { planPartially } from '../../domain/placement/partial';
-import { setsOf } from '../../domain/placement/sets';
+import { plan } from '../../domain/placement/plan';
+import { type Place, placeSets, setsOf } from '../../domain/placement/sets';
 import { context, host, packing, snapshotOf, vee, within } from '../support/placement';
 
 const web = { name: 'web', components: ['app', 'cache'] };
@@ -37,6 +38,67 @@ describe('sets that are placed all or not at all', () => {
       'The set web/1 has a place as a whole or not at all, and there is no place for cache/1.',
     );
     expect(told[1]).toMatch(/"need":300,"free":0/);
+  });
+
+  it('come before what lacks its partner, however small that is', () => {
+    const snapshot = snapshotOf([host('h1', 300)]);
+    const vees = [...[0, 1, 2].map((i) => vee('app', i, 100)), vee('db', 0, 200)];
+    const sets = [{ name: 'shop', components: ['app', 'db'] }];
+    const { placed, left } = placedOf(snapshot, { vees, constraints: [], sets });
+    expect(placed).toEqual(['app/0', 'db/0']);
+    expect(left.map(label)).toEqual(['app/1', 'app/2']);
+  });
+
+  it('are as many as trying all finds where some lack their partner, of which none is left that has a place', () => {
+    const sizes = fc.array(fc.tuple(fc.constantFrom(100, 200, 300), fc.constantFrom(0, 0, 100, 200, 400)), {
+      minLength: 2,
+      maxLength: 6,
+    });
+    const rooms = fc.array(fc.constantFrom(300, 500, 600), { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(sizes, rooms, (of, hosts) => {
+        const snapshot = snapshotOf(hosts.map((cpu, i) => host(`h${i}`, cpu)));
+        const pair = ([app, cache]: readonly [number, number], i: number) =>
+          cache > 0 ? [vee('app', i, app), vee('cache', i, cache)] : [vee('app', i, app)];
+        const vees = of.flatMap(pair);
+        const { placed } = placedOf(snapshot, { vees, constraints: [], sets: [web] });
+        const real = of.filter(([, cache]) => cache > 0);
+        expect(placed.filter((v) => v.startsWith('cache/'))).toHaveLength(mostByTrying(real, hosts, false));
+        const taken = vees.filter((v) => placed.includes(label(v)));
+        for (const lone of of.flatMap((s, i) => (s[1] === 0 ? pair(s, i) : []))) {
+          if (taken.some((v) => v.id === lone.id)) continue;
+          const more = { vees: [...taken, lone], constraints: [] };
+          expect(plan(snapshot, more, packing, context).kind).toBe('infeasible');
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('are looked for until so much is judged, and no longer', () => {
+    const hosts = Array.from({ length: 1_000 }, (_, i) => host(`h${i}`, 1_000));
+    const vees = Array.from({ length: 100 }, (_, i) => [vee('app', i, 100 + i), vee('cache', i, 50)]).flat();
+    const meter: Meter = { judgements: 0 };
+    const most = vees.length * hosts.length;
+    // As dear as plans are where no two VEEs are alike; there is room for a share of what is asked for.
+    const place: Place = (of) => {
+      meter.judgements += of.length * hosts.length;
+      const cpu = of.reduce((all, v) => all + v.need.cpuMillis, 0);
+      if (cpu > 6_000) return { kind: 'infeasible', proven: false, unplaced: [] };
+      return { ...context, kind: 'blueprint', id: context.blueprintId, assignments: [] } as never;
+    };
+    const { blueprint, left } = placeSets(
+      snapshotOf(hosts),
+      { vees, constraints: [] },
+      setsOf(vees, [web]),
+      place,
+      meter,
+    );
+    expect(blueprint).toBeDefined();
+    // The smallest 34, which are as many as there can be.
+    expect(left).toHaveLength(132);
+    // The plan for all, what may go by, and one more that had begun by then.
+    expect(meter.judgements).toBeLessThan(most + 600_000 + most);
   });
 
   it('are as many as trying all finds', () => {
