@@ -18,14 +18,13 @@ import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
 import { planRebalance as rebalanceOf } from '../domain/rebalance/plan';
 import { AlgorithmPlugins } from './policies/algorithms';
 import { PolicyPlugins } from './policies/plugins';
-import { findCbc } from './portfolio/cbc';
+import { sweepCbcFolders } from './portfolio/cbc';
 import { sideBySide } from './portfolio/side-by-side';
 
-const { policyFolder, algorithmFolder } = Piscina.workerData as PluginFolders;
+const { policyFolder, algorithmFolder, cbc } = Piscina.workerData as ThreadSettings;
 const plugins = new PolicyPlugins(policyFolder);
 const algorithms = new AlgorithmPlugins(algorithmFolder);
-/** Looked for once: whoever installs it starts the process again. */
-const cbc = findCbc();
+sweepCbcFolders();
 
 /** Who asks for a place has waited for a plan already. */
 const PLACE_MILLIS = 5_000;
@@ -34,6 +33,11 @@ const PLACE_MILLIS = 5_000;
 export interface PluginFolders {
   readonly policyFolder: string | undefined;
   readonly algorithmFolder: string | undefined;
+}
+
+export interface ThreadSettings extends PluginFolders {
+  /** Where CBC is, if it is there. */
+  readonly cbc: string | undefined;
 }
 
 /** What is sent back in place of an answer, as errors lose their class on the way. */

@@ -12,7 +12,8 @@ import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
 import type { ServiceRoom, ServiceRoomQuestion } from '../domain/placement/room';
 import type { Sizing, SizingQuestion } from '../domain/placement/sizing';
 import type { BalancePlan, BalanceQuestion } from '../domain/rebalance/model';
-import type { Broken, PluginFolders } from './planner-thread';
+import type { Broken, PluginFolders, ThreadSettings } from './planner-thread';
+import { findCbc } from './portfolio/cbc';
 
 /** A site of two thousand hosts takes some seconds. */
 const DEADLINE_MILLIS = 60_000;
@@ -53,7 +54,8 @@ export function plannerInThread(folders: PluginFolders): Planner {
     maxThreads: 1,
     maxQueue: MOST_WAITING,
     idleTimeout: 10_000,
-    workerData: folders,
+    // Looked for once: whoever installs it starts the process again.
+    workerData: { ...folders, cbc: findCbc() } satisfies ThreadSettings,
     resourceLimits: { maxOldGenerationSizeMb: 1_024 },
   });
   async function ask<A>(

@@ -13,6 +13,8 @@ import { inShort, type Reply } from './protocol';
 const SOLVE_MILLIS = 5_000;
 /** Node has to begin, and the module to be loaded. */
 const LOAD_MILLIS = 1_000;
+/** Between the two limits, so that one that never ends is found out by what it has worked. */
+const SLACK_MILLIS = 500;
 /** Before the deadline of those who wait for it. */
 const MARGIN_MILLIS = 500;
 
@@ -53,8 +55,9 @@ export class AlgorithmPlugins {
     const { path, sha256 } = this.files.find(name);
     const plugin = new Plugin(path, sha256);
     const solved = async (problem: Problem, from?: Placement) => {
-      const puzzle = { problem, from, bound: lowerBound(problem), millis: this.solveMillis };
-      const reply = await plugin.ask({ ask: 'solve', ...puzzle }, this.limits(Infinity));
+      const { millis, limits } = this.timeUntil(Infinity);
+      const puzzle = { problem, from, bound: lowerBound(problem), millis };
+      const reply = await plugin.ask({ ask: 'solve', ...puzzle }, limits);
       if (reply.kind !== 'solved') throw new PolicyBroken('it gave no solution');
       const [fault] = reply.placement ? faultsOf(problem, reply.placement) : [];
       if (fault !== undefined) throw new PolicyBroken(`what it found is no placement: ${fault}`);
@@ -86,8 +89,9 @@ export class AlgorithmPlugins {
           return { take: () => brokenBy(solver, error), end: () => undefined };
         }
         const plugin = new Plugin(file.path, sha256, signal);
-        const puzzle = { problem, from, bound: lowerBound(problem), millis: this.solveMillis };
-        plugin.begin({ ask: 'solve', ...puzzle }, this.limits(due));
+        const { millis, limits } = this.timeUntil(due);
+        const puzzle = { problem, from, bound: lowerBound(problem), millis };
+        plugin.begin({ ask: 'solve', ...puzzle }, limits);
         return {
           take: () => {
             const reply = plugin.take();
@@ -106,13 +110,14 @@ export class AlgorithmPlugins {
     return found;
   }
 
-  private limits(due: number): Limits {
-    const cpuMillis = this.solveMillis + LOAD_MILLIS;
-    return {
-      cpuMillis,
-      wallMillis: Math.max(1, Math.min(2 * cpuMillis, due - Date.now() - MARGIN_MILLIS)),
-      tooLong: `it took more than ${this.solveMillis} ms for one answer`,
-    };
+  /** How long it is told that it may work, which it has the time for, and what ends it when it works for longer. */
+  private timeUntil(due: number): { readonly millis: number; readonly limits: Limits } {
+    const left = due - Date.now() - MARGIN_MILLIS;
+    const millis = Math.max(1, Math.min(this.solveMillis, left - LOAD_MILLIS - SLACK_MILLIS));
+    const cpuMillis = millis + LOAD_MILLIS;
+    const tooLong = `it took more than ${millis} ms for one answer`;
+    if (left >= 2 * cpuMillis) return { millis, limits: { cpuMillis, wallMillis: 2 * cpuMillis, tooLong } };
+    return { millis, limits: { cpuMillis, wallMillis: Math.max(1, left), tooLong, isPressed: true } };
   }
 }
 
@@ -124,7 +129,7 @@ function answerOf(solver: string, reply: Reply): Answer {
       return { solver, because: reply.because, broken: true };
     case 'gone':
       // Nobody knows that this was its fault.
-      return { solver, because: reply.because };
+      return { solver, because: reply.because, ...(reply.isLate ? { cut: true } : {}) };
     default:
       return { solver, because: 'it gave no solution', broken: true };
   }

@@ -7,6 +7,7 @@ import { type Asked, inShort, MOST_MEMORY_MIB, type Reply, type Timed } from './
 /** Of JavaScript objects; reaching it ends the process at once. */
 const MOST_HEAP_MIB = 64;
 const LOOK_MILLIS = 20;
+const LATE = 'its time was over';
 /** What a process does to itself; others end it by other signals. */
 const CRASHES = new Set(['SIGSEGV', 'SIGILL', 'SIGBUS', 'SIGTRAP', 'SIGFPE']);
 /** What the kernel counts processor time in, everywhere. */
@@ -28,12 +29,14 @@ const child = fork(join(__dirname, 'plugin-process.js'), [file, sha256], {
 /** Set once it has ended, or is to. */
 let over: Reply | undefined;
 /** Of the question that waits for an answer. */
-let limits: { readonly cpu: number; readonly wall: number; readonly tooLong: string } | undefined;
+let limits:
+  | { readonly cpu: number; readonly wall: number; readonly tooLong: string; readonly isPressed: boolean }
+  | undefined;
 
 /** Stands between one who sleeps and a process: relays questions and answers, and ends the process that takes too much. */
-port.on('message', ({ question, cpuMillis, wallMillis, tooLong }: Timed) => {
+port.on('message', ({ question, cpuMillis, wallMillis, tooLong, isPressed = false }: Timed) => {
   if (over) return answer(over);
-  limits = { cpu: usedMillis() + cpuMillis, wall: performance.now() + wallMillis, tooLong };
+  limits = { cpu: usedMillis() + cpuMillis, wall: performance.now() + wallMillis, tooLong, isPressed };
   child.send({ question, wallMillis } satisfies Asked);
 });
 setInterval(look, LOOK_MILLIS);
@@ -57,8 +60,9 @@ const broken = (because: string): Reply => ({ kind: 'broken', because: inShort(b
 function look(): void {
   if (over) return;
   if (memoryMiB() > MOST_MEMORY_MIB) end(broken(`it took more than ${MOST_MEMORY_MIB} MiB of memory`));
-  else if (limits && (usedMillis() > limits.cpu || performance.now() > limits.wall))
-    end(broken(limits.tooLong));
+  else if (limits && usedMillis() > limits.cpu) end(broken(limits.tooLong));
+  else if (limits && performance.now() > limits.wall)
+    end(limits.isPressed ? { kind: 'gone', because: LATE, isLate: true } : broken(limits.tooLong));
 }
 
 function end(why: Reply): void {

@@ -56,8 +56,8 @@ export type Reply =
   /** What an algorithm has found, if anything. */
   | { readonly kind: 'solved'; readonly does: string; readonly placement?: Int32Array }
   | { readonly kind: 'broken'; readonly because: string }
-  /** Its process is gone, and it is not known that it was its fault. */
-  | { readonly kind: 'gone'; readonly because: string };
+  /** Its process is gone, and it is not known that it was its fault; `isLate` when those who asked could wait no longer. */
+  | { readonly kind: 'gone'; readonly because: string; readonly isLate?: true };
 
 /** What goes to the thread between: a question, and how much time it may take, of a processor and by the clock. */
 export interface Timed {
@@ -66,6 +66,8 @@ export interface Timed {
   readonly wallMillis: number;
   /** What is said of one that takes longer. */
   readonly tooLong: string;
+  /** By the clock it has less than what it may work could take: that it needs more is no fault of it. */
+  readonly isPressed?: boolean;
 }
 
 /** What goes on to the process. */

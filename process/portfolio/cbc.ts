@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readdirSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -13,6 +13,21 @@ const PROBE_MILLIS = 2_000;
 const GRACE_MILLIS = 1_000;
 /** What it prints beyond that is of no use to anybody. */
 const MOST_SAID = 1_000_000;
+
+const OURS = 'sluice-cbc-';
+/** No question takes as long by far. */
+const STALE_MILLIS = 120_000;
+
+/** Takes away what was left behind: a thread that is ended as CBC works for it has no time for that. */
+export function sweepCbcFolders(now = Date.now()): void {
+  for (const name of readdirSync(tmpdir()).filter((n) => n.startsWith(OURS))) {
+    const folder = join(tmpdir(), name);
+    // Another process may be sweeping as well, or it may be of another user.
+    try {
+      if (now - statSync(folder).mtimeMs > STALE_MILLIS) rmSync(folder, { recursive: true, force: true });
+    } catch {}
+  }
+}
 
 /** Where CBC is on this machine, if it is there and starts. A program's name is looked for on the path. */
 export function findCbc(name = 'cbc', path = process.env.PATH ?? ''): string | undefined {
@@ -53,7 +68,7 @@ export async function solveByCbc(
   const { program: rows, columns } = encode(problem);
   const lp = lpFile(rows);
   if (lp === undefined) return { bound: Infinity, infeasible: true, timedOut: false };
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-cbc-'));
+  const folder = await mkdtemp(join(tmpdir(), OURS));
   const file = (name: string) => join(folder, name);
   try {
     await writeFile(file('model.lp'), lp);

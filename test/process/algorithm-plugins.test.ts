@@ -98,4 +98,25 @@ describe('algorithms of others', () => {
     expect(solved.cost).toBe(65);
     expect(solved.asked[0]?.solver).toBe('search');
   }, 40_000);
+
+  it('are told the time that there is, and are not broken by needing what others can not wait for', async () => {
+    plugins = new built.AlgorithmPlugins(folder, 5_000);
+    const until = (millis: string) =>
+      `const end = Date.now() + ${millis}; while (Date.now() < end); return from;`;
+    // Idle, so that it is by the clock only that it needs too long.
+    const sleep = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1e6);';
+    await put(
+      'obedient.js',
+      algorithm(until('arguments[0].millis').replace('Date.now() + ', 'Date.now() + 0.2 * ')),
+    );
+    await put('sleeper.js', algorithm(sleep));
+    const outsiders = await Promise.all(
+      ['obedient', 'sleeper'].map(async (name) => plugins.outsider({ name, sha256: await digestOf(name) })),
+    );
+    const solved = built.sideBySide({ outsiders, deadlineMillis: 3_000 })(problem, quest);
+    const of = (name: string) => solved.asked.find((a) => a.solver === `algorithm ${name}`);
+    expect(of('obedient')?.broken).toBeUndefined();
+    expect(of('sleeper')).toMatchObject({ because: 'its time was over' });
+    expect(of('sleeper')?.broken).toBeUndefined();
+  }, 20_000);
 });

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { bestOf, portfolioFor } from '../../domain/placement/optimize/portfolio'
 import { costOf, NOWHERE, type Problem } from '../../domain/placement/optimize/problem';
 import { encode } from '../../domain/placement/optimize/program';
 import { search } from '../../domain/placement/optimize/search';
-import { findCbc, solveByCbc } from '../../process/portfolio/cbc';
+import { findCbc, solveByCbc, sweepCbcFolders } from '../../process/portfolio/cbc';
 import type { sideBySide } from '../../process/portfolio/side-by-side';
 import { leastByTrying, problems } from '../support/problems';
 
@@ -136,6 +136,19 @@ describe('CBC', () => {
     expect(alive()).toBe(false);
     expect(ourFolders()).toEqual(before);
   }, 30_000);
+
+  it('has its folder swept where a thread was ended before it could do that, and not while it works', async () => {
+    const [old, fresh] = [
+      await mkdtemp(join(tmpdir(), 'sluice-cbc-')),
+      await mkdtemp(join(tmpdir(), 'sluice-cbc-')),
+    ];
+    await writeFile(join(old, 'model.lp'), '');
+    const then = Date.now() / 1_000 - 130;
+    await utimes(old, then, then);
+    sweepCbcFolders();
+    expect([existsSync(old), existsSync(fresh)]).toEqual([false, true]);
+    await rm(fresh, { recursive: true });
+  });
 
   it('is not believed', async () => {
     const liar = await fake(
