@@ -10,6 +10,8 @@ export const MAX_CONTEXTS_BYTES = 81_920;
 const MAX_TOLD_BYTES = 4_194_304;
 /** What is there belongs to the system that the VEE runs. */
 const RESERVED = ['/proc', '/sys', '/dev', '/run/sluice'];
+/** Each VEE has these of its own: another may stand in their place, but none below them. */
+const OWN_FILES = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'];
 
 /** Each value of a component that may hold references. */
 export function contextValues(c: ManifestComponent, i: number): { value: string; pointer: string }[] {
@@ -111,6 +113,8 @@ function faultOfPath(path: string, earlier: readonly string[]): string | undefin
   if (parts.length < 2) return `${path} is not in a folder`;
   const reserved = RESERVED.find((r) => path === r || path.startsWith(`${r}/`));
   if (reserved) return `${reserved} is not for files of a service`;
+  const own = OWN_FILES.find((file) => path.startsWith(`${file}/`));
+  if (own) return `${own} is a file, which can have none below it`;
   const other = earlier.find((e) => e === path || e.startsWith(`${path}/`) || path.startsWith(`${e}/`));
   if (other === path) return `${path} is in the list twice`;
   return other ? `${path} and ${other} can’t both be files` : undefined;

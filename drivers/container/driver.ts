@@ -205,6 +205,7 @@ class ContainerDriver implements Driver {
     const adopted: VeeId[] = [];
     const ended: VeeId[] = [];
     const unknown: VeeId[] = [];
+    await this.records.sweep();
     for (const vee of await this.records.all()) {
       const { veeId } = vee.spec;
       try {

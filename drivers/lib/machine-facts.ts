@@ -80,15 +80,17 @@ export async function machineAttributes(dataDir: string): Promise<Record<string,
   );
 }
 
-/** What the files there really take of the disk. One that goes meanwhile takes nothing. */
+/** What would be free without the files there. One that has another name elsewhere, as images have, would stay; one that goes meanwhile takes nothing. */
 async function bytesBelow(folder: string): Promise<number> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   let bytes = 0;
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) bytes += await bytesBelow(path);
-    else if (entry.isFile())
-      bytes += ((await stat(path).catch(() => undefined))?.blocks ?? 0) * BYTES_PER_BLOCK;
+    else if (entry.isFile()) {
+      const { nlink, blocks } = (await stat(path).catch(() => undefined)) ?? { nlink: 0, blocks: 0 };
+      if (nlink === 1) bytes += blocks * BYTES_PER_BLOCK;
+    }
   }
   return bytes;
 }

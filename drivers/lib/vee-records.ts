@@ -96,6 +96,17 @@ export class VeeRecords {
     await rm(this.folder(veeId), { recursive: true, force: true });
   }
 
+  /**
+   * Takes away what is left of VEEs that were never recorded, or are no more: an agent died in between. Nothing ran from
+   * it, and it would hold its image for ever. For an agent's begin, before anything is asked of it.
+   */
+  async sweep(): Promise<void> {
+    for (const veeId of (await readdir(this.veesDir)) as VeeId[])
+      await this.exclusively(veeId, async () => {
+        if (stampOf(join(this.folder(veeId), 'vee.json')) === undefined) await this.remove(veeId);
+      });
+  }
+
   async all(): Promise<KeptVee[]> {
     const ids = (await readdir(this.veesDir)) as VeeId[];
     const kept = await Promise.all(ids.map((id) => this.get(id)));

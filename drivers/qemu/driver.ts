@@ -172,6 +172,7 @@ class QemuDriver implements Driver {
 
   async recover(): Promise<RecoveryReport> {
     const report = { adopted: [] as VeeId[], ended: [] as VeeId[], unknown: [] as VeeId[] };
+    await this.records.sweep();
     for (const vee of await this.records.all()) {
       const { veeId } = vee.spec;
       try {

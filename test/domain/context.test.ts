@@ -117,6 +117,8 @@ describe('a manifest that tells its VEEs something', () => {
     [{ files: [file('/etc/a', '${self.x}')] }, '/components/0/files/0/content'],
     [{ files: [file('/etc/a'), file('/etc/a')] }, '/components/0/files/1/path'],
     [{ files: [file('/etc/a'), file('/etc/a/b')] }, '/components/0/files/1/path'],
+    [{ files: [file('/etc/hosts'), file('/etc/hosts/x')] }, '/components/0/files/1/path'],
+    [{ files: [file('/etc/hostname/x')] }, '/components/0/files/0/path'],
     [{ files: [file('/etc/../a')] }, '/components/0/files/0/path'],
     [{ files: [file('/etc')] }, '/components/0/files/0/path'],
     [{ files: [file('/proc/1')] }, '/components/0/files/0/path'],

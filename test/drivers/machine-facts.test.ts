@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { foundCapacity, machineAttributes, withoutReserve } from '../../drivers/lib/machine-facts';
@@ -31,6 +31,11 @@ describe('what a machine has', () => {
     await writeFile(join(vee, 'file'), Buffer.alloc(64 * 1_048_576, 1));
     const [without, having] = [await foundCapacity(join(folder, 'vees')), await foundCapacity(folder)];
     expect(having.diskMiB - without.diskMiB).toBeGreaterThan(32);
+    // An image that many hold would not be free without them.
+    await link(join(vee, 'file'), join(folder, 'image'));
+    for (let n = 0; n < 20; n++) await link(join(folder, 'image'), join(vee, `image-${n}`));
+    const [bare, holding] = [await foundCapacity(join(folder, 'vees')), await foundCapacity(folder)];
+    expect(holding.diskMiB - bare.diskMiB).toBeLessThan(32);
   });
 
   it('is less by what QEMU takes for itself with each machine', () => {
