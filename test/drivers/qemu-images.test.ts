@@ -11,6 +11,28 @@ import { FileRegistry } from '../support/registry';
 import { specFor } from '../support/specs';
 
 const MIB = 1_048_576;
+/** A qcow2 whose first-level table leads again and again to one second-level table, each entry of which is out of place. */
+function faulty(l1Size: number): Buffer {
+  const cluster = 65_536;
+  const disk = Buffer.alloc(5 * cluster);
+  disk.writeUInt32BE(0x514649fb, 0);
+  disk.writeUInt32BE(3, 4);
+  disk.writeUInt32BE(16, 20);
+  disk.writeBigUInt64BE(1_048_576n, 24);
+  disk.writeUInt32BE(l1Size, 36);
+  disk.writeBigUInt64BE(BigInt(cluster), 40);
+  disk.writeBigUInt64BE(BigInt(2 * cluster), 48);
+  disk.writeUInt32BE(1, 56);
+  disk.writeUInt32BE(4, 96);
+  disk.writeUInt32BE(104, 100);
+  for (let n = 0; n < l1Size; n++) disk.writeBigUInt64BE(2n ** 63n + BigInt(3 * cluster), cluster + 8 * n);
+  disk.writeBigUInt64BE(BigInt(4 * cluster), 2 * cluster);
+  for (let n = 0; n < 8_192; n++)
+    disk.writeBigUInt64BE(2n ** 63n + BigInt(cluster + 512), 3 * cluster + 8 * n);
+  for (let n = 0; n < 5; n++) disk.writeUInt16BE(1, 4 * cluster + 2 * n);
+  return disk;
+}
+
 const missing = qemuObstacle()?.missing;
 
 // Counted as skipped where machines can't run; CI installs what is missing.
@@ -88,6 +110,13 @@ const missing = qemuObstacle()?.missing;
       ...{ code: 'driver-refused', message: expect.stringContaining('another file') },
     });
     await here.destroy({ veeId: specOf('thief', thief).veeId, epoch: 2 });
+    // A quarter of a million faults, told one by one: nobody listens.
+    await writeFile(join(folder, 'bomb'), faulty(32));
+    const bomb = await registry.add('bomb', join(folder, 'bomb'), 'qcow2');
+    await expect(here.define(specOf('bomb', bomb))).rejects.toMatchObject({
+      ...{ code: 'driver-refused', message: expect.stringContaining('corrupt') },
+    });
+    await here.destroy({ veeId: specOf('bomb', bomb).veeId, epoch: 2 });
     await expect(here.define(specOf('tar', image.replace('.qcow2', '.tar')))).rejects.toMatchObject({
       code: 'image-unknown',
     });
