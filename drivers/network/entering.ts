@@ -96,7 +96,7 @@ const movedOf = (map: 'to4' | 'to6'): string => (map === 'to4' ? 'moved4' : 'mov
 const MOVED_MINUTES = 180;
 
 /** Of connections that it opened elsewhere nothing is known here; until it has sent something itself, they are let in. */
-export const movedScript = (entry: Entry, attachment: NetworkAttachment): string =>
+export const movedScript = (entry: Pick<Entry, 'bridge'>, attachment: NetworkAttachment): string =>
   keysOf(entry, attachment)
     .map((key) => `add element inet sluice ${movedOf(key.map)} { ${keyOf(key)} timeout ${MOVED_MINUTES}m }`)
     .join('\n');

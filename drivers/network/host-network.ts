@@ -91,8 +91,12 @@ export class HostNetwork {
     await inside.ip(['link set lo up', ...networks.flatMap(interfaceCommands)]);
   }
 
-  /** A machine's, to be opened by its QEMU. @returns their names, in the order of its networks */
-  async attachMachine({ veeId, networks = [] }: NetworkedVee): Promise<string[]> {
+  /**
+   * A machine's, to be opened by its QEMU.
+   * @param goesOn it has begun elsewhere, or before: what it had opened goes on, also where nothing comes in but by rules
+   * @returns their names, in the order of its networks
+   */
+  async attachMachine({ veeId, networks = [] }: NetworkedVee, goesOn: boolean): Promise<string[]> {
     const ports = networks.map((network) => this.port('tap', veeId, network));
     if (ports.length === 0) return ports;
     await this.exclusively(async (links) => {
@@ -100,6 +104,8 @@ export class HostNetwork {
       for (const [index, network] of networks.entries()) {
         const port = ports[index] ?? '';
         await this.plug(links, port, veeId, network, [`tuntap add dev ${port} mode tap`]);
+        // Before it goes on: then each millisecond counts.
+        if (goesOn && network.ingress) await this.tools.nft(movedScript(this.names(network.vni), network));
       }
     });
     return ports;
@@ -119,16 +125,6 @@ export class HostNetwork {
       return there.length < networks.length;
     });
     if (lost && kind === 'veth') await this.attachContainer(vee, pid);
-  }
-
-  /** What it had opened elsewhere goes on here, also where nothing comes in but by its rules. */
-  async moved({ veeId, networks = [] }: NetworkedVee): Promise<void> {
-    const ruled = networks.filter(({ ingress }) => ingress);
-    if (ruled.length === 0) return;
-    await this.exclusively(async () => {
-      const entries = ruled.map((n) => movedScript(this.entry(veeId, this.names(n.vni), n), n));
-      await this.tools.nft([...entries].join('\n'));
-    });
   }
 
   /** Fine when it is on none any more. With the last VEE of a network its devices go, and with the last of all the rules. */

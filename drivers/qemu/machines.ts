@@ -69,7 +69,7 @@ export class Machines {
     stateFd?: number,
   ): Promise<QmpClient> {
     await this.keep(veeId, { layout });
-    const taps = await this.plug(veeId);
+    const taps = await this.plug(veeId, begin.incoming !== undefined);
     const folder = this.records.folder(veeId);
     const errors = await open(join(folder, FILES.errors), 'w');
     let child: ChildProcess;
@@ -105,9 +105,9 @@ export class Machines {
   }
 
   /** @returns the interfaces that it is begun with, in the order of its networks */
-  private async plug(veeId: VeeId): Promise<readonly string[]> {
+  private async plug(veeId: VeeId, goesOn: boolean): Promise<readonly string[]> {
     const vee = await this.records.get(veeId);
-    return vee && this.network ? this.network.attachMachine(vee.spec) : [];
+    return vee && this.network ? this.network.attachMachine(vee.spec, goesOn) : [];
   }
 
   private async answering(veeId: VeeId, layout: Layout, { pid = 0 }: ChildProcess): Promise<QmpClient> {

@@ -141,7 +141,6 @@ export class VeeMachines {
       await loaded;
       await this.records.put({ ...vee, state: 'ACTIVE' });
       await rm(path, { force: true });
-      await this.machines.network?.moved(vee.spec);
       await qmp.execute('cont');
       await announce(qmp, vee.spec.networks);
     } finally {
@@ -163,7 +162,6 @@ export class VeeMachines {
     }
     const qmp = await this.machines.qmp(veeId);
     if (!kept.resumed) await this.machines.keep(veeId, { ...kept, resumed: true });
-    await this.machines.network?.moved(vee.spec);
     await qmp.execute('cont');
     await announce(qmp, vee.spec.networks);
   }

@@ -35,7 +35,7 @@ if (obstacle)
       command: ['/bin/sh', '-c', 'echo machine > /tmp/name; exec httpd -f -p 8080 -h /tmp'],
       capacity: { cpuMillis: 500, memoryMiB: 96, diskMiB: 0, bandwidthKbps: 0 },
     }),
-    networks: [attachedTo(3, 4)],
+    networks: [attachedTo(3, 4, { ingress: [{ protocol: 'tcp', fromPort: 8_080 }, { protocol: 'icmp' }] })],
   };
   const peer = { ...specFor(`vee-peer-${process.pid}`), networks: [attachedTo(3, 2)] };
   const moved = { ...machine, epoch: 2 };
@@ -122,6 +122,13 @@ if (obstacle)
     const { stdout: found } = await at(1).exec(moved, ['nslookup', 'peer.shop']);
     expect(found).toContain('Address: 10.77.3.2\n');
     expect(failures).toEqual([]);
+    // What it had opened before goes on, too.
+    const known = [...new Tools(hosts[1]?.namespace).prefix, 'nft', 'list', 'set', 'inet', 'sluice'];
+    for (const [set, address] of [
+      ['moved4', '10.77.3.4'],
+      ['moved6', 'fd77:3::4'],
+    ] as const)
+      expect((await run([...known, set])).stdout).toContain(`. ${address} timeout 3h`);
     const left = (await new Tools(hosts[0]?.namespace).links()).filter((l) => l.ifname.startsWith('sl'));
     expect(left).toEqual([]);
   }, 120_000);
