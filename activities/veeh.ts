@@ -196,12 +196,14 @@ export function createVeehActivities(
       offer,
       stopAndCopy = false,
       toHostId,
+      toEpoch,
       limits = {},
       ...call
     }: OnHost & {
       offer: TransferOffer;
       stopAndCopy?: boolean;
       toHostId?: HostId;
+      toEpoch?: number;
       limits?: SendLimits | undefined;
     }): Promise<void> => {
       const context = Context.current();
@@ -211,6 +213,7 @@ export function createVeehActivities(
         ...{ stopAndCopy, cancelled, ...leftUntil(limits, Date.now()) },
         ...(bandwidthKbps === undefined ? {} : { bandwidthKbps }),
         ...(toHostId ? { to: toHostId } : {}),
+        ...(toEpoch === undefined ? {} : { toEpoch }),
         onProgress: (progress) => tellProgress(context, call.ref.veeId, progress),
       };
       try {
@@ -223,8 +226,10 @@ export function createVeehActivities(
     switchOver: (call: OnHost) => act(call, 'switchOver', (driver) => driver.switchOver(call.ref)),
     finishMigration: (call: OnHost) => act(call, 'finish', (driver) => driver.finish(call.ref)),
 
-    async cancelMigration(call: OnHost & { side: 'source' | 'target' }): Promise<void> {
-      await act(call, `cancel ${call.side}`, (driver) => driver.cancel(call.ref, call.side));
+    /** @param call `of`: which migration, by the epoch of its target; a site worker of an earlier release does not tell it */
+    async cancelMigration(call: OnHost & { side: 'source' | 'target'; of?: number }): Promise<void> {
+      const { ref, side, of } = call;
+      await act(call, `cancel ${side}`, (driver) => driver.cancel(ref, side, of));
     },
 
     readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>

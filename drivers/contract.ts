@@ -64,8 +64,13 @@ export interface Driver {
   switchOver(ref: VeeRef): Promise<void>;
   /** On the source: `epoch` is the target's, so whatever is left here is superseded and removed. */
   finish(ref: VeeRef): Promise<void>;
-  /** Nothing to cancel is a success: an undo may come before, or long after, what it undoes. */
-  cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void>;
+  /**
+   * Nothing to cancel is a success: an undo may come before, or long after, what it undoes. The source goes on: whoever asks
+   * it to has first made sure that its target is gone.
+   * @param of on the source, which migration: the epoch of its target. One that a later `send` has superseded is
+   * `epoch-fenced`; undefined from a site worker of an earlier release
+   */
+  cancel(ref: VeeRef, side: 'source' | 'target', of?: number): Promise<void>;
 
   /** Where the hosts are that networks reach, by the addresses of the underlay. Only where it has the capability. */
   setPeers?(underlayAddresses: readonly string[]): Promise<void>;
@@ -138,6 +143,8 @@ export interface SendOptions {
   readonly cancelled?: AbortSignal;
   /** Told now and then. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** The epoch of the target's copy. When it was sent with a newer one, this is `epoch-fenced`. */
+  readonly toEpoch?: number;
   /** The host that it is for: no other is sent anything. */
   readonly to?: HostId;
   /** Still it before its memory is sent: slower to notice for its users, sooner done. Moot for a driver that moves it cold. */

@@ -18,7 +18,7 @@ import type {
 import { foundCapacity, machineAttributes } from '../lib/machine-facts';
 import { machineUsage } from '../lib/machine-usage';
 import { Sends } from '../lib/sends';
-import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireLatest, requireState, sentAs, statusOf, VeeRecords } from '../lib/vee-records';
 import { networkFor, requireNetwork } from '../network/for-host';
 import type { HostNetwork } from '../network/host-network';
 import { limitsOf } from './bundle';
@@ -26,9 +26,10 @@ import { Containers } from './containers';
 import { forgetContext } from './context-files';
 import { checkDeviceNodes } from './device-nodes';
 import { busyboxRootFs } from './image';
+import { DiskReceivers } from './receivers';
 import { Roots } from './roots';
 import { cgroupLayout, findRuntime } from './runtime';
-import { DiskReceiver, sendDisk } from './transfer';
+import { sendDisk } from './transfer';
 
 export interface ContainerDriverConfig extends DriverConfig {
   /** Take this runtime and no other. */
@@ -66,10 +67,7 @@ class ContainerDriver implements Driver {
   private readonly records: VeeRecords;
   private readonly containers: Containers;
   private readonly network: HostNetwork | undefined;
-  private readonly receivers = new Map<
-    VeeId,
-    { receiver: DiskReceiver; offer: TransferOffer; epoch: number }
-  >();
+  private readonly receivers = new DiskReceivers();
   private readonly sends = new Sends();
 
   constructor(
@@ -230,15 +228,9 @@ class ContainerDriver implements Driver {
   prepareTarget(spec: VeeSpec, from?: HostId): Promise<TransferOffer> {
     return this.records.exclusively(spec.veeId, async () => {
       await this.make(spec, 'INCOMING');
-      const waiting = this.receivers.get(spec.veeId);
-      if (waiting?.epoch === spec.epoch) return waiting.offer;
-      // Of an attempt that this one supersedes.
-      await this.stopReceiving(spec.veeId);
-      const receiver = new DiskReceiver(this.containers.diskPath(spec.veeId));
       const { transferAddress = '127.0.0.1', identity } = this.config;
-      const offer = await receiver.listen(transferAddress, { identity, from });
-      this.receivers.set(spec.veeId, { receiver, offer, epoch: spec.epoch });
-      return offer;
+      const disk = this.containers.diskPath(spec.veeId);
+      return this.receivers.await(spec, disk, transferAddress, { identity, from });
     });
   }
 
@@ -247,9 +239,10 @@ class ContainerDriver implements Driver {
     const inTurn = (begin: () => Promise<void>) => this.records.exclusively(veeId, begin);
     return this.sends.during(veeId, how.cancelled, inTurn, async (cancelled) => {
       const vee = await this.acting(ref);
+      requireLatest(vee, how.toEpoch);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before the container ends, so that a crash in between is seen as a migration, not an exit.
-      await this.records.put({ ...vee, state: 'OUTGOING' });
+      await this.records.put({ ...vee, state: 'OUTGOING', ...sentAs(how.toEpoch) });
       await this.containers.end(veeId, vee.spec.template.stopGraceMillis);
       await sendDisk(this.containers.diskPath(veeId), offer, this.config.identity, { ...how, cancelled });
     });
@@ -261,7 +254,7 @@ class ContainerDriver implements Driver {
       if (vee.state === 'ACTIVE') return;
       requireState(vee, 'switchOver', ['INCOMING']);
       await this.containers.boot(vee);
-      await this.stopReceiving(ref.veeId);
+      await this.receivers.stop(ref.veeId);
     });
   }
 
@@ -269,11 +262,14 @@ class ContainerDriver implements Driver {
     return this.destroy(ref);
   }
 
-  cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void> {
+  async cancel(ref: VeeRef, side: 'source' | 'target', of?: number): Promise<void> {
     if (side === 'target') return this.destroy(ref);
+    const begun = await this.records.get(ref.veeId);
+    if (begun) requireLatest(begun, of);
     this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
+      requireLatest(vee, of);
       // Only what `send` has stopped is started again: it may never have come so far, or have ended by itself.
       if (vee.state === 'OUTGOING') await this.containers.boot(vee);
     });
@@ -285,7 +281,7 @@ class ContainerDriver implements Driver {
 
   async close(): Promise<void> {
     await this.network?.close();
-    await Promise.all([...this.receivers.keys()].map((veeId) => this.stopReceiving(veeId)));
+    await this.receivers.close();
   }
 
   private async make(spec: VeeSpec, state: DriverState): Promise<void> {
@@ -305,7 +301,7 @@ class ContainerDriver implements Driver {
   private async remove(ref: VeeRef): Promise<void> {
     await this.records.checkFence(ref);
     await this.records.raiseFence(ref, true);
-    await this.stopReceiving(ref.veeId);
+    await this.receivers.stop(ref.veeId);
     await this.containers.end(ref.veeId, 0);
     await this.records.remove(ref.veeId);
   }
@@ -336,12 +332,6 @@ class ContainerDriver implements Driver {
     const { state, pid } = await this.containers.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.containers.isReady(vee));
     return statusOf({ ...vee, state }, ready, pid);
-  }
-
-  private async stopReceiving(veeId: VeeId): Promise<void> {
-    const waiting = this.receivers.get(veeId);
-    this.receivers.delete(veeId);
-    await waiting?.receiver.close();
   }
 }
 

@@ -10,6 +10,8 @@ import { devicesFor, type GivenDevices, type HostDevices } from './device-number
 export interface KeptVee extends GivenDevices {
   readonly spec: VeeSpec;
   readonly state: DriverState;
+  /** The newest epoch that it has been sent to a target with; absent unless that was said. */
+  readonly sentAs?: number;
 }
 
 /** What a driver tells of a VEE that it keeps. */
@@ -164,6 +166,18 @@ export class VeeRecords {
   }
 }
 
+/**
+ * @param epoch of the target's copy; undefined where nobody said so
+ * @throws SluiceError `epoch-fenced` for a migration that a later one has superseded: its target may run by now
+ */
+export function requireLatest({ spec, sentAs }: KeptVee, epoch: number | undefined): void {
+  if (epoch !== undefined && sentAs !== undefined && epoch < sentAs)
+    throw new SluiceError(
+      'epoch-fenced',
+      `${spec.veeId}: its migration to epoch ${epoch} is superseded by the one to ${sentAs}.`,
+    );
+}
+
 /** @throws SluiceError `transition-illegal`, unless the state is one that the verb starts from */
 export function requireState(vee: KeptVee, verb: string, from: readonly DriverState[]): void {
   if (from.includes(vee.state)) return;
@@ -172,3 +186,6 @@ export function requireState(vee: KeptVee, verb: string, from: readonly DriverSt
     `${vee.spec.veeId} is ${vee.state}: ${verb} needs ${from.join(' or ')}.`,
   );
 }
+
+export const sentAs = (epoch: number | undefined): Pick<KeptVee, 'sentAs'> =>
+  epoch === undefined ? {} : { sentAs: epoch };

@@ -18,7 +18,7 @@ import { rotate, tailOf } from '../lib/console-log';
 import { machineUsage, processUsage } from '../lib/machine-usage';
 import { findOnPath } from '../lib/program';
 import { Sends } from '../lib/sends';
-import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireLatest, requireState, sentAs, statusOf, VeeRecords } from '../lib/vee-records';
 import { networkFor } from '../network/for-host';
 import type { HostNetwork } from '../network/host-network';
 import { FILES } from './command-line';
@@ -210,9 +210,10 @@ class QemuDriver implements Driver {
     const inTurn = (begin: () => Promise<void>) => this.records.exclusively(veeId, begin);
     return this.sends.during(veeId, how.cancelled, inTurn, async (cancelled) => {
       const vee = await this.acting(ref);
+      requireLatest(vee, how.toEpoch);
       if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
       // Recorded before anything is sent, so that a crash in between is seen as a migration.
-      await this.records.put({ ...vee, state: 'OUTGOING' });
+      await this.records.put({ ...vee, state: 'OUTGOING', ...sentAs(how.toEpoch) });
       if (!(await this.machines.find(veeId))) throw refused(`${veeId} has ended: there is nothing to send.`);
       const peer = { offer, identity: this.config.identity, to: how.to };
       await sendMachine(this.machines, veeId, peer, how, cancelled, this.config.reached);
@@ -237,11 +238,14 @@ class QemuDriver implements Driver {
     return this.destroy(ref);
   }
 
-  cancel(ref: VeeRef, side: 'source' | 'target'): Promise<void> {
+  async cancel(ref: VeeRef, side: 'source' | 'target', of?: number): Promise<void> {
     if (side === 'target') return this.destroy(ref);
+    const begun = await this.records.get(ref.veeId);
+    if (begun) requireLatest(begun, of);
     this.sends.abort(ref.veeId);
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
+      requireLatest(vee, of);
       // Only what `send` has begun to move is brought back: it may never have come so far.
       if (vee.state !== 'OUTGOING') return;
       // What has ended by itself on the way is not run a second time: from now on it is seen to have ended.

@@ -16,7 +16,7 @@ import type {
   VeeSpec,
   VeeStatus,
 } from '../contract';
-import { type KeptVee, requireState, statusOf, VeeRecords } from '../lib/vee-records';
+import { type KeptVee, requireLatest, requireState, sentAs, statusOf, VeeRecords } from '../lib/vee-records';
 import { ScriptedHost, type SimulatorScript } from './script';
 import { SimulatedUsage } from './usage';
 
@@ -106,9 +106,17 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     await records.giving(spec, config.devices ?? {}, (given) => records.put({ spec, state, ...given }));
   }
 
-  /** Only what `send` has stopped is started again: it may never have come so far. */
-  async function cancelSource(ref: VeeRef): Promise<void> {
+  async function send(ref: VeeRef, toEpoch: number | undefined): Promise<void> {
     const vee = await records.acting(ref);
+    requireLatest(vee, toEpoch);
+    if (vee.state !== 'OUTGOING') requireState(vee, 'send', ['ACTIVE']);
+    await records.put({ ...vee, state: 'OUTGOING', ...sentAs(toEpoch) });
+  }
+
+  /** Only what `send` has stopped is started again: it may never have come so far. */
+  async function cancelSource(ref: VeeRef, of: number | undefined): Promise<void> {
+    const vee = await records.acting(ref);
+    requireLatest(vee, of);
     if (vee.state === 'OUTGOING') await set(vee, 'ACTIVE');
   }
 
@@ -202,13 +210,13 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
         },
         () => ({ address: config.hostId, token: 'lie' }),
       ),
-    send: (ref) => transition('send', ref, ['ACTIVE'], 'OUTGOING'),
+    send: (ref, _, how) => verb('send', ref.veeId, () => send(ref, how?.toEpoch), nothing),
     switchOver: (ref) => transition('switchOver', ref, ['INCOMING'], 'ACTIVE'),
     finish: (ref) => verb('finish', ref.veeId, () => remove(ref), nothing),
-    cancel: (ref, side) =>
+    cancel: (ref, side, of) =>
       side === 'target'
         ? verb('cancel', ref.veeId, () => remove(ref), nothing)
-        : verb('cancel', ref.veeId, () => cancelSource(ref), nothing),
+        : verb('cancel', ref.veeId, () => cancelSource(ref, of), nothing),
 
     close: async () => {},
   };

@@ -280,8 +280,13 @@ export function contractSuite({ name, create, template, resizedMemoryMiB = 48 }:
 
       if (!(await moves())) return driver.destroy(source);
       const second = { ...source, epoch: 3 };
-      await driver.send(source, await other.prepareTarget(second));
+      const offer = await other.prepareTarget(second);
+      await driver.send(source, offer, { toEpoch: 3 });
       await other.switchOver(second);
+      // Of the attempt before, and late: its target runs by now.
+      await expect(driver.cancel(source, 'source', 2)).rejects.toEqual(code('epoch-fenced'));
+      await expect(driver.send(source, offer, { toEpoch: 2 })).rejects.toEqual(code('epoch-fenced'));
+      expect(await stateOf(source)).toBe('OUTGOING');
       await driver.finish(second);
       expect(await stateOf(second, other)).toBe('ACTIVE');
       await other.destroy(second);

@@ -131,7 +131,11 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
     host: from.hostId,
     interruptible: isPatched('cancelSending'),
     undo: () =>
-      onHostUndo(from.agentQueue, timing, `send ${label}`).cancelMigration({ ...source, side: 'source' }),
+      onHostUndo(from.agentQueue, timing, `send ${label}`).cancelMigration({
+        ...source,
+        side: 'source',
+        of: to.epoch,
+      }),
     run: () =>
       onHost(
         from.agentQueue,
@@ -144,6 +148,7 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
         offer,
         stopAndCopy,
         toHostId: to.hostId,
+        toEpoch: to.epoch,
         limits,
       }),
   });

@@ -53,13 +53,19 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
       name: 'send',
       host: from.hostId,
       interruptible: isPatched('cancelSending'),
-      undo: () => onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({ ...from, side: 'source' }),
+      undo: () =>
+        onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({
+          ...from,
+          side: 'source',
+          of: move.epoch,
+        }),
       run: () =>
         source('send', move.limits?.allowMillis).sendVee({
           ...from,
           offer,
           stopAndCopy: move.stopAndCopy,
           toHostId: to.hostId,
+          toEpoch: move.epoch,
           limits: move.limits,
         }),
     });
