@@ -1,5 +1,7 @@
 import type { LivenessPolicy, RecoveryMode } from '../domain/host';
 import type { HostId, OperationId, SiteId } from '../domain/ids';
+import type { LeasePlan, NoLease } from '../domain/leases/model';
+import type { LeaseQuestion } from '../domain/leases/plan';
 import type { MigrationBudget } from '../domain/migration/estimate';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Harder, HarderQuestion } from '../domain/placement/harder';
@@ -20,6 +22,8 @@ export interface SiteDeps {
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** The same, for what a quick plan has found no room for. */
   readonly placeHarder: (question: HarderQuestion) => Promise<Harder>;
+  /** The same, for where a reservation would be. */
+  readonly planLease: (question: LeaseQuestion) => Promise<LeasePlan | NoLease>;
   readonly liveness: LivenessPolicy;
   /** How many VEEs one batch of a large service has; a smaller service is worked on without batches. */
   readonly batchSize: number;

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { SluiceError } from '../domain/errors';
 import type { LeaseId } from '../domain/ids';
 import { broughtForward, waits } from '../domain/leases/forward';
 import { doubtsOf, promisesOf, relocate, samePromise, sameTime, withPlaces } from '../domain/leases/keep';
@@ -167,7 +168,15 @@ export function createLeaseActivities(deps: SiteDeps) {
       const lease = await store.leases.get(id);
       if (!lease?.live || lease.risk) continue;
       site ??= await readLeaseSite(store, deps.now());
-      const plan = broughtForward(lease, site);
+      const plan = await broughtForward(lease, site, deps.planLease).catch((error: unknown) => {
+        // Others ask as well: it is for the next look.
+        if (error instanceof SluiceError) return 'later' as const;
+        throw error;
+      });
+      if (plan === 'later') {
+        resumeAt = id;
+        return;
+      }
       if (!plan) continue;
       const moved = await store.leases.moveInTime(lease, plan, deps.now(), await apartFrom(lease));
       const then = { ...lease, from: plan.from, until: plan.until };

@@ -107,6 +107,8 @@ function withAlgorithms(asked: readonly AlgorithmData[] = [], deadlineMillis?: n
   return { solve, broken, last: () => last };
 }
 
+export { planLease } from '../domain/leases/plan';
+
 export const admission = equipped(admissionOf);
 export const failover = equipped(failoverOf);
 export const remediesFor = equipped(remediesOf);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import { SluiceError } from '../domain/errors';
 import type { LeasePlan, NoLease } from '../domain/leases/model';
-import { type LeaseQuestion, planLease } from '../domain/leases/plan';
+import { inBrief, type LeaseQuestion, planLease, takesLong } from '../domain/leases/plan';
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
@@ -60,7 +60,7 @@ export function plannerInThread(folders: PluginFolders): Planner {
   });
   async function ask<A>(
     name: keyof Planner,
-    question: { readonly policy: Policy } | SizingQuestion,
+    question: { readonly policy: Policy } | SizingQuestion | LeaseQuestion,
     instead: string,
     deadlineMillis = DEADLINE_MILLIS,
   ): Promise<A> {
@@ -88,8 +88,9 @@ export function plannerInThread(folders: PluginFolders): Planner {
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),
     failover: (question) => ask('failover', question, 'of a smaller site'),
-    // To hand a site over to a thread takes longer than that.
-    planLease: async (question) => planLease(question),
+    // To hand a small site over to a thread takes longer than that.
+    planLease: async (question) =>
+      takesLong(question) ? ask('planLease', inBrief(question), 'for less') : planLease(question),
     sizing: (question) => ask('sizing', question, 'of fewer VEEs'),
   };
 }

@@ -79,6 +79,7 @@ async function main(log: Logger): Promise<void> {
     drift: settings.drift,
     planRebalance: planner.planRebalance,
     placeHarder: planner.placeHarder,
+    planLease: planner.planLease,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });
   const taskQueue = siteTaskQueue(siteId);
