@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import { findOnPath, run } from '../lib/program';
+import { portRules } from './rules';
 
 export interface Obstacle {
   readonly missing: string;
@@ -25,11 +26,18 @@ link add slxprobe type vxlan id 1 dstport 4789
 link add slvprobe type veth peer name slvother
 tuntap add dev sltprobe mode tap
 `;
-const RULES = `add table bridge sluice
-add chain bridge sluice probe { type filter hook prerouting priority -300 ; }
-add rule bridge sluice probe ether saddr 02:00:00:00:00:01 arp saddr ip 192.0.2.1 drop
-add rule bridge sluice probe limit rate over 1/second drop
-`;
+/** Those of any VEE, as they are. What is more where something may not come in needs `br_netfilter`, and is looked for then. */
+const RULES = portRules(
+  'slvprobe',
+  { bridge: 'slbprobe', chain: 'sliprobe' },
+  {
+    ...{ networkId: 'probe', name: 'probe', vni: 1, mac: '02:00:00:00:00:01', mtu: 1_450 },
+    addresses: [
+      { address: '192.0.2.1', prefixLength: 24 },
+      { address: '2001:db8::1', prefixLength: 64 },
+    ],
+  },
+);
 
 /**
  * Can this kernel do all of it? Programs on PATH only suggest it, so it is tried, in a namespace that is gone with the
@@ -46,7 +54,7 @@ export async function probeNetworks(): Promise<Obstacle | undefined> {
       missing: 'bridges, VXLAN, veth or taps in the kernel',
       mend: `ip says: ${lastLine(devices.stderr)}`,
     };
-  const rules = await run([...alone, 'nft', '-f', '-'], { input: RULES });
+  const rules = await run([...alone, 'nft', '-f', '-'], { input: `${RULES}\n` });
   if (rules.exitCode === 0) return undefined;
   return { missing: 'nftables for bridges in the kernel', mend: `nft says: ${lastLine(rules.stderr)}` };
 }
