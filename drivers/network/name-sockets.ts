@@ -48,6 +48,7 @@ export async function openNameSockets(
 ): Promise<NameSockets> {
   const child = spawn('unshare', ['--net', '--', process.execPath, '-e', OPENER], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { PATH: process.env.PATH },
   });
   const open: { udp: UdpSocket[]; tcp: Server[] } = { udp: [], tcp: [] };
   try {
@@ -74,24 +75,31 @@ function handedOver(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = '';
+    let gaveUp = false;
+    const giveUp = (error: unknown) => {
+      gaveUp = true;
+      reject(error);
+    };
     const fail = (why: string) =>
-      reject(new SluiceError('driver-failed', `Nothing can answer for names on a network: ${why}`));
+      giveUp(new SluiceError('driver-failed', `Nothing can answer for names on a network: ${why}`));
     const late = setTimeout(() => fail('it takes too long.'), WAIT_MILLIS);
     child.stderr?.on('data', (chunk) => {
       said += chunk;
     });
-    child.once('error', (error) => fail(error.message));
+    child.on('error', (error) => fail(error.message));
     child.once('exit', (code) => {
       clearTimeout(late);
       fail(said.split('\n').find((line) => line.includes('Error')) ?? `its opener ended with ${code}.`);
     });
     child.on('message', (message, handle: unknown) => {
-      if (handle instanceof UdpSocket) open.udp.push(handle);
+      // One that comes too late would keep the namespace, and its address, with nobody to answer there.
+      if (gaveUp && (handle instanceof UdpSocket || handle instanceof Server)) handle.close();
+      else if (handle instanceof UdpSocket) open.udp.push(handle);
       else if (handle instanceof Server) open.tcp.push(handle);
       else if (message === 'all') {
         clearTimeout(late);
         resolve();
-      } else if (message === 'begun') furnish(child.pid ?? 0).then(() => child.send([...addresses]), reject);
+      } else if (message === 'begun') furnish(child.pid ?? 0).then(() => child.send([...addresses]), giveUp);
     });
   });
 }
