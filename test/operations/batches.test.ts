@@ -97,16 +97,23 @@ describe('an operation in batches', () => {
     });
 
     it('is undone wholly when any kind of activity fails, before its effect or after', async () => {
-      for (const { role, ...point } of kinds)
-        for (const when of ['before', 'after'] as const) {
-          const at = `${when} ${point.activity}#${point.occurrence}`;
-          await site.arm(role, { ...point, when, act: 'fail' });
-          const operation = await site.ended((await site.apply(layered(fresh()))).body.id);
-          expect([at, operation.state, site.wasStruck(role)]).toEqual([at, 'undone', true]);
-          expect(operation.error.detail).toMatch(new RegExp(`Injected ${when} ${point.activity}.$`));
-          expect(operation.steps.filter((s: Json) => s.state === 'stuck')).toEqual([]);
-          await nothingIsLeft(at);
-        }
+      const failing = async ({ role, ...point }: (typeof kinds)[number], when: 'before' | 'after') => {
+        const at = `${when} ${point.activity}#${point.occurrence}`;
+        const name = fresh();
+        const operationId = site.operationIdOf(name);
+        const [fault] = await site.arm(role, { ...point, when, act: 'fail', operationId });
+        expect([at, (await site.withKey(name).apply(layered(name))).status]).toEqual([at, 202]);
+        const operation = await site.ended(operationId, 90_000);
+        expect([at, operation.state, site.faults.wasStruck(role, fault)]).toEqual([at, 'undone', true]);
+        expect(operation.error.detail).toMatch(new RegExp(`Injected ${when} ${point.activity}.$`));
+        expect(operation.steps.filter((s: Json) => s.state === 'stuck')).toEqual([]);
+        return at;
+      };
+      // Side by side: each fault is of one operation alone.
+      for (const when of ['before', 'after'] as const) {
+        const ats = await Promise.all(kinds.map((kind) => failing(kind, when)));
+        await nothingIsLeft(ats.join(', '));
+      }
     }, 180_000);
 
     it('is none the worse for activities that are made twice', async () => {

@@ -179,7 +179,7 @@ export class TestSite {
       const waited = Date.now() - began;
       if (waited > timeoutMillis) throw new Error(`timed out after ${timeoutMillis} ms: ${what}`);
       // Many may wait at once: who has waited long looks less often.
-      await delay(Math.min(200, Math.max(20, waited / 10)));
+      await delay(Math.min(300, Math.max(25, waited / 6)));
     }
   }
 
