@@ -5,7 +5,7 @@ import { machineUsage, processUsage } from './lib/machine-usage';
 import { endProcess, isAlive, startTimeOf } from './lib/process-identity';
 import { run } from './lib/program';
 import { contextOf } from './lib/vee-context';
-import { requireState, statusOf, VeeRecords } from './lib/vee-records';
+import { requireLatest, requireState, sentAs, statusOf, VeeRecords } from './lib/vee-records';
 
 /** Raised when a driver that was written for the one before would break. */
 export const CONTRACT = 1;
@@ -19,6 +19,8 @@ export const kit = {
   SluiceError,
   VeeRecords,
   requireState,
+  requireLatest,
+  sentAs,
   statusOf,
   contextOf,
   run,
