@@ -17,6 +17,9 @@ const RENEW_MILLIS = 10_000;
 /** So long a request waits for another that checks the same upload. */
 const WAIT_MILLIS = 20_000;
 const LOOK_MILLIS = 200;
+/** So many are read at a time: each takes a turn of this process's one thread for every few milliseconds of others. */
+const MOST_CHECKS = 4;
+let checking = 0;
 /** An upload of which nothing has come for so long is given up. */
 const STALE_MILLIS = 3 * 86_400_000;
 
@@ -106,11 +109,8 @@ async function conclude(store: ImageStore, image: ImageRecord, now: number): Pro
   const end = Date.now() + WAIT_MILLIS;
   let claim: Claim | undefined;
   while (!claim) {
-    const until = Date.now() + CHECK_MILLIS;
-    if (await images.claimCheck(id, Date.now(), until)) {
-      claim = { until };
-      break;
-    }
+    claim = await claimed(images, id);
+    if (claim) break;
     const other = await images.get(id);
     if (other?.state === 'ready') return other;
     if (other?.state !== 'uploading') throw removed();
@@ -121,11 +121,13 @@ async function conclude(store: ImageStore, image: ImageRecord, now: number): Pro
     await delay(LOOK_MILLIS);
   }
   const content = whileMine(images, id, claim, imageBlobs.readUpload(id));
-  const found = await inspectImage(format, sizeBytes, content).catch(async (error) => {
-    // It may be taken on at once by whoever asks again.
-    await images.claimCheck(id, Date.now(), 0, claim?.until);
-    throw error;
-  });
+  const found = await inspectImage(format, sizeBytes, content)
+    .catch(async (error) => {
+      // It may be taken on at once by whoever asks again.
+      await images.claimCheck(id, Date.now(), 0, claim?.until);
+      throw error;
+    })
+    .finally(() => checking--);
   const refused = found.digest === digest ? found.refused : 'has another SHA-256 than it was said to have';
   if (refused !== undefined) {
     // Only what nobody has made of it meanwhile: an image that is ready is not touched.
@@ -150,6 +152,20 @@ function gone(): never {
 /** That this request checks an upload, until when it has last said so. */
 interface Claim {
   until: number;
+}
+
+/** @returns nothing while another checks it, or this process has enough to check. What it has claimed it counts */
+async function claimed(images: ImageStore['images'], id: ImageId): Promise<Claim | undefined> {
+  if (checking >= MOST_CHECKS) return undefined;
+  checking++;
+  const until = Date.now() + CHECK_MILLIS;
+  const isMine = await images.claimCheck(id, Date.now(), until).catch((error) => {
+    checking--;
+    throw error;
+  });
+  if (isMine) return { until };
+  checking--;
+  return undefined;
 }
 
 /** Says now and then that it goes on. @throws SluiceError `conflict` when another has taken over */

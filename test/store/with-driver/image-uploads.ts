@@ -74,6 +74,13 @@ describe('uploads of images', () => {
     assert.equal((await store.images.get(lying.id))?.state, 'ready');
   });
 
+  it('that come to their end together are all checked, a few at a time', async () => {
+    const contents = Array.from({ length: 9 }, () => randomBytes(1_000));
+    const images = await Promise.all(contents.map((c) => begin(c)));
+    const ends = await Promise.all(images.map((image, n) => take(image, 0, contents[n] ?? Buffer.alloc(0))));
+    assert.deepEqual(new Set(ends.map((i) => i.state)), new Set(['ready']));
+  });
+
   it('whose checker has died are checked by the next', async () => {
     const content = randomBytes(1_000);
     const image = await begin(content);
