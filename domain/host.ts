@@ -18,6 +18,8 @@ export interface DriverCapabilities {
   readonly enforces: { readonly cpu: boolean; readonly memory: boolean; readonly disk: boolean };
   /** Does it connect VEEs to networks? Absent where not, and from agents that are older than this. */
   readonly networks?: boolean | undefined;
+  /** Does it give VEEs their files, keys and user data, and resolve what values refer to? Absent where not, and from older agents. */
+  readonly context?: boolean | undefined;
 }
 
 export interface HostFingerprint {

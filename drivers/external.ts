@@ -33,7 +33,12 @@ const fingerprintSchema = z.object({
   capabilities: z.strictObject({
     ...{ pause: z.boolean(), suspend: z.boolean(), liveResize: z.boolean() },
     migration: z.enum(['live', 'cold', 'none']),
-    ...{ exec: z.boolean(), logs: z.boolean(), networks: z.boolean().optional() },
+    ...{
+      exec: z.boolean(),
+      logs: z.boolean(),
+      networks: z.boolean().optional(),
+      context: z.boolean().optional(),
+    },
     enforces: z.strictObject({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
   }),
   capacity: z.looseObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount }),

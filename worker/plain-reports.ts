@@ -53,7 +53,7 @@ export const plainReport = ({ ageMillis, hosts }: Report): Report => ({
 export const plainJoin = ({ agentId, hosts }: Join): Join => ({
   agentId,
   hosts: hosts.map(({ id, zone, labels, fingerprint: { physical: _, ...fingerprint } }) => {
-    const { networks: __, ...capabilities } = fingerprint.capabilities;
+    const { networks: __, context: ___, ...capabilities } = fingerprint.capabilities;
     const capacity = withoutDevices(fingerprint.capacity);
     return { ...{ id, zone, labels }, fingerprint: { ...fingerprint, capabilities, capacity } };
   }),

@@ -40,6 +40,7 @@ const fingerprintSchema: z.ZodType<HostFingerprint> = z.object({
     logs: z.boolean(),
     enforces: z.object({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
     networks: z.boolean().optional().describe('Does it connect VEEs to networks?'),
+    context: z.boolean().optional().describe('Does it give VEEs files, keys, user data and references?'),
   }),
   capacity,
   physical: usage.optional().describe('Of CPU and memory, where its capacity is more than it has'),

@@ -31,6 +31,13 @@ export const referencesOf = (c: ManifestComponent, i: number): (FoundReference &
     referencesIn(value).map((found) => ({ ...found, pointer })),
   );
 
+/** Is it told more than what every driver tells? A host that does not know of it would run it without a word. */
+export const isToldMore = (c: ManifestComponent): boolean =>
+  c.userData !== undefined ||
+  c.files !== undefined ||
+  c.sshKeys !== undefined ||
+  referencesOf(c, 0).length > 0;
+
 /** References that mean nothing. */
 export const meaninglessReferences = (m: Manifest): Finding[] =>
   m.components.flatMap((c, i) =>

@@ -1,6 +1,7 @@
 import { groupBy } from '../group-by';
 import { describeZone } from '../host';
 import type { HostId, ServiceId } from '../ids';
+import { isToldMore } from '../manifest/context';
 import type { Manifest } from '../manifest/schema';
 import { unmetRequirement } from './expressions';
 import type {
@@ -31,7 +32,7 @@ export function constraintName(c: Constraint): string {
     case 'assignment':
       return c.reservation === undefined ? `assignment(${c.component})` : `reservation ${c.reservation}`;
     case 'capable':
-      return `networks(${c.component})`;
+      return `${c.capability}(${c.component})`;
     case 'spread':
       return `spread(${c.component}, at most ${c.maxSkew} more than in another zone)`;
     case 'together':
@@ -108,7 +109,7 @@ export function hostRefusal(c: Constraint, vee: Member, host: SnapshotHost): Ref
   if (c.kind === 'capable')
     return host.capabilities[c.capability]
       ? undefined
-      : refuse(`the driver ${host.driver} connects VEEs to no networks there`);
+      : refuse(`the driver ${host.driver} ${LACKING[c.capability]} there`);
   const missing = Object.entries(c.labels).find(([key, value]) => host.labels[key] !== value);
   if (missing) return refuse(`it lacks the label ${missing[0]}=${missing[1]}`);
   if (c.allowHosts && !c.allowHosts.includes(host.id))
@@ -208,6 +209,16 @@ export const preferencesOf = (manifest: Manifest, serviceId: ServiceId): Prefere
     weight === undefined ? [] : [{ constraint, weight }],
   );
 
+const LACKING = {
+  networks: 'connects VEEs to no networks',
+  context: 'gives VEEs no files, keys and user data, and resolves no references',
+};
+
+const capabilitiesFor = (c: Manifest['components'][number]): (keyof typeof LACKING)[] => [
+  ...(c.networks ? (['networks'] as const) : []),
+  ...(isToldMore(c) ? (['context'] as const) : []),
+];
+
 interface Rule {
   readonly constraint: Constraint;
   readonly weight?: number | undefined;
@@ -216,8 +227,10 @@ interface Rule {
 function rulesOf({ components, placement }: Manifest, serviceId: ServiceId): Rule[] {
   const { affinity, antiAffinity, assignment, require = [], spread = [] } = placement;
   return [
-    ...components.flatMap(({ name: component, networks }): Rule[] =>
-      networks ? [{ constraint: { kind: 'capable', serviceId, component, capability: 'networks' } }] : [],
+    ...components.flatMap((c): Rule[] =>
+      capabilitiesFor(c).map((capability) => ({
+        constraint: { kind: 'capable', serviceId, component: c.name, capability },
+      })),
     ),
     ...affinity.map(({ together, level, weight }): Rule => {
       return { weight, constraint: { kind: 'together', serviceId, level, components: together } };

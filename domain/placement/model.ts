@@ -154,7 +154,7 @@ export type Constraint =
       readonly kind: 'capable';
       readonly serviceId: ServiceId;
       readonly component: string;
-      readonly capability: 'networks';
+      readonly capability: 'networks' | 'context';
     }
   /** ∀ a ∈ VEEs of `component`: host(a) has the labels, is allowed and not denied */
   | {

@@ -89,7 +89,7 @@ class ContainerDriver implements Driver {
       driver: this.name,
       description: `Real containers by ${runtime.name}, cgroups ${cgroupLayout()}.`,
       real: true,
-      capabilities: { ...CAPABILITIES, networks: this.network !== undefined },
+      capabilities: { ...CAPABILITIES, networks: this.network !== undefined, context: true },
       capacity: capacity ?? (await foundCapacity(dataDir, reserve)),
       images: this.containers.roots.names,
       attributes: {

@@ -78,7 +78,7 @@ export class QemuHost {
       driver: 'qemu',
       description: `Real machines by QEMU ${this.version} under ${inWords({ name, because })}.`,
       real: true,
-      capabilities: { ...CAPABILITIES, networks },
+      capabilities: { ...CAPABILITIES, networks, context: true },
       capacity: capacity ?? withoutOwn(await foundCapacity(dataDir, reserve)),
       images: await this.images.names(),
       attributes: {

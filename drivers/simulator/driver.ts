@@ -29,6 +29,7 @@ export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
   logs: true,
   enforces: { cpu: false, memory: false, disk: false },
   networks: true,
+  context: true,
 };
 
 const DEFAULT_CAPACITY: Capacity = {
@@ -56,6 +57,7 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     ...SIMULATOR_CAPABILITIES,
     liveResize: !lacking.includes('liveResize'),
     networks: !lacking.includes('networks'),
+    context: !lacking.includes('context'),
   };
   const nothing = () => undefined;
 

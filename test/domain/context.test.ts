@@ -7,6 +7,7 @@ import type { ServiceId, VeeId } from '../../domain/ids';
 import { templateOf } from '../../domain/manifest/components';
 import { checkManifest } from '../../domain/manifest/parse';
 import type { NetworkAttachment } from '../../domain/network/attachment';
+import { constraintsOf } from '../../domain/placement/constraints';
 import { templateChanges } from '../../domain/service/recompose-reasons';
 import type { VeeRecord } from '../../domain/vee/vee';
 import { contextOf } from '../../drivers/lib/vee-context';
@@ -241,5 +242,27 @@ describe('whom a VEE is to know', () => {
     const members = [{ component: 'db', index: 0, networks: [on('net-back', '10.0.0.8')] }, ...there];
     const [network] = withNeighbours([on('net-back', '10.0.0.9')], new Map([['db', false]]), members);
     expect(network?.neighbours).toEqual([{ component: 'db', index: 0, address: '10.0.0.8' }]);
+  });
+});
+
+describe('a host that tells VEEs no more than every host does', () => {
+  const capacity = { cpuMillis: 100, memoryMiB: 64 };
+  const kinds = (fields: object) => {
+    const components = [{ name: 'web', image: 'busybox', capacity, ...fields }];
+    const manifest = checkManifest(manifestOf('told', { topology: {}, components }));
+    return constraintsOf(manifest, 'svc-1' as ServiceId).map((c) => c.kind === 'capable' && c.capability);
+  };
+
+  it.each([
+    [{ userData: '#!/bin/sh' }],
+    [{ files: [{ path: '/etc/app/app.conf', content: 'x' }] }],
+    [{ sshKeys: ['ssh-ed25519 AAAA me@home'] }],
+    [{ environment: { NAME: '${self.name}' } }],
+  ])('gets none of a component with %j', (fields) => {
+    expect(kinds(fields)).toEqual(['context']);
+  });
+
+  it('takes any other', () => {
+    expect(kinds({ environment: { HOME: '${HOME}', ESCAPED: '$${self.name}' } })).toEqual([]);
   });
 });
