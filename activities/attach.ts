@@ -1,21 +1,23 @@
-import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
 import { groupBy } from '../domain/group-by';
-import { makeNetworkId, type TenantId, type VeeId } from '../domain/ids';
+import type { TenantId, VeeId } from '../domain/ids';
 import type { Manifest } from '../domain/manifest/schema';
 import { attachmentsOf } from '../domain/network/attach';
 import type { NetworkAttachment } from '../domain/network/attachment';
 import type { Block, BlockNeed } from '../domain/network/blocks';
 import {
   type AddressLease,
+  isClosing,
   isSharedWith,
   type NetworkRecord,
+  networkIdOf,
+  networkKeyOf,
   type ServiceNetwork,
   type SiteNetwork,
   subnetsOf,
 } from '../domain/network/model';
 import { needsOn } from '../domain/network/needs';
-import { endOf, FIRST_OFFSET } from '../domain/network/subnet';
+import { endOf, FIRST_OFFSET, type Subnet } from '../domain/network/subnet';
 import type { ServiceRecord } from '../domain/service/service';
 import type { TemplateNetwork, VeeTemplate } from '../domain/vee/vee';
 import type { SiteDeps } from './deps';
@@ -28,6 +30,7 @@ export interface ToAttach {
 
 type Attached = ReadonlyMap<VeeId, readonly NetworkAttachment[]>;
 type AttachDeps = Pick<SiteDeps, 'store' | 'now' | 'networkPool'>;
+type Owner = Pick<ServiceRecord, 'id' | 'tenantId' | 'manifestDigest'>;
 
 /**
  * Gives VEEs their addresses, on networks that are made where they are not there yet. A repeat finds what was given; whoever
@@ -38,19 +41,19 @@ type AttachDeps = Pick<SiteDeps, 'store' | 'now' | 'networkPool'>;
  */
 export async function attach(
   deps: AttachDeps,
-  service: Pick<ServiceRecord, 'id' | 'tenantId'>,
+  service: Owner,
   manifest: Manifest,
   vees: readonly ToAttach[],
 ): Promise<Attached> {
   const on = vees.flatMap((vee) => (vee.template.networks ?? []).map((as) => ({ vee, as })));
   const places = new Map<string, { network: NetworkRecord; leases: Map<VeeId, AddressLease> }>();
-  for (const [key, members] of groupBy(on, ({ as }) => keyOf(as))) {
+  for (const [key, members] of groupBy(on, ({ as }) => networkKeyOf(as))) {
     const as = members[0]?.as;
     if (!as) continue;
     const who = members.map((m) => m.vee);
     const network = as.site
       ? await siteNetwork(deps, as.site, service.tenantId)
-      : await serviceNetwork(deps, service, as, needsOf(manifest, as, who));
+      : await serviceNetwork(deps, service, manifest, as, who);
     const leases = new Map<VeeId, AddressLease>();
     for (const [component, some] of groupBy(who, (v) => v.component)) {
       const takers = some.map(({ veeId }) => ({
@@ -66,7 +69,7 @@ export async function attach(
   return new Map(
     vees.flatMap(({ veeId, template: { networks = [], ports } }) => {
       const mine = networks.flatMap((as) => {
-        const place = places.get(keyOf(as));
+        const place = places.get(networkKeyOf(as));
         const lease = place?.leases.get(veeId);
         return place && lease ? [{ as, network: place.network, lease }] : [];
       });
@@ -74,9 +77,6 @@ export async function attach(
     }),
   );
 }
-
-const keyOf = ({ name, ipv4 = '', ipv6 = '', site = '' }: TemplateNetwork) =>
-  [name, ipv4, ipv6, site].join('|');
 
 /** Also of such as another manifest has put there. */
 function needsOf(manifest: Manifest, as: TemplateNetwork, who: readonly ToAttach[]): BlockNeed[] {
@@ -87,22 +87,45 @@ function needsOf(manifest: Manifest, as: TemplateNetwork, who: readonly ToAttach
   return [...needs, ...others.map(([component, some]) => ({ component, most: some.length }))];
 }
 
-/** Its id says what was declared: a network that is declared otherwise is another, also while both are in use. */
-function serviceNetwork(
+async function serviceNetwork(
   { store, networkPool, now }: AttachDeps,
-  { id: serviceId, tenantId }: Pick<ServiceRecord, 'id' | 'tenantId'>,
+  { id: serviceId, tenantId, manifestDigest }: Owner,
+  manifest: Manifest,
   as: TemplateNetwork,
-  needs: readonly BlockNeed[],
+  who: readonly ToAttach[],
 ): Promise<ServiceNetwork> {
   const { name, ipv4, ipv6 } = as;
-  const id = makeNetworkId(derivedEntropy('network', serviceId, keyOf(as)));
   const subnets = { ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}) };
-  return store.networks.ensure({ id, name, tenantId, serviceId, ...subnets, needs }, networkPool, now());
+  const wanted = {
+    ...{ id: networkIdOf(serviceId, as), name, tenantId, serviceId, ...subnets },
+    needs: needsOf(manifest, as, who),
+    coming: new Set(who.map((v) => v.component)),
+    standing: async () =>
+      needsOn(await store.services.manifest(manifestDigest), as).map(({ component }) => component),
+    avoid: ipv4 || ipv6 ? [] : await otherSubnets(store, manifest, name),
+  };
+  return store.networks.ensure(wanted, networkPool, now());
 }
 
-async function siteNetwork({ store }: AttachDeps, name: string, tenantId: TenantId): Promise<SiteNetwork> {
+/** Whoever is on two networks has to know by an address on which of them it is. */
+async function otherSubnets(
+  { networks }: SiteDeps['store'],
+  { networks: declared = [] }: Manifest,
+  name: string,
+): Promise<Subnet[]> {
+  const others = declared.filter((n) => n.name !== name);
+  const sites = others.some((n) => n.site) ? await networks.siteNetworks() : [];
+  return others.flatMap((n) => subnetsOf((n.site && sites.find((s) => s.name === n.site)) || n));
+}
+
+async function siteNetwork(
+  { store, now }: AttachDeps,
+  name: string,
+  tenantId: TenantId,
+): Promise<SiteNetwork> {
   const found = (await store.networks.siteNetworks()).find((n) => n.name === name);
-  if (!found || found.closing || !isSharedWith(found, tenantId)) throw unknownNetwork(name);
+  if (!found || isClosing(found, now()) || !isSharedWith(found, tenantId)) throw unknownNetwork(name);
+  await store.networks.reopenAbandoned(found, now());
   return found;
 }
 

@@ -3,6 +3,7 @@ import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { LeasePlan, NoLease } from '../domain/leases/model';
 import type { LeaseQuestion } from '../domain/leases/plan';
 import type { MigrationBudget } from '../domain/migration/estimate';
+import type { NetworkPool } from '../domain/network/pool';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Harder, HarderQuestion } from '../domain/placement/harder';
 import type { PlacementPolicies } from '../domain/placement/policy';
@@ -28,7 +29,7 @@ export interface SiteDeps {
   /** How many VEEs one batch of a large service has; a smaller service is worked on without batches. */
   readonly batchSize: number;
   /** Where networks of services have their subnets from, if they name none. */
-  readonly networkPool: string;
+  readonly networkPool: NetworkPool;
   /** Hands a recorded request to Temporal; repeating it is harmless. */
   readonly submit: (operation: OperationRecord) => Promise<void>;
   /** @throws SluiceError `not-cancellable` when it is past its point of no return, or over */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type LivenessPolicy, RECOVERY_MODES, type RecoveryMode } from '../domain/host';
 import { NAME_PATTERN, type SiteId } from '../domain/ids';
 import { DEFAULT_MIGRATION_BUDGET, type MigrationBudget } from '../domain/migration/estimate';
-import { DEFAULT_NETWORK_POOL, poolFault } from '../domain/network/pool';
+import { DEFAULT_NETWORK_POOL, type NetworkPool, poolFault } from '../domain/network/pool';
 import { DEFAULT_TIMING, type OperationTiming } from '../domain/operation/operation';
 import { POLICY_NAMES } from '../domain/placement/built-in-policies';
 import type { PolicyData } from '../domain/placement/policy';
@@ -57,6 +57,7 @@ const siteSchema = z.object({
       const fault = poolFault(pool);
       if (fault) context.addIssue(fault);
     }),
+  SLUICE_NETWORK_POOL_PER_TENANT: z.coerce.number().int().min(1).optional(),
   SLUICE_ENTITY_OPERATIONS: z.coerce
     .number()
     .int()
@@ -98,7 +99,7 @@ export interface SiteSettings {
   readonly drift: DriftPolicy;
   readonly batchSize: number;
   /** Where networks of services have their subnets from, if they name none. */
-  readonly networkPool: string;
+  readonly networkPool: NetworkPool;
   /** After so many operations an entity continues as new. */
   readonly entityOperations: number;
   /** Where the workflows are, bundled; those that were built with the worker when it isn't set. */
@@ -143,7 +144,7 @@ export function siteSettings(environment: NodeJS.ProcessEnv = process.env): Site
       undoGiveUpMillis: env.SLUICE_UNDO_GIVE_UP_MILLIS,
     },
     batchSize: env.SLUICE_BATCH_SIZE,
-    networkPool: env.SLUICE_NETWORK_POOL,
+    networkPool: { subnet: env.SLUICE_NETWORK_POOL, perTenant: env.SLUICE_NETWORK_POOL_PER_TENANT },
     entityOperations: env.SLUICE_ENTITY_OPERATIONS,
     workflowBundle: env.SLUICE_WORKFLOW_BUNDLE,
   };

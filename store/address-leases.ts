@@ -91,7 +91,7 @@ export function addressLeaseRepository(db: Db) {
     },
 
     async held(
-      filter: { readonly networkId?: NetworkId; readonly veeId?: VeeId } = {},
+      filter: { readonly networkId?: NetworkId; readonly veeId?: VeeId; readonly tenantId?: TenantId } = {},
     ): Promise<AddressLease[]> {
       return told(
         await leases
@@ -101,15 +101,26 @@ export function addressLeaseRepository(db: Db) {
       );
     },
 
+    /** What is held on these networks. */
+    async heldOn(networkIds: readonly NetworkId[]): Promise<AddressLease[]> {
+      const filter = { networkId: { $in: [...networkIds] }, held: true };
+      return told(await leases.find(filter).sort({ networkId: 1, offset: 1 }).toArray());
+    },
+
     async countHeld(networkId: NetworkId): Promise<number> {
       return leases.countDocuments({ networkId, held: true });
     },
 
-    /** How many addresses of each network are in use. */
-    async counts(): Promise<Map<NetworkId, number>> {
+    /** Components that have addresses on a network, also such as only rest. */
+    async componentsOn(networkId: NetworkId): Promise<string[]> {
+      return leases.distinct('component', { networkId });
+    },
+
+    /** How many addresses of each of these networks are in use. */
+    async counts(networkIds: readonly NetworkId[]): Promise<Map<NetworkId, number>> {
       const groups = await leases
         .aggregate<{ _id: NetworkId; n: number }>([
-          { $match: { held: true } },
+          { $match: { networkId: { $in: [...networkIds] }, held: true } },
           { $group: { _id: '$networkId', n: { $sum: 1 } } },
         ])
         .toArray();

@@ -72,6 +72,27 @@ const promisedOn = ({ promises = {}, reservations = {} }: HostOffer): HostPromis
   ),
 });
 
+/**
+ * An agent that takes the API for an older one says nothing of networks, though its host is on them: what it said before holds
+ * then. One that says whether it connects VEEs says all, so that what it leaves out is no more.
+ */
+export function saidOfNetworks(
+  join: HostJoin,
+  known: Pick<HostRecord, 'agentId' | 'fingerprint' | 'underlayAddress'> | undefined,
+): HostJoin {
+  const { capabilities, driver } = join.fingerprint;
+  const same = known?.agentId === join.agentId && known.fingerprint.driver === driver;
+  const before = same ? known.fingerprint.capabilities.networks : undefined;
+  if (capabilities.networks !== undefined || before === undefined) return join;
+  return {
+    ...join,
+    fingerprint: { ...join.fingerprint, capabilities: { ...capabilities, networks: before } },
+    ...(join.underlayAddress === undefined && known?.underlayAddress !== undefined
+      ? { underlayAddress: known.underlayAddress }
+      : {}),
+  };
+}
+
 export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'>) {
   const hosts = db.collection<Stored<HostRecord>>('hosts');
 
@@ -119,7 +140,7 @@ export function hostRepository(db: Db, licences: Pick<LicenceRepository, 'claim'
 
     /** A host that joins again keeps its reservations: its VEEs may well have outlived its agent. */
     async join(join: HostJoin, now: number): Promise<void> {
-      const { id, ...facts } = join;
+      const { id, ...facts } = saidOfNetworks(join, await this.get(join.id));
       const silent = (['price', 'power', 'failuresPerYear', 'underlayAddress'] as const).filter(
         (k) => facts[k] === undefined,
       );

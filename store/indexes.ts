@@ -24,6 +24,8 @@ const INDEXES: readonly [string, IndexSpecification, CreateIndexesOptions?][] = 
   ['networks', { units: 1 }, { unique: true, partialFilterExpression: { units: { $exists: true } } }],
   ['networks', { serviceId: 1 }],
   ['networks', { createdAt: -1, _id: -1 }],
+  // Repeats of a removal.
+  ['removedNetworks', { at: 1 }, { expireAfterSeconds: DAY_SECONDS }],
   // No address and no MAC twice, also while what was given back rests.
   ['networkLeases', { networkId: 1, offset: 1 }, { unique: true }],
   ['networkLeases', { mac: 1 }, { unique: true }],

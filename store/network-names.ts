@@ -1,3 +1,4 @@
+import { groupBy } from '../domain/group-by';
 import type { NetworkId, VeeId } from '../domain/ids';
 import type { NetworkRecord } from '../domain/network/model';
 import { type NamedNetwork, type NamedVee, type NetworkName, namesOn } from '../domain/network/names';
@@ -39,17 +40,14 @@ export async function readNamedNetworks(
 }
 
 async function readVees(store: Read, networks: readonly NetworkRecord[]): Promise<Map<NetworkId, VeeOnIt[]>> {
-  const leases = await Promise.all(networks.map((n) => store.addresses.held({ networkId: n.id })));
-  const ids = [...new Set(leases.flat().map((l) => l.veeId))];
+  const held = await store.addresses.heldOn(networks.map((n) => n.id));
+  const leases = groupBy(held, (l) => l.networkId);
+  const ids = [...new Set(held.map((l) => l.veeId))];
   const vees = new Map<VeeId, VeeRecord>((await store.vees.some(ids)).map((v) => [v.id, v]));
-  const services = new Map<string, string>();
-  for (const id of new Set([...vees.values()].map((v) => v.serviceId))) {
-    const service = await store.services.get(id);
-    if (service) services.set(id, service.name);
-  }
+  const services = await store.services.names([...new Set([...vees.values()].map((v) => v.serviceId))]);
   return new Map(
-    networks.map((network, i) => {
-      const named = (leases[i] ?? []).flatMap(({ veeId }) => {
+    networks.map((network) => {
+      const named = (leases.get(network.id) ?? []).flatMap(({ veeId }) => {
         const vee = vees.get(veeId);
         const service = vee && services.get(vee.serviceId);
         const on = vee?.networks?.find((n) => n.networkId === network.id);

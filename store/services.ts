@@ -116,6 +116,12 @@ export function serviceRepository(client: MongoClient, db: Db) {
       return new Map(docs.map((d) => [d._id, d.manifest]));
     },
 
+    /** What those of them that there are, or were, are called. */
+    async names(ids: readonly ServiceId[]): Promise<Map<ServiceId, string>> {
+      const docs = await services.find({ _id: { $in: [...ids] } }, { projection: { name: 1 } }).toArray();
+      return new Map(docs.map((d) => [d._id as ServiceId, d.name]));
+    },
+
     async slaClass({ manifestDigest }: Pick<ServiceRecord, 'manifestDigest'>): Promise<SlaClass> {
       return (await this.manifest(manifestDigest)).slaClass ?? DEFAULT_SLA_CLASS;
     },

@@ -5,6 +5,7 @@ import { makeNetworkId, NAME_PATTERN, type NetworkId, type TenantId } from '../.
 import {
   type AddressLease,
   DEFAULT_MTU,
+  isClosing,
   isSharedWith,
   MOST_VNI,
   type NetworkRecord,
@@ -33,6 +34,7 @@ const networkSchema = z
     sharedWith: z.array(z.string()).nullable().optional().describe('Null: with all; for operators only'),
     addresses: z.int().describe('How many can be given to VEEs'),
     inUse: z.int().optional().describe('How many are; of what is shared for operators only'),
+    closing: z.boolean().optional().describe('Somebody is removing it; for operators only'),
     createdAt: millis,
     vees: z
       .array(
@@ -84,6 +86,7 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
       ...(operator || own ? { inUse } : {}),
       ...(operator ? { vni } : {}),
       ...(operator && !own ? { sharedWith: network.sharedWith } : {}),
+      ...(operator && !own && isClosing(network, Date.now()) ? { closing: true } : {}),
     };
   }
 
@@ -123,7 +126,7 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
       responses: { 200: { description: 'A page', schema: pageOf(networkSchema) } },
       handler: async ({ identity, query }) => {
         const { items, ...rest } = await store.networks.page(scopeOf(identity), query);
-        const counts = await store.addresses.counts();
+        const counts = await store.addresses.counts(items.map((n) => n.id));
         const views = items.map((n) => view(n, counts.get(n.id) ?? 0, identity));
         return { status: 200, body: { items: views, ...rest } };
       },
@@ -139,13 +142,13 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
       handler: async (context) => {
         const { identity } = context;
         const network = await load(context, context.params.id);
-        const held = await store.addresses.held({ networkId: network.id });
-        const seen = held.filter((l) => identity.role === 'operator' || l.tenantId === identity.tenantId);
+        const seen = await store.addresses.held({ networkId: network.id, ...scopeOf(identity) });
+        const inUse = await store.addresses.countHeld(network.id);
         const all = identity.role === 'operator' || network.kind === 'service';
         const names = all ? (await readNames(store, [network])).get(network.id) : undefined;
         return {
           status: 200,
-          body: { ...view(network, held.length, identity), vees: onIt(network, seen), names },
+          body: { ...view(network, inUse, identity), vees: onIt(network, seen), names },
         };
       },
     }),
@@ -177,7 +180,7 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
           (identity.hostIds ?? []).map((hostId) => store.vees.find({ hostId, living: true })),
         );
         const ids = new Set<string>(here.flat().flatMap((v) => (v.networks ?? []).map((n) => n.networkId)));
-        const networks = (await store.networks.all()).filter((n) => ids.has(n.id));
+        const networks = await store.networks.some([...ids] as NetworkId[]);
         return { status: 200, body: { networks: await readNamedNetworks(store, networks) } };
       },
     }),
@@ -220,20 +223,24 @@ export function networkRoutes({ store, siteId }: ApiDeps): Route[] {
       responses: { 200: done },
       write: true,
       handler: async (context) => {
-        const network = await load(context, context.params.id);
+        const { identity, operationId, params } = context;
+        const earlier = await store.networks.removedBy(operationId);
+        // A repeat of a request that has died finds it gone: it tells of it, and answers as that one would have.
+        const again = earlier?.id === params.id && !(await store.networks.get(earlier.id));
+        const network = again ? earlier : await load(context, params.id);
         if (network.kind === 'service')
           throw new SluiceError(
             'network-in-use',
             `${network.name} goes with its service ${network.serviceId}.`,
           );
-        const used = await store.networks.remove(network.id);
+        const used = await store.networks.remove(network, operationId, Date.now());
         if (used > 0)
           throw new SluiceError(
             'network-in-use',
             used === 1 ? `A VEE is on ${network.name}.` : `${used} VEEs are on ${network.name}.`,
           );
         await tell(context, `has removed the network ${network.name}`);
-        return { status: 200, body: view(network, 0, context.identity) };
+        return { status: 200, body: view(network, 0, identity) };
       },
     }),
   ];

@@ -37,7 +37,7 @@ export function recompositionRoutes(deps: ApiDeps): Route[] {
         await requirePhase(deps, service, 're-composing', ['operating', 'recomposing']);
         const asked = readManifest(context.req.body);
         await requireLicences(store, asked);
-        await requireNetworks(store, asked, service.tenantId);
+        await requireNetworks(store, asked, service.tenantId, service);
         const manifest = await pinImages(store, asked, service.tenantId);
         if (manifest.name !== service.name)
           throw new SluiceError(

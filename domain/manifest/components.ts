@@ -1,7 +1,9 @@
 import type { VeeContext } from '../context/model';
 import type { Capacity } from '../units';
-import type { VeeTemplate } from '../vee/vee';
+import type { TemplatePort, VeeTemplate } from '../vee/vee';
 import type { Manifest, ManifestComponent } from './schema';
+
+type ManifestPort = NonNullable<ManifestComponent['ports']>[number];
 
 /** Devices come whole: a manifest that is scaled down needs as many. */
 function scaled({ devices, ...capacity }: ManifestComponent['capacity'], percent: number): Capacity {
@@ -36,7 +38,7 @@ export function templateOf(manifest: Manifest, component: ManifestComponent): Ve
 
 /** Networks as they are declared: what is declared otherwise is another network, for a VEE that is made anew. */
 function networking(
-  { networks: declared = [] }: Manifest,
+  { networks: declared = [], components }: Manifest,
   { networks, ports }: ManifestComponent,
 ): Pick<VeeTemplate, 'networks' | 'ports'> {
   if (!networks) return {};
@@ -45,11 +47,38 @@ function networking(
       const { ipv4, ipv6, site } = declared.find((n) => n.name === name) ?? {};
       return { name, ...(ipv4 ? { ipv4 } : {}), ...(ipv6 ? { ipv6 } : {}), ...(site ? { site } : {}) };
     }),
-    ...(ports ? { ports: ports.map(portOf) } : {}),
+    ...(ports
+      ? {
+          ports: ports.map((port) => ({
+            ...portOf(port),
+            ...sourcesOf(port, networks, { declared, components }),
+          })),
+        }
+      : {}),
   };
 }
 
-function portOf({ port, toPort, protocol = 'tcp', from }: NonNullable<ManifestComponent['ports']>[number]) {
+/** A host is told of a component by its addresses: one that comes onto a network later has to be told of anew. */
+function sourcesOf(
+  { from }: ManifestPort,
+  networks: readonly string[],
+  {
+    declared,
+    components,
+  }: Pick<Manifest, 'components'> & { readonly declared: NonNullable<Manifest['networks']> },
+): Pick<TemplatePort, 'sources'> {
+  if (!from || from.includes('any')) return {};
+  const ofSite = new Set(declared.filter((n) => n.site !== undefined).map((n) => n.name));
+  const sources = components
+    .filter((c) => from.includes(c.name))
+    .flatMap((c) => {
+      const shared = networks.flatMap((n, i) => (c.networks?.includes(n) && !ofSite.has(n) ? [i] : []));
+      return shared.length > 0 ? [`${c.name}/${shared.join(',')}`] : [];
+    });
+  return { sources: sources.sort() };
+}
+
+function portOf({ port, toPort, protocol = 'tcp', from }: ManifestPort) {
   return {
     protocol,
     ...(port === undefined ? {} : { port }),

@@ -8,6 +8,9 @@ import type { Manifest } from './schema';
 /** Each may be a dozen subnets, which travel with each VEE: of a whole batch they have to fit into one payload. */
 export const MOST_SOURCES = 16;
 
+/** As VEEs are numbered. */
+const NUMBER = /^(0|[1-9]\d*)$/;
+
 /** What a manifest says of networks and ports, as far as it can be judged without the site. */
 export const NETWORK_RULES: Readonly<Record<string, (m: Manifest) => Finding[]>> = {
   'network-names-unique': (m) => [
@@ -92,6 +95,24 @@ export const NETWORK_RULES: Readonly<Record<string, (m: Manifest) => Finding[]>>
           pointer: `/networks/${i}/${family}`,
           message: `${need} addresses may be needed on it (instances.max of each component, and maxSurge), and it has ${endOf(subnets) - 2}`,
           hint: 'Take a shorter prefix, or leave it out to have a subnet that is large enough.',
+        },
+      ];
+    }),
+
+  'network-names-apart': (m) =>
+    m.components.flatMap(({ name, networks = [] }, i) => {
+      const alike = m.components.find(
+        (c) =>
+          name.startsWith(`${c.name}-`) &&
+          NUMBER.test(name.slice(c.name.length + 1)) &&
+          c.networks?.some((n) => networks.includes(n)),
+      );
+      if (!alike) return [];
+      return [
+        {
+          pointer: `/components/${i}/name`,
+          message: `an instance of "${alike.name}" has that name on a network of both`,
+          hint: 'Name it otherwise, or let them be on no network together.',
         },
       ];
     }),

@@ -60,6 +60,30 @@ export function layOutBlocks(end: number, kept: readonly Block[], needs: readonl
   return short ?? { kind: 'laid-out', blocks: kept };
 }
 
+/**
+ * Blocks for those that have none. Where there is no room for all, only for those that come now: another that can't come is no
+ * reason to turn them away. Who has a block has it as it is: whether an address of it is left is seen when one is taken.
+ */
+export function addBlocks(
+  end: number,
+  kept: readonly Block[],
+  needs: readonly BlockNeed[],
+  coming: ReadonlySet<string>,
+): BlockPlan {
+  const fresh = needs.filter((n) => !kept.some((b) => b.component === n.component));
+  const all = layOutBlocks(end, kept, fresh);
+  if (all.kind === 'laid-out') return all;
+  return layOutBlocks(
+    end,
+    kept,
+    fresh.filter((n) => coming.has(n.component)),
+  );
+}
+
+/** Less those that nobody has any claim to. @param claimed components that may have VEEs, or addresses that still rest */
+export const claimedBlocks = (blocks: readonly Block[], claimed: ReadonlySet<string>): readonly Block[] =>
+  blocks.filter((b) => claimed.has(b.component));
+
 /** How many addresses these components should have where nobody has said which subnet: half of them for what is given back. */
 export const ampleFor = (needs: readonly BlockNeed[]): number =>
   needs.reduce((n, { most }) => n + powerOfTwo(Math.max(16, 2 * most)), 16);

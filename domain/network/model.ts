@@ -1,5 +1,6 @@
 import { derivedEntropy } from '../derived-entropy';
-import type { NetworkId, ServiceId, TenantId, VeeId } from '../ids';
+import { makeNetworkId, type NetworkId, type ServiceId, type TenantId, type VeeId } from '../ids';
+import type { TemplateNetwork } from '../vee/vee';
 import type { Block } from './blocks';
 import { type Subnet, subnetOf } from './subnet';
 
@@ -32,9 +33,22 @@ export interface SiteNetwork extends NetworkBase {
   readonly kind: 'site';
   /** Null: with all of them. */
   readonly sharedWith: readonly TenantId[] | null;
-  /** It is about to be removed: nothing new comes onto it. */
-  readonly closing?: boolean;
+  /** It is about to be removed: nothing new comes onto it. `true` is what earlier releases have noted. */
+  readonly closing?: Closing | true;
 }
+
+export interface Closing {
+  /** The request that removes it. */
+  readonly by: string;
+  readonly at: number;
+}
+
+/** Whoever was to remove a network has died when it is still there so long after; it takes far less than a second. */
+export const CLOSING_MILLIS = 60_000;
+
+/** Is somebody removing it, as far as can be told? */
+export const isClosing = ({ closing }: Pick<SiteNetwork, 'closing'>, now: number): boolean =>
+  closing !== undefined && (closing === true || now - closing.at < CLOSING_MILLIS);
 
 export type NetworkRecord = ServiceNetwork | SiteNetwork;
 
@@ -56,6 +70,14 @@ export interface AddressLease {
 /** So long an address that was given back is not given to another: neighbours may still know it by its old MAC. */
 export const COOL_DOWN_MILLIS = 300_000;
 
+/** Says how a network is declared. */
+export const networkKeyOf = ({ name, ipv4 = '', ipv6 = '', site = '' }: Declared): string =>
+  [name, ipv4, ipv6, site].join('|');
+
+/** Its id says what was declared: a network that is declared otherwise is another, also while both are in use. */
+export const networkIdOf = (serviceId: ServiceId, as: Declared): NetworkId =>
+  makeNetworkId(derivedEntropy('network', serviceId, networkKeyOf(as)));
+
 export const leaseIdOf = (networkId: NetworkId, veeId: VeeId) => `${networkId}/${veeId}`;
 
 /** Locally administered, and so of no maker. @param attempt another for another: 40 bits may meet */
@@ -67,6 +89,8 @@ export function macOf(networkId: NetworkId, veeId: VeeId, attempt = 0): string {
 export function subnetsOf({ ipv4, ipv6 }: SubnetTexts): Subnet[] {
   return [...(ipv4 ? [subnetOf(ipv4, 'ipv4')] : []), ...(ipv6 ? [subnetOf(ipv6, 'ipv6')] : [])];
 }
+
+type Declared = { readonly [K in keyof TemplateNetwork]: TemplateNetwork[K] | undefined };
 
 interface SubnetTexts {
   readonly ipv4?: string | undefined;

@@ -1,5 +1,5 @@
 import { ampleFor, type BlockNeed } from './blocks';
-import { readSubnet, type Subnet, subnetOf, subnetText } from './subnet';
+import { overlap, readSubnet, type Subnet, subnetOf, subnetText } from './subnet';
 
 /** Of the pool whole /24s are taken, and known by their first 24 bits. */
 const UNIT = 256;
@@ -17,6 +17,19 @@ export function poolFault(pool: string): string | undefined {
   return subnet.prefixLength > UNIT_PREFIX ? `${pool} is smaller than a /${UNIT_PREFIX}` : undefined;
 }
 
+/** Where subnets are taken from that a manifest does not name. */
+export interface NetworkPool {
+  readonly subnet: string;
+  /** How many /24s of it a tenant may have; absent: `usualShare`. */
+  readonly perTenant?: number | undefined;
+}
+
+/** So many /24s of the pool one tenant may have, so that others have some too, unless the site says another number. */
+export function usualShare(pool: string): number {
+  const { prefixLength } = subnetOf(pool, 'ipv4');
+  return Math.max(16, 2 ** (UNIT_PREFIX - prefixLength) / 4);
+}
+
 export interface PoolPart {
   readonly ipv4: string;
   readonly units: readonly number[];
@@ -25,11 +38,13 @@ export interface PoolPart {
 /**
  * The lowest part of the pool that is large enough and of which nothing is taken; nothing when there is none.
  * @param pool an IPv4 subnet of at least a /24
+ * @param avoid what those who are on the network reach otherwise
  */
 export function partOfPool(
   pool: string,
   taken: ReadonlySet<number>,
   needs: readonly BlockNeed[],
+  avoid: readonly Subnet[] = [],
 ): PoolPart | undefined {
   const { base, prefixLength } = subnetOf(pool, 'ipv4');
   const size = unitsFor(needs);
@@ -43,6 +58,7 @@ export function partOfPool(
       base: BigInt(at) * BigInt(UNIT),
       prefixLength: UNIT_PREFIX - Math.log2(size),
     };
+    if (avoid.some((a) => overlap(a, subnet))) continue;
     return { ipv4: subnetText(subnet), units };
   }
   return undefined;

@@ -16,10 +16,42 @@ export const GATEWAY_OFFSET = 1;
 const BITS = { ipv4: 32, ipv6: 128 } as const;
 /** The smallest have room for one VEE and little more, the largest are 10.0.0.0/8 and what a site is usually given. */
 const PREFIXES = { ipv4: [8, 29], ipv6: [48, 120] } as const;
-const NOT_FOR_HOSTS = ['unspecified', 'broadcast', 'multicast', 'linkLocal', 'loopback', 'reserved'];
+/** Where VEEs may be: of IPv6 what is private or global. Of that and of all IPv4, less what has a meaning of its own. */
+const USUAL = { ipv4: ['0.0.0.0/0'], ipv6: ['fc00::/7', '2000::/3'] } as const;
+const SPECIAL: Readonly<Record<Subnet['family'], readonly (readonly [cidr: string, use: string])[]>> = {
+  ipv4: [
+    ['0.0.0.0/8', 'this network'],
+    ['100.64.0.0/10', 'shared by providers'],
+    ['127.0.0.0/8', 'loopback'],
+    ['169.254.0.0/16', 'link-local'],
+    ['192.0.0.0/24', 'protocols'],
+    ['192.0.2.0/24', 'examples'],
+    ['192.88.99.0/24', 'relays'],
+    ['198.18.0.0/15', 'measurements'],
+    ['198.51.100.0/24', 'examples'],
+    ['203.0.113.0/24', 'examples'],
+    ['224.0.0.0/4', 'multicast'],
+    ['240.0.0.0/4', 'reserved'],
+  ],
+  ipv6: [
+    ['2001::/23', 'protocols'],
+    ['2001:db8::/32', 'examples'],
+    ['2002::/16', '6to4'],
+    ['3fff::/20', 'examples'],
+  ],
+};
 
 /** @returns the subnet, or why the text is none that VEEs could be in */
 export function readSubnet(cidr: string, family: Subnet['family']): Subnet | string {
+  const subnet = parse(cidr, family);
+  if (typeof subnet === 'string') return subnet;
+  const special = SPECIAL[family].find(([range]) => overlap(rangeOf(range, family), subnet));
+  if (special) return `${cidr} is for other uses (${special[0]}: ${special[1]})`;
+  const usual = USUAL[family].some((range) => holds(rangeOf(range, family), subnet));
+  return usual ? subnet : `${cidr} is for other uses (VEEs may be in ${USUAL[family].join(' and ')})`;
+}
+
+function parse(cidr: string, family: Subnet['family']): Subnet | string {
   const lib = family === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6;
   const sound =
     family === 'ipv4' ? ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr) : ipaddr.IPv6.isValidCIDR(cidr);
@@ -33,14 +65,12 @@ export function readSubnet(cidr: string, family: Subnet['family']): Subnet | str
   const subnet = { family, base: numberOf(address.toByteArray()), prefixLength };
   if (subnet.base % span(subnet) !== 0n)
     return `${cidr} is an address in a subnet; the subnet is ${subnetText({ ...subnet, base: subnet.base - (subnet.base % span(subnet)) })}`;
-  const range = address.range();
-  if (NOT_FOR_HOSTS.includes(range)) return `${cidr} is for other uses (${range})`;
   return subnet;
 }
 
-/** @throws TypeError when it is none: it was checked before */
+/** One that was checked before, by what held then. @throws TypeError when it is none */
 export function subnetOf(cidr: string, family: Subnet['family']): Subnet {
-  const subnet = readSubnet(cidr, family);
+  const subnet = parse(cidr, family);
   if (typeof subnet === 'string') throw new TypeError(subnet);
   return subnet;
 }
@@ -72,6 +102,14 @@ export function endOf(subnets: readonly Subnet[]): number {
 export function overlap(a: Subnet, b: Subnet): boolean {
   if (a.family !== b.family) return false;
   return a.base < b.base + span(b) && b.base < a.base + span(a);
+}
+
+const holds = (a: Subnet, b: Subnet): boolean => a.base <= b.base && b.base + span(b) <= a.base + span(a);
+
+/** @param cidr of any length, which subnets of VEEs are not */
+function rangeOf(cidr: string, family: Subnet['family']): Subnet {
+  const [address, prefixLength] = (family === 'ipv4' ? ipaddr.IPv4 : ipaddr.IPv6).parseCIDR(cidr);
+  return { family, base: numberOf(address.toByteArray()), prefixLength };
 }
 
 /** The fewest subnets that together are the addresses of these numbers, `to` not among them. */

@@ -1,5 +1,5 @@
 import { amountOf, type Capacity, type Dimension, differences, termOf } from '../units';
-import type { VeeTemplate } from '../vee/vee';
+import type { TemplatePort, VeeTemplate } from '../vee/vee';
 
 /** Why a VEE is not left as it is. A value, so that callers can count, group and translate it. */
 export type ChangeReason =
@@ -41,8 +41,15 @@ const LIVE_DIMENSIONS: readonly Dimension[] = ['cpuMillis', 'memoryMiB'];
 
 export const isLive = (r: ChangeReason) => r.reason === 'capacity' && LIVE_DIMENSIONS.includes(r.dimension);
 
-/** How what a VEE is made of differs from what it should be made of; empty when it does not. */
-export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeReason[] {
+/**
+ * How what a VEE is made of differs from what it should be made of; empty when it does not.
+ * @param was what the manifest in force makes: it knows what templates of earlier releases leave out
+ */
+export function templateChanges(
+  is: VeeTemplate,
+  should: VeeTemplate,
+  was?: VeeTemplate | undefined,
+): ChangeReason[] {
   const found: ChangeReason[] = [];
   if (is.image !== should.image) found.push({ reason: 'image', from: is.image, to: should.image });
   if (!same(is.command, should.command)) found.push({ reason: 'command' });
@@ -58,10 +65,16 @@ export function templateChanges(is: VeeTemplate, should: VeeTemplate): ChangeRea
   if (!same(is.drain ?? null, should.drain ?? null)) found.push({ reason: 'drain' });
   if (!same(is.licences ?? [], should.licences ?? [])) found.push({ reason: 'licences' });
   if (!same(is.networks ?? [], should.networks ?? [])) found.push({ reason: 'networks' });
-  if (!same(is.ports ?? null, should.ports ?? null)) found.push({ reason: 'ports' });
+  const ports = is.ports?.map((port) => withSources(port, was?.ports ?? should.ports ?? []));
+  if (!same(ports ?? null, should.ports ?? null)) found.push({ reason: 'ports' });
   if (is.stopGraceMillis !== should.stopGraceMillis)
     found.push({ reason: 'stop-grace', fromMillis: is.stopGraceMillis, toMillis: should.stopGraceMillis });
   return [...found, ...capacityChanges(is.capacity, should.capacity)];
+}
+
+function withSources(port: TemplatePort, known: readonly TemplatePort[]): TemplatePort {
+  if (port.sources !== undefined || port.from === undefined) return port;
+  return known.find(({ sources: _, ...rest }) => same(rest, port)) ?? port;
 }
 
 function capacityChanges(is: Capacity, should: Capacity): ChangeReason[] {

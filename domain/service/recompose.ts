@@ -99,15 +99,20 @@ export function recompose(input: RecomposeInput): Recomposition | BlockedRecompo
 }
 
 /** Those that no change of what they are made of drives out. */
-function mayStay({ members, wanted }: RecomposeInput): VeeRecord[] {
-  return members.filter((v) => {
-    const component = componentNamed(wanted, v.component);
-    return (
-      component !== undefined &&
-      v.state !== 'DEFINED' &&
-      templateChanges(v.template, templateOf(wanted, component)).every(isLive)
-    );
+function mayStay(input: RecomposeInput): VeeRecord[] {
+  return input.members.filter((v) => {
+    const component = componentNamed(input.wanted, v.component);
+    return component !== undefined && v.state !== 'DEFINED' && changesOf(input, v, component).every(isLive);
   });
+}
+
+function changesOf(
+  { current, wanted }: RecomposeInput,
+  vee: VeeRecord,
+  component: ManifestComponent,
+): ChangeReason[] {
+  const before = componentNamed(current, component.name);
+  return templateChanges(vee.template, templateOf(wanted, component), before && templateOf(current, before));
 }
 
 /** The present count within the new bounds; a component that is new begins as the manifest says. */
@@ -123,17 +128,18 @@ function act(verb: MemberVerb, vee: VeeRecord, reasons: readonly ChangeReason[])
 
 /** What a member of a component that stays needs. Growing takes its room, so that two don't count on the same. */
 function judge(
-  { wanted, hosts }: RecomposeInput,
+  input: RecomposeInput,
   component: ManifestComponent,
   vee: VeeRecord,
   breach: ChangeReason | undefined,
   room: Map<HostId, Capacity>,
 ): MemberAction {
+  const { wanted, hosts } = input;
   // Left over from an operation that was given up: it never ran.
   if (vee.state === 'DEFINED') return act('destroy', vee, [{ reason: 'never-started' }]);
   const host = hosts.find((h) => h.id === vee.hostId);
   const template = templateOf(wanted, component);
-  const changes = templateChanges(vee.template, template);
+  const changes = changesOf(input, vee, component);
   const all = breach ? [...changes, breach] : changes;
   if (all.length === 0) return act('no-op', vee, []);
   if (!changes.every(isLive)) return act('replace', vee, all);

@@ -56,6 +56,8 @@ export interface TemplatePort {
   readonly toPort?: number;
   /** Components, or `any`; absent: all of its networks. */
   readonly from?: readonly string[];
+  /** Which of those components are on which of its networks, by number: `app/0,2`. Absent where earlier releases wrote it. */
+  readonly sources?: readonly string[];
 }
 
 export interface VeeTransition {

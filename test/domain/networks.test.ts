@@ -140,7 +140,7 @@ describe('a manifest', () => {
       { name: 'front' },
       { name: 'back', ipv4: '10.20.0.0/24', ipv6: 'fd00:20::/64' },
     ]);
-    expect(db?.ports).toEqual([{ protocol: 'tcp', port: 5432, from: ['app'] }]);
+    expect(db?.ports).toEqual([{ protocol: 'tcp', port: 5432, from: ['app'], sources: ['app/0'] }]);
     expect(proxy && db && templateChanges(proxy, { ...proxy, networks: db.networks ?? [] })).toEqual([
       { reason: 'networks' },
     ]);
