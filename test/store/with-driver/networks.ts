@@ -60,7 +60,9 @@ describe('networks', () => {
       perTenant,
     }: { now?: number; inForce?: Manifest; service?: ServiceId; perTenant?: number } = {},
   ) {
-    await store.services.putManifest('in-force', inForce);
+    // Kept by content, as manifests are: what is there already stays.
+    const manifestDigest = JSON.stringify(inForce);
+    await store.services.putManifest(manifestDigest, inForce);
     const declared = manifest.networks?.[0]?.site ? { name: 'lan', site: 'lab' } : { name: 'lan' };
     const vees = Array.from({ length: count }, (_, i) => ({
       veeId: `${service}-${component}-${i}` as VeeId,
@@ -68,7 +70,7 @@ describe('networks', () => {
       template: { networks: [declared] } as unknown as VeeTemplate,
     }));
     const networkPool = { subnet: '10.128.0.0/16', perTenant };
-    const owner = { id: service, tenantId, manifestDigest: 'in-force' };
+    const owner = { id: service, tenantId, manifestDigest };
     await attach({ store, now: () => now, networkPool }, owner, manifest, vees);
     return vees.map((v) => v.veeId);
   }
