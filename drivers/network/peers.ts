@@ -1,7 +1,13 @@
 import { isIP, isIPv4, SocketAddress } from 'node:net';
 import { SluiceError } from '../../domain/errors';
 import { isVxlan, networkNames } from './names';
-import type { Vxlan } from './tools';
+
+export interface Vxlan {
+  readonly device: string;
+  readonly vni?: number | undefined;
+  /** Of UDP. */
+  readonly port?: number | undefined;
+}
 
 /** As Linux writes it, so that the same is the same. */
 export function canonical(address: string): string {

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../domain/errors';
 import { type RunResult, run } from '../lib/program';
-import { canonical } from './peers';
+import { canonical, type Vxlan } from './peers';
 
 /** Where `ip netns` keeps those that have a name. */
 export const NAMESPACES = '/run/netns';
@@ -16,13 +16,6 @@ export interface Link {
 
 interface AddressedLink extends Link {
   readonly addr_info: readonly { readonly local?: string }[];
-}
-
-export interface Vxlan {
-  readonly device: string;
-  readonly vni?: number | undefined;
-  /** Of UDP. */
-  readonly port?: number | undefined;
 }
 
 interface DetailedLink extends Link {
