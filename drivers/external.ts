@@ -2,11 +2,10 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { SluiceError } from '../domain/errors';
+import { FINGERPRINT_FIELDS } from '../domain/host-fields';
 import type { Driver, DriverConfig } from './contract';
 import { packageOf } from './external-names';
 import { CONTRACT, type DriverPackage, kit } from './kit';
-
-const DESCRIPTION_CHARACTERS = 200;
 
 const VERBS: readonly (keyof Driver)[] = [
   ...([
@@ -24,12 +23,10 @@ const VERBS: readonly (keyof Driver)[] = [
   ...(['switchOver', 'finish', 'cancel', 'close'] as const),
 ];
 
-const amount = z.int().min(0);
-/** As the site takes it: a driver learns here what is wrong, and not from a refused heartbeat. */
+/** As the site takes it: a driver learns here what is wrong, and not from a join that is refused. */
 const fingerprintSchema = z.object({
-  driver: z.string(),
-  description: z.string().min(1).max(DESCRIPTION_CHARACTERS),
-  real: z.boolean(),
+  ...FINGERPRINT_FIELDS,
+  description: FINGERPRINT_FIELDS.description.min(1),
   capabilities: z.strictObject({
     ...{ pause: z.boolean(), suspend: z.boolean(), liveResize: z.boolean() },
     migration: z.enum(['live', 'cold', 'none']),
@@ -41,9 +38,6 @@ const fingerprintSchema = z.object({
     },
     enforces: z.strictObject({ cpu: z.boolean(), memory: z.boolean(), disk: z.boolean() }),
   }),
-  capacity: z.looseObject({ cpuMillis: amount, memoryMiB: amount, diskMiB: amount, bandwidthKbps: amount }),
-  images: z.array(z.string()),
-  attributes: z.record(z.string(), z.string()),
 });
 
 /**

@@ -77,9 +77,11 @@ export class LoadMeter {
       const need = needs.get(id);
       return need ? [accountedFor(need, usage, atMillis - since)] : [];
     });
+    const beside = total(accounted);
     return {
-      ...(measured ? { measured, accounted: rounded(total(accounted)) } : {}),
-      ...(measurement.dirtyKbps ? { dirtyKbps: measurement.dirtyKbps } : {}),
+      ...(measured ? { measured } : {}),
+      ...(measured && isUsable(beside) ? { accounted: rounded(beside) } : {}),
+      ...(measurement.dirtyKbps ? { dirtyKbps: wholeRates(measurement.dirtyKbps) } : {}),
       vees: new Map(known.map(({ id, usage }) => [id, rounded(usage)])),
     };
   }
@@ -97,6 +99,14 @@ function read(
   const usage = latest && smoothed(before.usage, latest, at - before.at);
   return { since: before?.since ?? since, at, counters, usage };
 }
+
+/** A heartbeat with a rate that is none would be refused, and its host fall silent: such a rate is left out. */
+const wholeRates = (rates: ReadonlyMap<VeeId, number>): ReadonlyMap<VeeId, number> =>
+  new Map(
+    [...rates].map(([id, kbps]) => [id, Math.round(kbps)] as const).filter(([, kbps]) => isWhole(kbps)),
+  );
+
+const isWhole = (amount: number): boolean => Number.isSafeInteger(amount) && amount >= 0;
 
 const total = (all: readonly Usage[]): Usage =>
   all.reduce(

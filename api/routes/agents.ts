@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { economyOf, HOST_ECONOMY_FIELDS } from '../../domain/cost/host-economy';
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
+import { capacityFields, FINGERPRINT_FIELDS, usageFields } from '../../domain/host-fields';
 import { type AgentId, type HostId, NAME_PATTERN, type OperationId, type VeeId } from '../../domain/ids';
 import { hasEnded } from '../../domain/operation/operation';
 import { VEE_STATES } from '../../domain/vee/state-machine';
@@ -17,20 +18,9 @@ import { apartEvent } from '../underlay-family';
 // Agents are upgraded before the API is: whatever a newer one says beyond what is known here is left out, never refused.
 const name = z.string().regex(NAME_PATTERN);
 const amount = z.int().min(0);
-const capacity = z.object({
-  cpuMillis: amount,
-  memoryMiB: amount,
-  diskMiB: amount,
-  bandwidthKbps: amount,
-  devices: z.record(name, amount).optional(),
-});
-
-const usage = z.object({ cpuMillis: amount, memoryMiB: amount });
 
 const fingerprintSchema: z.ZodType<HostFingerprint> = z.object({
-  driver: name,
-  description: z.string().max(200),
-  real: z.boolean(),
+  ...FINGERPRINT_FIELDS,
   capabilities: z.object({
     pause: z.boolean(),
     suspend: z.boolean(),
@@ -42,10 +32,6 @@ const fingerprintSchema: z.ZodType<HostFingerprint> = z.object({
     networks: z.boolean().optional().describe('Does it connect VEEs to networks?'),
     context: z.boolean().optional().describe('Does it give VEEs files, keys, user data and references?'),
   }),
-  capacity,
-  physical: usage.optional().describe('Of CPU and memory, where its capacity is more than it has'),
-  images: z.array(z.string().max(128)).max(1_000),
-  attributes: z.record(z.string().max(63), z.string().max(200)),
 });
 
 const underlayAddress = z
@@ -92,14 +78,16 @@ const reportSchema = z.object({
               veeId: z.string().max(64),
               epoch: z.int(),
               state: z.enum([...VEE_STATES, 'EXITED', 'INCOMING', 'OUTGOING']),
-              capacity: capacity.optional().describe('Older agents leave it out'),
-              used: usage.optional().describe('As measured; left out where it is not'),
+              capacity: capacityFields.optional().describe('Older agents leave it out'),
+              used: usageFields.optional().describe('As measured; left out where it is not'),
               dirtyKbps: amount.optional().describe('At which rate it writes its memory, as measured'),
             }),
           )
           .max(10_000),
-        measured: usage.optional().describe('What is in use of the host; left out where it is not measured'),
-        accounted: usage
+        measured: usageFields
+          .optional()
+          .describe('What is in use of the host; left out where it is not measured'),
+        accounted: usageFields
           .optional()
           .describe(
             'What is asked for by those whose use is in that: what else is reserved counts beside it',

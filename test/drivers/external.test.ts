@@ -112,6 +112,20 @@ describe('a driver in a package of its own', () => {
     });
   });
 
+  it.each([
+    ['driver: "Bad Name!"', /at driver/],
+    ['images: ["x".repeat(500)]', /at images\[0\]/],
+    ['attributes: { why: "x".repeat(5_000) }', /at attributes\.why/],
+    ['physical: { cpuMillis: 0.5, memoryMiB: 1 }', /at physical\.cpuMillis/],
+    ['description: ""', /at description/],
+  ])('is refused at its load when no site would take of it that %s', async (change, why) => {
+    await put(
+      `odd-${change.length}.js`,
+      example(`d.fingerprint = async () => ({ ...(await print()), ${change} })`),
+    );
+    await expect(load(`./odd-${change.length}.js`)).rejects.toThrow(why);
+  });
+
   it.each(['npm:', 'npm:../x', 'nothing', 'toString', 'https://x'])(
     'is not what "%s" names',
     async (name) => {

@@ -51,6 +51,27 @@ describe('the loads of a host', () => {
     expect(next.vees.get(v)?.memoryMiB).toBe(7);
   });
 
+  it('are whole numbers that a site takes, whatever a driver says', async () => {
+    const of = loads();
+    const odd = [1.5, Number.NaN, -1, 1e300, 2].map((kbps, i) => [`v${i}` as VeeId, kbps] as const);
+    const vees = new Map([
+      [v, { cpuMicros: 0.5, memoryMiB: 7.3 }],
+      ['w' as VeeId, { cpuMicros: Number.NaN, memoryMiB: 1 }],
+    ]);
+    const measure = async () => ({ vees, dirtyKbps: new Map(odd) });
+    await of.of(h, { measure }, listed);
+    const told = await of.of(h, { measure }, listed);
+    expect([...(told.dirtyKbps ?? [])]).toEqual([
+      ['v0', 2],
+      ['v4', 2],
+    ]);
+    expect([...told.vees]).toEqual([[v, { cpuMillis: 0, memoryMiB: 7 }]]);
+    const halves = { ...listed[0], capacity: { ...capacity, memoryMiB: Number.NaN } } as VeeStatus;
+    const unaccounted = await of.of(h, { measure }, [halves]);
+    expect(unaccounted.measured).toBeDefined();
+    expect(unaccounted).not.toHaveProperty('accounted');
+  });
+
   it('are asked of what has just been listed', async () => {
     const asked: (readonly VeeId[])[] = [];
     const driver = {
