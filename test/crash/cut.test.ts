@@ -3,6 +3,7 @@ import { choosePort } from '../../supervisor/ports';
 import { CutProxy } from '../support/cut-proxy';
 import { DoubleWatch } from '../support/double-watch';
 import type { Json } from '../support/json';
+import { momentsOf } from '../support/lanes';
 import { manifestOf } from '../support/manifests';
 import { TestSite } from '../support/site';
 
@@ -104,7 +105,8 @@ describe('a host that is cut off from everything, with an operation in the middl
 
   describe.each(RESPONSES)('while $name', ({ act, replaces }) => {
     describe.each(LENGTHS)('and the cut is %s', (length) => {
-      it.each(CONNECTIONS)(
+      const turn = LENGTHS.indexOf(length) + (replaces ? 1 : 0);
+      it.each(momentsOf(turn, CONNECTIONS))(
         'and its connections %s: no VEE runs twice, every operation ends right, it is heard again',
         async (connections) => {
           serial++;

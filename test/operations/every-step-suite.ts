@@ -27,6 +27,9 @@ const UNDO_FAULTS = [
   { when: 'after', act: 'fail' },
 ] as const;
 
+/** CI has time for one moment of each step, whatever the scenario. */
+const IN_TURN = process.env.SLUICE_IN_TURN !== undefined;
+
 /** So many runs share a site, and one check of the invariants at their end. */
 const SIDE_BY_SIDE = 8;
 
@@ -146,7 +149,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
     it('fails before and after each: it ends as its scenario says', async () => {
       await runAll(
         steps.flatMap((step, i) =>
-          (scenario.inTurn ? momentsOf(i, WHENS) : WHENS).map((when) => ({
+          (scenario.inTurn || IN_TURN ? momentsOf(i, WHENS) : WHENS).map((when) => ({
             at: `${when} ${labelOf(step)}`,
             faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, when, 'fail') }],
             judge: (_at: string, operation: Json) =>
@@ -181,7 +184,7 @@ function everyStep(scenario: Scenario, theSite: () => TestSite): void {
 
     it('makes each twice: the second time changes nothing, and it completes', async () => {
       await runAll(
-        (scenario.inTurn ? everySecond(steps) : steps).map((step) => ({
+        (scenario.inTurn || IN_TURN ? everySecond(steps) : steps).map((step) => ({
           at: `twice ${labelOf(step)}`,
           faults: (run: Run) => [{ role: step.role, fault: faultAt(run, step, 'after', 'retry') }],
           judge: (at: string, operation: Json) => expect([at, operation.state]).toEqual([at, 'completed']),
