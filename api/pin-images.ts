@@ -1,6 +1,6 @@
 import { type Finding, SluiceError } from '../domain/errors';
 import type { TenantId } from '../domain/ids';
-import { pinOf, resolveImage, tooSmallFor } from '../domain/images/model';
+import { pinOf, resolveImage, unfitFor } from '../domain/images/model';
 import { imageReference, type PinnedImage, pinnedImage } from '../domain/images/reference';
 import type { Manifest } from '../domain/manifest/schema';
 import type { Store } from '../store/store';
@@ -30,12 +30,14 @@ export async function pinImages(
       unknown.push({ pointer, message, hint: 'sluice image list tells which there are.' });
       return component;
     }
-    const short = tooSmallFor(resolved.image, component.capacity);
-    if (short)
+    const unfit = unfitFor(resolved.image, component.capacity, component.networks?.length ?? 0);
+    if (unfit)
       small.push({
-        pointer: `/components/${c}/capacity/${short.field}`,
-        message: short.message,
-        hint: 'Ask for as much, or use a smaller image.',
+        pointer: `/components/${c}/${unfit.pointer}`,
+        message: unfit.message,
+        hint: resolved.image.warm
+          ? 'Ask for just as much, or use an image that boots.'
+          : 'Ask for as much, or use a smaller image.',
       });
     return { ...component, image: pinOf(resolved.image) };
   });

@@ -1,6 +1,7 @@
 import type { HostFingerprint } from '../domain/host';
 import type { HostId, ServiceId, TenantId, VeeId } from '../domain/ids';
 import type { PinnedImage } from '../domain/images/reference';
+import type { WarmFacts } from '../domain/images/warm';
 import type { Counters } from '../domain/measured';
 import type { Escalation } from '../domain/migration/escalation';
 import type { NetworkAttachment } from '../domain/network/attachment';
@@ -34,6 +35,11 @@ export interface Driver {
   resume(ref: VeeRef): Promise<void>;
   suspend(ref: VeeRef): Promise<void>;
   restore(ref: VeeRef): Promise<void>;
+  /**
+   * Puts what runs, or is suspended, into an empty folder as the parts of a warm image (`domain/images/warm.ts`); it goes
+   * on, or stays as it was. Only where the driver names `registry:warm-…` among its images.
+   */
+  capture?(ref: VeeRef, into: string): Promise<WarmFacts>;
   /** Ends it and keeps its disk: back to DEFINED. Killed after the grace time. */
   stop(ref: VeeRef, graceMillis: number): Promise<void>;
   /** Ends it and removes everything; a newer epoch than the running one is taken and fences the older. */

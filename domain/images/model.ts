@@ -1,5 +1,7 @@
-import type { ImageId, TenantId } from '../ids';
+import type { AgentId, ImageId, TenantId } from '../ids';
+import type { Capacity } from '../units';
 import { type ImageFormat, type ImageReference, type PinnedImage, pinnedText, SITE_OWNER } from './reference';
+import { type WarmFacts, warmMismatch } from './warm';
 
 /** `uploading`: parts of it may be there. `removing`: nothing new may begin to use it, while who uses it is looked for. */
 export type ImageState = 'uploading' | 'ready' | 'removing';
@@ -18,6 +20,10 @@ export interface ImageRecord {
   readonly virtualBytes?: number;
   readonly leastMemoryMiB?: number;
   readonly leastDiskMiB?: number;
+  /** Of a warm one, from when it is asked for. */
+  readonly warm?: WarmFacts;
+  /** Which agent uploads it, where it is one that does. */
+  readonly uploader?: AgentId;
   readonly sharedWith: readonly TenantId[];
   readonly deprecated: boolean;
   readonly state: ImageState;
@@ -73,8 +79,8 @@ export function resolveImage(
   return { kind: 'unknown', because: 'the registry has no such image for this tenant' };
 }
 
-export const pinOf = ({ owner, name, digest, format }: ImageRecord): string =>
-  pinnedText({ owner, name, digest, format } satisfies PinnedImage);
+export const pinOf = ({ owner, name, digest, format, warm }: ImageRecord): string =>
+  pinnedText({ owner, name, digest, format, ...(warm ? { on: warm.on } : {}) } satisfies PinnedImage);
 
 /** How much disk an instance needs to hold the image's disk; what is unpacked takes none of its own. */
 export const leastDiskMiBOf = ({ format, virtualBytes = 0, leastDiskMiB = 0 }: ImageRecord): number =>
@@ -83,10 +89,30 @@ export const leastDiskMiBOf = ({ format, virtualBytes = 0, leastDiskMiB = 0 }: I
     format === 'qcow2' || format === 'raw' ? Math.ceil(virtualBytes / BYTES_PER_MIB) : 0,
   );
 
-/** Why an instance of that size can't run from it; undefined when it can. */
-export function tooSmallFor(
+export interface Unfit {
+  /** Of the component, as a JSON pointer. */
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/**
+ * Why an instance like that can't run from it; undefined when it can.
+ * @param interfaces on how many networks it is
+ */
+export function unfitFor(image: ImageRecord, capacity: Capacity, interfaces: number): Unfit | undefined {
+  if (!image.warm) {
+    const small = tooSmallFor(image, capacity);
+    return small && { pointer: `capacity/${small.field}`, message: small.message };
+  }
+  const differs = warmMismatch(image.warm, { ...capacity, interfaces });
+  if (!differs) return undefined;
+  const { field, message } = differs;
+  return { pointer: field === 'interfaces' ? 'networks' : `capacity/${field}`, message };
+}
+
+function tooSmallFor(
   image: ImageRecord,
-  { memoryMiB, diskMiB }: { readonly memoryMiB: number; readonly diskMiB: number },
+  { memoryMiB, diskMiB }: Pick<Capacity, 'memoryMiB' | 'diskMiB'>,
 ): { readonly field: 'memoryMiB' | 'diskMiB'; readonly message: string } | undefined {
   const { leastMemoryMiB = 0 } = image;
   if (memoryMiB < leastMemoryMiB)

@@ -1,5 +1,5 @@
 import { BYTES_PER_MIB } from '../lib/machine-usage';
-import type { QemuImage } from './images';
+import { baseOf, type QemuImage } from './images';
 import { DIMM_SLOTS, type Layout, type Nic } from './layout';
 
 /** What is in the folder of a machine, which QEMU runs in: no path of it depends on where, or how deep, that is. */
@@ -101,17 +101,17 @@ const interfaceOf = ({ mac, mtu }: Nic, index: number, tap: string): string[] =>
 
 /** Each layer with its format said: none is ever guessed from what a guest may have written. */
 function disk(image: QemuImage): string[] {
-  const base =
-    image.kind === 'disk'
-      ? {
-          backing: {
-            driver: image.format,
-            'read-only': true,
-            file: { driver: 'file', filename: image.path, 'read-only': true },
-            ...(image.format === 'qcow2' ? { backing: null } : {}),
-          },
-        }
-      : {};
+  const below = baseOf(image);
+  const base = below
+    ? {
+        backing: {
+          driver: below.format,
+          'read-only': true,
+          file: { driver: 'file', filename: below.path, 'read-only': true },
+          ...(below.format === 'qcow2' ? { backing: null } : {}),
+        },
+      }
+    : {};
   const node = {
     driver: 'qcow2',
     'node-name': DISK_NODE,

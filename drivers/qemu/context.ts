@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { NetworkAttachment } from '../../domain/network/attachment';
 import { resolverFile, resolversOf } from '../../domain/network/resolver';
 import type { VeeSpec } from '../contract';
-import { contextOf } from '../lib/vee-context';
+import { contextOf, type ToldContext } from '../lib/vee-context';
 import { CONTEXT, FILES } from './command-line';
 import { cloudInitSeed, scriptOf } from './seed';
 
@@ -20,9 +20,15 @@ export async function writeContext(
   seed = false,
 ): Promise<void> {
   const told = contextOf(spec, given);
-  const { networks, template } = spec;
-  const { command } = template;
-  const files: Record<string, string> = {
+  const { networks } = spec;
+  await mkdir(join(folder, CONTEXT), { recursive: true });
+  for (const [name, text] of Object.entries(contextFiles(spec, told)))
+    await writeFile(join(folder, CONTEXT, name), text);
+  if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told, networks));
+}
+
+function contextFiles({ networks, template: { command } }: VeeSpec, told: ToldContext) {
+  return {
     environment: Object.entries(told.environment)
       .map(([key, value]) => `export ${key}=${quoted(value)}\n`)
       .join(''),
@@ -34,9 +40,43 @@ export async function writeContext(
       ? { network: [...networks.flatMap(interfaceScript), resolverScript(told.resolvers)].join('') }
       : {}),
   };
-  await mkdir(join(folder, CONTEXT), { recursive: true });
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, CONTEXT, name), text);
-  if (seed) await writeFile(join(folder, FILES.seed), cloudInitSeed(spec.veeId, told, networks));
+}
+
+/**
+ * A script that makes a machine that has run as another this VEE: who it is, where it is on its networks, and what time it
+ * is. What the image has in `/etc/sluice/resumed` does the rest; when that fails, the VEE has not begun.
+ * @param chance that nobody else has, in hex
+ * @param now in milliseconds
+ */
+export function identityScript(
+  spec: VeeSpec,
+  given: Readonly<Record<string, string>>,
+  chance: string,
+  now: number,
+): string {
+  const told = contextOf(spec, given);
+  const files = contextFiles(spec, told);
+  return [
+    'set -e',
+    'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    `date -u -s @${Math.floor(now / 1_000)} > /dev/null || true`,
+    `echo ${chance} > /dev/urandom || true`,
+    `hostname ${quoted(files.hostname)}`,
+    'mkdir -p /run/sluice',
+    `printf %s ${quoted(files.environment)} > /run/environment`,
+    `printf %s ${quoted(files.command)} > /run/command`,
+    files.files,
+    // What it is told by its networks comes last, as it does when it boots.
+    `printf %s ${quoted(files['vee.json'])} > /run/sluice/vee.json`,
+    ...(spec.networks ?? []).flatMap((network, index) => [
+      `ip link set dev eth${index} down`,
+      `ip addr flush dev eth${index}`,
+      `ip link set dev eth${index} address ${network.mac}`,
+      ...interfaceScript(network, index).map((line) => line.trimEnd()),
+    ]),
+    'if [ -x /etc/sluice/resumed ]; then /etc/sluice/resumed; fi',
+    '',
+  ].join('\n');
 }
 
 const toldOf = ({ name, mac, mtu, addresses }: NetworkAttachment) => ({

@@ -1,6 +1,7 @@
 import { SluiceError } from '../../domain/errors';
 import type { HostFingerprint } from '../../domain/host';
 import type { HostId, VeeId } from '../../domain/ids';
+import type { WarmFacts } from '../../domain/images/warm';
 import type { Capacity } from '../../domain/units';
 import type {
   Driver,
@@ -108,10 +109,18 @@ class QemuDriver implements Driver {
     });
   }
 
+  capture(ref: VeeRef, into: string): Promise<WarmFacts> {
+    return this.records.exclusively(ref.veeId, async () => {
+      const vee = await this.acting(ref);
+      requireState(vee, 'capture', ['ACTIVE', 'SUSPENDED']);
+      return this.vees.capture(vee, into);
+    });
+  }
+
   stop(ref: VeeRef, graceMillis: number): Promise<void> {
     return this.records.exclusively(ref.veeId, async () => {
       const vee = await this.acting(ref);
-      if (vee.state === 'DEFINED') return;
+      if (vee.state === 'DEFINED') return this.vees.isHalf(vee) ? this.machines.end(ref.veeId, 0) : undefined;
       requireState(vee, 'stop', ['ACTIVE', 'PAUSED', 'EXITED']);
       await this.machines.end(ref.veeId, graceMillis);
       await this.records.put({ ...vee, state: 'DEFINED' });
@@ -292,11 +301,17 @@ class QemuDriver implements Driver {
   /** The record, with its state as QEMU tells it: what crashed between act and record is seen here. */
   private async acting(ref: VeeRef): Promise<KeptVee> {
     const vee = await this.records.acting(ref);
-    return { ...vee, state: (await this.machines.live(vee)).state };
+    return { ...vee, state: (await this.live(vee)).state };
+  }
+
+  /** What runs of a warm image, and has not become this VEE yet, is not taken for it. */
+  private async live(vee: KeptVee): Promise<{ state: DriverState; pid?: number }> {
+    const seen = await this.machines.live(vee);
+    return vee.state === 'DEFINED' && this.vees.isHalf(vee) ? { state: 'DEFINED' } : seen;
   }
 
   private async status(vee: KeptVee, probe: boolean): Promise<VeeStatus> {
-    const { state, pid } = await this.machines.live(vee);
+    const { state, pid } = await this.live(vee);
     const ready = state === 'ACTIVE' && probe && (await this.vees.isReady(vee));
     return statusOf({ ...vee, state }, ready, pid);
   }

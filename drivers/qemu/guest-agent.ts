@@ -99,9 +99,14 @@ export class GuestAgent {
   }
 
   /** @throws SluiceError `driver-failed` when it takes longer than that; it is not ended then */
-  async exec([path = '', ...arg]: readonly string[], timeoutMillis: number): Promise<ExecResult> {
+  async exec(
+    [path = '', ...arg]: readonly string[],
+    timeoutMillis: number,
+    input?: string,
+  ): Promise<ExecResult> {
     const until = Date.now() + timeoutMillis;
-    const begun = await this.ask('guest-exec', { path, arg, 'capture-output': true }).catch(
+    const given = input === undefined ? {} : { 'input-data': Buffer.from(input).toString('base64') };
+    const begun = await this.ask('guest-exec', { path, arg, 'capture-output': true, ...given }).catch(
       (error: SluiceError) => {
         if (error.code !== 'driver-refused') throw error;
         return undefined;

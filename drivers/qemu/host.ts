@@ -1,10 +1,13 @@
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
+import { acceptsWarm } from '../../domain/images/reference';
 import type { Capacity } from '../../domain/units';
 import type { DriverConfig } from '../contract';
 import { foundCapacity, machineAttributes } from '../lib/machine-facts';
+import { builtGuest } from './guest/build';
 import { Images } from './images';
 import { type Layout, type MachineType, machineType, refused } from './layout';
 import { type Accelerator, chooseAccelerator, inWords, qemuObstacle, qemuVersion, releaseOf } from './probe';
+import { warmClass } from './warm';
 
 /** How far a migration is: on its target, `prepare` and `resume`, on its source the others. */
 export type MigrationPhase =
@@ -71,6 +74,15 @@ export class QemuHost {
     return { machine: this.machine, accelerator: this.accelerator.name, qemu: releaseOf(this.version) };
   }
 
+  private async warmClasses(): Promise<string[]> {
+    const guest = await builtGuest();
+    const classes = [
+      await warmClass(this.made),
+      ...(guest ? [await warmClass(this.made, guest.digest)] : []),
+    ];
+    return classes.map(acceptsWarm);
+  }
+
   async fingerprint(networks: boolean): Promise<HostFingerprint> {
     const { dataDir, capacity, reserve } = this.config;
     const { name, because } = this.accelerator;
@@ -80,7 +92,7 @@ export class QemuHost {
       real: true,
       capabilities: { ...CAPABILITIES, networks, context: true },
       capacity: capacity ?? withoutOwn(await foundCapacity(dataDir, reserve)),
-      images: await this.images.names(),
+      images: [...(await this.images.names()), ...(this.config.images ? await this.warmClasses() : [])],
       attributes: {
         ...(await machineAttributes(dataDir)),
         ...{ qemu: this.version, accelerator: this.accelerator.name, machine: this.machine },

@@ -7,16 +7,35 @@ import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '../../domain/errors';
 import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
 import { acceptsFormat, type PinnedImage, pinnedImage } from '../../domain/images/reference';
+import { WARM_FILES } from '../../domain/images/warm';
 import type { ImageSource } from '../contract';
 import { BYTES_PER_MIB } from '../lib/machine-usage';
 import { findOnPath, type RunOptions, type RunResult, run } from '../lib/program';
 import { builtGuest, guestObstacle, testGuest } from './guest/build';
 import { refused } from './layout';
+import { readMachine, unpackWarm, type WarmMachine } from './warm';
+
+/** What a machine's own disk is an overlay on. */
+export interface BaseDisk {
+  readonly path: string;
+  readonly format: 'qcow2' | 'raw';
+}
 
 export type QemuImage = (
-  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string }
-  | { readonly kind: 'disk'; readonly path: string; readonly format: 'qcow2' | 'raw' }
-) & { readonly digest: string; readonly leastMemoryMiB: number; readonly leastDiskMiB: number };
+  | { readonly kind: 'kernel'; readonly kernel: string; readonly initrd: string; readonly disk?: BaseDisk }
+  | ({ readonly kind: 'disk' } & BaseDisk)
+) & {
+  readonly digest: string;
+  readonly leastMemoryMiB: number;
+  readonly leastDiskMiB: number;
+  readonly warm?: WarmMachine;
+};
+
+export const baseOf = (image: QemuImage): BaseDisk | undefined =>
+  image.kind === 'disk' ? image : image.disk;
+/** Of which guest a machine is that boots from none of its disks. */
+export const guestOf = ({ kind, warm, digest }: QemuImage): string | undefined =>
+  kind === 'kernel' ? (warm?.guest ?? digest) : undefined;
 
 /** The machine that is built here from Debian's packages. */
 export const TEST_GUEST = 'sluice-guest';
@@ -27,6 +46,7 @@ const DISK_IMAGE_MEMORY_MIB = 64;
 const CHECK_MILLIS = 300_000;
 const TOOL_CPU_SECONDS = 120;
 const TOOL_MEMORY_BYTES = 2 * 1_024 ** 3;
+const FLATTEN_MILLIS = 600_000;
 const NAME = /^([a-z0-9][a-z0-9._-]{0,127})\.(qcow2|raw)$/;
 
 export const imagesDir = (): string =>
@@ -64,6 +84,7 @@ export class Images {
 
   private async fromRegistry(image: PinnedImage, path: string): Promise<QemuImage> {
     const { name, digest, format } = image;
+    if (format === 'warm') return this.warm(image, path);
     if (!this.registry || (format !== 'qcow2' && format !== 'raw'))
       throw new SluiceError('image-unknown', `This host runs no ${format} images of the registry.`);
     await this.registry.link(image, path);
@@ -73,6 +94,23 @@ export class Images {
     this.checked.set(`${digest}.${format}`, bytes);
     const leastDiskMiB = Math.ceil(bytes / BYTES_PER_MIB);
     return { kind: 'disk', path, format, digest, leastMemoryMiB: DISK_IMAGE_MEMORY_MIB, leastDiskMiB };
+  }
+
+  private async warm(image: PinnedImage, path: string): Promise<QemuImage> {
+    const { digest, name } = image;
+    if (!this.registry) throw new SluiceError('image-unknown', 'This host runs no images of the registry.');
+    const unpacked = await this.registry.unpacked(image, path, unpackWarm);
+    const warm = await readMachine(unpacked.path);
+    const { memoryMiB: leastMemoryMiB, diskMiB: leastDiskMiB } = warm.facts;
+    const disk: BaseDisk = { path: join(unpacked.path, WARM_FILES.disk), format: 'qcow2' };
+    const common = { digest, leastMemoryMiB, leastDiskMiB, warm };
+    if (leastDiskMiB > 0 && !this.checked.has(`${digest}.warm`))
+      this.checked.set(`${digest}.warm`, await checkQcow2(disk.path, name));
+    if (!warm.guest) return { kind: 'disk', ...disk, ...common };
+    const { kernel, initrd, digest: guest } = await testGuest();
+    if (guest !== warm.guest)
+      throw refused(`The image "${name}" is of another guest than the one that this host has.`);
+    return { kind: 'kernel', kernel, initrd, ...(leastDiskMiB > 0 ? { disk } : {}), ...common };
   }
 
   /** @throws SluiceError `image-unknown`, or `driver-refused` for one that can't be used, or must not be */
@@ -143,7 +181,8 @@ async function checkQcow2(path: string, name: string): Promise<number> {
 /** A new disk: what is written goes into it, what never was is read from the image. */
 export async function createDisk(path: string, image: QemuImage, mib: number): Promise<void> {
   await mkdir(join(path, '..'), { recursive: true });
-  const base = image.kind === 'disk' ? ['-b', image.path, '-F', image.format] : [];
+  const disk = baseOf(image);
+  const base = disk ? ['-b', disk.path, '-F', disk.format] : [];
   await imageTool(['create', '-q', '-f', 'qcow2', ...base, path, `${mib}M`]);
 }
 
@@ -157,11 +196,20 @@ function qemuImg(args: readonly string[], options?: RunOptions): Promise<RunResu
   return run([...limits, 'qemu-img', ...args], options);
 }
 
+/** All that is on a disk that nobody writes to, in a file that needs no other. */
+export async function flattenDisk(path: string, into: string): Promise<void> {
+  const args = ['convert', '-q', '-f', 'qcow2', '-O', 'qcow2', path, into];
+  requireDone(args, await run(['qemu-img', ...args], { timeoutMillis: FLATTEN_MILLIS }));
+}
+
 async function imageTool(args: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await qemuImg(args);
+  requireDone(args, await qemuImg(args));
+}
+
+function requireDone([verb]: readonly string[], { exitCode, stderr }: RunResult): void {
   if (exitCode !== 0)
     throw new SluiceError(
       'driver-failed',
-      `qemu-img ${args[0]} failed: ${stderr.trim().split('\n').at(-1) ?? ''}`,
+      `qemu-img ${verb} failed: ${stderr.trim().split('\n').at(-1) ?? ''}`,
     );
 }

@@ -7,17 +7,24 @@ import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
 import { FILES } from './command-line';
+import type { QemuImage } from './images';
+import type { Layout } from './layout';
 import type { Machines } from './machines';
 import { migrationEvent, STILL } from './migration-events';
+import type { QmpClient } from './qmp';
 
 const SUSPEND_MILLIS = 120_000;
+const RESTORE_MILLIS = 120_000;
 
 /**
  * Writes a machine's memory and devices to a file. QEMU would need a shell to write one by itself, so it migrates to
  * a socket of ours. It stills the guest for that by itself, and lets it go on when this fails, or we die.
  */
-export async function saveState(machines: Machines, veeId: VeeId): Promise<void> {
-  const path = machines.path(veeId, FILES.memory);
+export async function saveState(
+  machines: Machines,
+  veeId: VeeId,
+  path = machines.path(veeId, FILES.memory),
+): Promise<void> {
   const qmp = await machines.qmp(veeId);
   const uri = await oneConnection((socket) => pipeline(socket, createWriteStream(`${path}.part`)));
   try {
@@ -44,6 +51,31 @@ export async function saveState(machines: Machines, veeId: VeeId): Promise<void>
   await file.sync();
   await file.close();
   await rename(`${path}.part`, path);
+}
+
+/**
+ * Reads it into a machine that is begun for it, and still stands then.
+ * @throws SluiceError `driver-failed` when QEMU can't
+ */
+export async function loadState(
+  machines: Machines,
+  veeId: VeeId,
+  layout: Layout,
+  image: QemuImage,
+  path: string,
+): Promise<QmpClient> {
+  const state = await open(path, 'r');
+  try {
+    const qmp = await machines.spawn(veeId, layout, image, { incoming: 'defer' }, state.fd);
+    await qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
+    const loaded = migrationEvent(qmp, ['completed'], RESTORE_MILLIS);
+    loaded.catch(() => undefined);
+    await qmp.execute('migrate-incoming', { uri: 'fd:3' });
+    await loaded;
+    return qmp;
+  } finally {
+    await state.close();
+  }
 }
 
 /** A socket with a short path, which takes one connection. */

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { VeeId } from '../../domain/ids';
+import { WARM_FILES, type WarmFacts } from '../../domain/images/warm';
 import type { Capacity } from '../../domain/units';
 import type { DriverState, VeeSpec } from '../contract';
 import { deviceVariables, type HostDevices, nodesOf } from '../lib/device-numbers';
@@ -12,17 +14,18 @@ import { announce } from './announce';
 import { BootGate } from './boot-gate';
 import { FILES } from './command-line';
 import { writeContext } from './context';
-import { createDisk, growDisk, type Images, type QemuImage } from './images';
+import { createDisk, flattenDisk, growDisk, guestOf, type Images, type QemuImage } from './images';
 import { type Layout, refused, shrinks, vcpusOf } from './layout';
 import type { Machines } from './machines';
-import { migrationEvent } from './migration-events';
 import type { Place } from './receiving';
 import { resizeLive } from './resize';
+import { loadState, saveState } from './state-file';
+import { describeWarm } from './warm';
+import { goOnAs, isNew, markNew, requireLike } from './warm-start';
 
 /** So many boot at a time on one host; the next begins when one is up, or has had this long. */
 const BOOTS_AT_A_TIME = 2;
 const BOOT_MILLIS = 10_000;
-const RESTORE_MILLIS = 120_000;
 const READY_MILLIS = 10_000;
 /** How far memory may grow without a stop. */
 const MEMORY_GROWTH = 4;
@@ -59,6 +62,8 @@ export class VeeMachines {
     requireNetwork(spec, this.machines.network);
     if (existing?.spec.epoch === spec.epoch) return place;
     requireMemory(name, image, capacity);
+    const { warm } = image;
+    if (warm) requireLike(warm, image.digest, spec);
     if (existing) {
       await this.machines.end(spec.veeId, 0);
       await this.records.remove(spec.veeId);
@@ -72,8 +77,9 @@ export class VeeMachines {
       const folder = this.records.folder(spec.veeId);
       // Its memory and its environment are nobody else's.
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeContext(folder, spec, deviceVariables(given.devices), place.layout.seed);
+      await writeContext(folder, spec, deviceVariables(given.devices), (warm?.layout ?? place.layout).seed);
       await this.requireDisk(spec.veeId, image, capacity);
+      if (warm && state === 'DEFINED') await markNew(folder);
       await this.records.put({ spec, state, ...given });
     });
     return place;
@@ -102,6 +108,7 @@ export class VeeMachines {
     const { veeId } = vee.spec;
     await this.machines.end(veeId, 0);
     const image = await this.imageOf(vee.spec);
+    if (image.warm && isNew(this.records.folder(veeId))) return goOnAs(this.machines, vee, image, image.warm);
     const layout = this.layoutFor(vee.spec, image);
     const leave = await this.gate.enter();
     try {
@@ -129,23 +136,11 @@ export class VeeMachines {
     const image = await this.imageOf(vee.spec);
     if (image.digest !== kept.layout.imageDigest)
       throw refused(`The image "${template.image}" is another one than ${veeId} was suspended with.`);
-    const state = await open(path, 'r');
-    try {
-      const qmp = await this.machines.spawn(veeId, kept.layout, image, { incoming: 'defer' }, state.fd);
-      await qmp.execute('migrate-set-capabilities', {
-        capabilities: [{ capability: 'events', state: true }],
-      });
-      const loaded = migrationEvent(qmp, ['completed'], RESTORE_MILLIS);
-      loaded.catch(() => undefined);
-      await qmp.execute('migrate-incoming', { uri: 'fd:3' });
-      await loaded;
-      await this.records.put({ ...vee, state: 'ACTIVE' });
-      await rm(path, { force: true });
-      await qmp.execute('cont');
-      await announce(qmp, vee.spec.networks);
-    } finally {
-      await state.close();
-    }
+    const qmp = await loadState(this.machines, veeId, kept.layout, image, path);
+    await this.records.put({ ...vee, state: 'ACTIVE' });
+    await rm(path, { force: true });
+    await qmp.execute('cont');
+    await announce(qmp, vee.spec.networks);
   }
 
   /**
@@ -179,6 +174,41 @@ export class VeeMachines {
     if (vee.state === 'ACTIVE' && ['paused', 'postmigrate', 'prelaunch'].includes(found.status))
       await (await this.machines.qmp(veeId)).execute('cont');
     if (vee.state === 'SUSPENDED' && found.status !== 'running') await this.machines.end(veeId, 0);
+  }
+
+  /** Of one from a warm image: was it begun, and never became itself? */
+  isHalf = ({ spec }: KeptVee): boolean => isNew(this.records.folder(spec.veeId));
+
+  /**
+   * Stills a machine, puts what it is into a folder, and lets it go on; one that is suspended stays so.
+   * @throws SluiceError `driver-refused` where nobody in it could tell what comes of it what that is
+   */
+  async capture({ spec, state }: KeptVee, into: string): Promise<WarmFacts> {
+    const { veeId } = spec;
+    const image = await this.imageOf(spec);
+    const kept = await this.machines.kept(veeId);
+    if (!kept) throw refused(`${veeId} has no machine.`);
+    const memory = join(into, WARM_FILES.memory);
+    const keepDisk = async () => {
+      if (kept.layout.diskMiB > 0)
+        await flattenDisk(this.machines.path(veeId, FILES.disk), join(into, WARM_FILES.disk));
+    };
+    if (state === 'SUSPENDED') {
+      await copyFile(this.machines.path(veeId, FILES.memory), memory);
+      await keepDisk();
+    } else {
+      if (!(await this.machines.agentListens(veeId)))
+        throw refused(
+          `No agent answers in the guest of ${veeId}: what is made of it could not be told what it is.`,
+        );
+      try {
+        await saveState(this.machines, veeId, memory);
+        await keepDisk();
+      } finally {
+        await (await this.machines.qmp(veeId)).execute('cont');
+      }
+    }
+    return describeWarm(into, spec, kept.layout, guestOf(image));
   }
 
   async isReady({ spec }: KeptVee): Promise<boolean> {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { ImageId, TenantId } from '../../domain/ids';
 import { ArchiveBounds, archiveLimits, entryRefusal } from '../../domain/images/archive';
-import { type ImageRecord, leastDiskMiBOf, resolveImage, tooSmallFor } from '../../domain/images/model';
+import { type ImageRecord, leastDiskMiBOf, resolveImage, unfitFor } from '../../domain/images/model';
 import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
 import {
   acceptsFormat,
@@ -114,9 +114,11 @@ describe('which image a tenant means', () => {
     const image = record({ virtualBytes: 3 * 1_048_576 + 1, leastMemoryMiB: 96 });
     expect(leastDiskMiBOf(image)).toBe(4);
     expect(leastDiskMiBOf({ ...image, format: 'tar' })).toBe(0);
-    expect(tooSmallFor(image, { memoryMiB: 96, diskMiB: 4 })).toBeUndefined();
-    expect(tooSmallFor(image, { memoryMiB: 95, diskMiB: 4 })?.field).toBe('memoryMiB');
-    expect(tooSmallFor(image, { memoryMiB: 96, diskMiB: 3 })?.field).toBe('diskMiB');
+    const of = (memoryMiB: number, diskMiB: number) =>
+      unfitFor(image, { cpuMillis: 100, memoryMiB, diskMiB, bandwidthKbps: 0 }, 0)?.pointer;
+    expect(of(96, 4)).toBeUndefined();
+    expect(of(95, 4)).toBe('capacity/memoryMiB');
+    expect(of(96, 3)).toBe('capacity/diskMiB');
   });
 });
 

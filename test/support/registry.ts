@@ -10,11 +10,11 @@ export class FileRegistry {
   private readonly blobs = new Map<string, Buffer>();
 
   /** @returns what a template calls it */
-  async add(name: string, path: string, format: ImageFormat): Promise<string> {
+  async add(name: string, path: string, format: ImageFormat, on?: string): Promise<string> {
     const content = await readFile(path);
     const digest = createHash('sha256').update(content).digest('hex');
     this.blobs.set(digest, content);
-    return pinnedText({ owner: 'acme', name, digest, format });
+    return pinnedText({ owner: 'acme', name, digest, format, ...(on ? { on } : {}) });
   }
 
   /** What an agent with that folder keeps. */
