@@ -1,4 +1,5 @@
 import { createBatchActivities } from './batches';
+import { createCaptureRecordActivities } from './capture-records';
 import type { SiteDeps } from './deps';
 import { createHostActivities } from './hosts';
 import { createLeaseActivities } from './leases';
@@ -26,6 +27,7 @@ export function createSiteActivities(deps: SiteDeps) {
     ...createMoveActivities(deps),
     ...createOperationActivities(deps),
     ...createBatchActivities(deps),
+    ...createCaptureRecordActivities(deps),
     ...createPlanningActivities(deps),
     ...createReconcileActivities(deps),
     ...createRebalanceActivities(deps),

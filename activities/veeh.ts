@@ -17,6 +17,7 @@ import type {
   VeeSpec,
   VeeStatus,
 } from '../drivers/contract';
+import { type CaptureDeps, createCaptureActivities } from './captures';
 import { type ProvenVerb, proven } from './proven';
 import { tellProgress } from './transfer-progress';
 
@@ -47,6 +48,7 @@ const EXEC_SLACK_MILLIS = 1_000;
 export function createVeehActivities(
   drivers: ReadonlyMap<HostId, Driver>,
   images?: Pick<ImageSource, 'fetch'>,
+  captures?: CaptureDeps,
 ) {
   function on(hostId: HostId): Driver {
     const driver = drivers.get(hostId);
@@ -231,6 +233,8 @@ export function createVeehActivities(
       const { ref, side, of } = call;
       await act(call, `cancel ${side}`, (driver) => driver.cancel(ref, side, of));
     },
+
+    ...createCaptureActivities(on, captures),
 
     readLogs: ({ hostId, veeId, tailLines }: { hostId: HostId; veeId: VeeId; tailLines: number }) =>
       on(hostId).logs(veeId, tailLines),

@@ -1,9 +1,11 @@
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Request, Response } from 'express';
 import { SluiceError } from '../domain/errors';
 import type { ImageId } from '../domain/ids';
 import type { ImageRecord } from '../domain/images/model';
+import type { WarmFacts } from '../domain/images/warm';
 import { inspectImage } from '../process/images/inspect';
 import type { Store } from '../store/store';
 
@@ -128,7 +130,10 @@ async function conclude(store: ImageStore, image: ImageRecord, now: number): Pro
       throw error;
     })
     .finally(() => checking--);
-  const refused = found.digest === digest ? found.refused : 'has another SHA-256 than it was said to have';
+  const refused =
+    found.digest !== digest
+      ? 'has another SHA-256 than it was said to have'
+      : (found.refused ?? otherMachine(found.warm, image.warm));
   if (refused !== undefined) {
     // Only what nobody has made of it meanwhile: an image that is ready is not touched.
     if (!(await images.remove(id, 'uploading'))) return (await images.get(id)) ?? gone();
@@ -144,6 +149,9 @@ async function conclude(store: ImageStore, image: ImageRecord, now: number): Pro
   await imageBlobs.dropUpload(id);
   return other ?? gone();
 }
+
+const otherMachine = (found: WarmFacts | undefined, said: WarmFacts | undefined): string | undefined =>
+  isDeepStrictEqual(found, said) ? undefined : 'is of another machine than it was said to be of';
 
 function gone(): never {
   throw removed();

@@ -18,6 +18,7 @@ import {
 } from '../domain/ids';
 import { System } from '../supervisor/system';
 import { recordBatches } from './record-batches';
+import { recordCapture } from './record-capture';
 import { recordMigrations } from './record-migrations';
 import { recordRebalance } from './record-rebalance';
 import { recordRecompositions } from './record-recompositions';
@@ -54,6 +55,7 @@ const PARTS: Readonly<Record<string, () => Promise<void>>> = {
     withSystem({ SLUICE_SIMULATOR_LACKS: 'liveResize' }, ({ client, keeper }) =>
       recordResizeByRestart(client, keeper),
     ),
+  capture: () => withSystem({}, ({ client, keeper }) => recordCapture(client, keeper)),
   rebalance: () =>
     withSystem({}, ({ client, temporal, keeper, dataDir }) =>
       recordRebalance({ client, temporal, dataDir, ...keeper }),

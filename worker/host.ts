@@ -19,6 +19,7 @@ import { agentSettings } from './agent-settings';
 import { HostCertificates } from './host-certificates';
 import { lockHost, unlockHost } from './host-locks';
 import { imageFetcher } from './image-fetcher';
+import { imageUploader } from './image-uploader';
 import { nameSource } from './name-source';
 
 /** Composition root of a host agent: drivers, their verbs as activities, and the link to the API. */
@@ -71,7 +72,10 @@ async function main(log: Logger): Promise<void> {
     connection,
     namespace,
     taskQueue: agentTaskQueue(settings.siteId, settings.agentId),
-    activities: createVeehActivities(drivers, images),
+    activities: createVeehActivities(drivers, images, {
+      folder: join(settings.dataDir, 'captures'),
+      upload: imageUploader(settings.apiUrl, () => link.bearer),
+    }),
     interceptors: { activity: [activityInterceptor(FaultPoints.fromEnvironment(settings.agentId))] },
     shutdownGraceTime: '3s',
   });

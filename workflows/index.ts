@@ -27,6 +27,7 @@ export { rebalanceSite } from './site/rebalance';
 export { reconcileSite } from './site/reconcile';
 export { shutDownSite } from './site/shutdown';
 export { adoptVee } from './vee/adopt';
+export { captureVee } from './vee/capture';
 export { mendVee } from './vee/mend';
 export { migrateVee } from './vee/migrate';
 export { pauseVee } from './vee/pause';

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { derivedEntropy } from '../../domain/derived-entropy';
 import { SluiceError } from '../../domain/errors';
-import { makeImageId } from '../../domain/ids';
+import { type ImageId, makeImageId } from '../../domain/ids';
 import { isOwnOf, MOST_IMAGE_BYTES } from '../../domain/images/model';
 import {
-  acceptsFormat,
+  acceptedAs,
   DIGEST_PATTERN,
-  IMAGE_FORMATS,
   IMAGE_NAME_PATTERN,
   isImageName,
+  REGISTERED_FORMATS,
 } from '../../domain/images/reference';
 import type { ApiDeps } from '../deps';
 import { giveContent, sweepUploads, takeContent } from '../image-content';
@@ -28,7 +28,7 @@ const amount = z.int().min(0).max(4_194_304);
 
 const registerSchema = z.strictObject({
   name: z.string().regex(IMAGE_NAME_PATTERN, 'lower-case letters, digits, ".", "_" and "-"'),
-  format: z.enum(IMAGE_FORMATS),
+  format: z.enum(REGISTERED_FORMATS),
   sha256: z.string().regex(DIGEST_PATTERN, 'the SHA-256 of its content, in hex').describe('Of its content'),
   sizeBytes: z.int().min(1).max(MOST_IMAGE_BYTES).optional().describe('May be left out with `from`'),
   leastMemoryMiB: amount.optional(),
@@ -40,6 +40,12 @@ const registerSchema = z.strictObject({
     ])
     .optional()
     .describe('A file below the API’s folder of sources, or an address: instead of an upload, for operators'),
+});
+
+const uploadSchema = z.object({
+  state: z.enum(['uploading', 'ready', 'removing']),
+  uploadedBytes: z.int(),
+  sizeBytes: z.int(),
 });
 
 const told = (description: string) => ({ 200: { description, schema: imageSchema } });
@@ -70,7 +76,7 @@ export function imageRoutes(deps: ApiDeps): Route[] {
         const registered = await Promise.all(
           seen.map(async (i) => ({
             ...(await view(i, context)),
-            hosts: count.get(acceptsFormat(i.format)) ?? 0,
+            hosts: count.get(acceptedAs({ format: i.format, ...(i.warm ? { on: i.warm.on } : {}) })) ?? 0,
           })),
         );
         const own = [...count].filter(([name]) => isImageName(name)).map(([name, n]) => ({ name, hosts: n }));
@@ -171,6 +177,26 @@ export function imageRoutes(deps: ApiDeps): Route[] {
         if (state !== 'ready') throw new SluiceError('transition-illegal', `The image is ${state}.`);
         await giveContent(store, digest, context.req, context.res);
         return undefined;
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/v1/image-uploads/{id}',
+      tag: 'images',
+      summary: 'For hosts: the content of a warm image that they have made, or what follows what is there',
+      roles: ['agent'],
+      params: byId,
+      query: z.strictObject({ offset: z.coerce.number().int().min(0) }),
+      bytes: true,
+      responses: { 200: { description: 'How far it is', schema: uploadSchema } },
+      handler: async ({ params, query, req, identity }) => {
+        const image = await store.images.get(params.id as ImageId);
+        if (!image || !identity.agentId || image.uploader !== identity.agentId)
+          throw new SluiceError('not-found', 'There is no such image.');
+        const { id, state } = await takeContent(store, image, query.offset, req, Date.now());
+        const uploadedBytes =
+          state === 'uploading' ? await store.imageBlobs.uploadedBytes(id) : image.sizeBytes;
+        return { status: 200, body: { state, uploadedBytes, sizeBytes: image.sizeBytes } };
       },
     }),
     route({

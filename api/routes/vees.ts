@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '../../domain/errors';
 import { canDo } from '../../domain/host';
 import { agentTaskQueue, type HostId, type ServiceId, type TenantId, type VeeId } from '../../domain/ids';
+import { IMAGE_NAME_PATTERN, makesWarm } from '../../domain/images/reference';
 import type { VeeOperationKind } from '../../domain/operation/operation';
 import { nextState, VEE_STATES, type VeeVerb } from '../../domain/vee/state-machine';
 import type { VeeRecord } from '../../domain/vee/vee';
@@ -149,6 +150,38 @@ export function veeRoutes(deps: ApiDeps): Route[] {
         },
       }),
     ),
+    route({
+      method: 'post',
+      path: '/v1/vees/{id}/capture',
+      tag: 'vees',
+      summary: 'Make a warm image of it, from which others go on; it stands still meanwhile, and goes on',
+      roles: OPERATED,
+      params: byId,
+      query: dryRunQuery,
+      body: json(
+        z.strictObject({
+          name: z
+            .string()
+            .regex(IMAGE_NAME_PATTERN, 'lower-case letters, digits, ".", "_" and "-"')
+            .describe('Of the image, which its tenant owns'),
+        }),
+      ),
+      responses: started,
+      write: true,
+      dryRun: true,
+      ifMatch: true,
+      handler: async (context) => {
+        const { vee, service, host } = await ready(context, 'capture');
+        if (!makesWarm(host.fingerprint.images))
+          throw new SluiceError(
+            'capability-missing',
+            `The driver "${host.fingerprint.driver}" of its host makes no images of what runs.`,
+          );
+        if (context.dryRun) return planForOne(vee, 'capture');
+        const params = { imageName: context.body.name };
+        return requestOperation(deps, context, { kind: 'vee.capture', service, veeId: vee.id, params });
+      },
+    }),
     route({
       method: 'post',
       path: '/v1/vees/{id}/resize',

@@ -5,6 +5,7 @@ import { qemuObstacle } from '../../drivers/qemu/probe';
 import { containerStarts } from './containers';
 import type { Row } from './figures';
 import { migrations } from './migrations';
+import { warmStarts } from './warm';
 
 /** What Sluice's drivers cost, each beside its rival in the same run. The first argument: how many rounds (5). */
 async function main(): Promise<void> {
@@ -14,6 +15,7 @@ async function main(): Promise<void> {
   if (missing) console.log(`Machines need ${missing}: left out.`);
   else {
     await testGuest();
+    rows.push(...(await warmStarts(rounds)));
     for (const name of ['idle', 'under load'] as const) rows.push(...(await migrations(name, rounds)));
   }
   const noContainers = containerObstacle()?.missing;

@@ -2,11 +2,12 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { ApiClient } from '../client';
-import { clientOf, globals } from '../context';
+import { clientOf, conclude, findVee, globals } from '../context';
 import { CliError, EXIT } from '../exit-codes';
 import { download, type ImageAnswer, sha256Of, upload } from '../image-transfer';
 import { ago, printJson, table } from '../output';
 import { inTermsOf } from '../problem';
+import { type OperationOptions, operationOptions } from './operation-options';
 import { count } from './services';
 
 const FLAGS = {
@@ -62,6 +63,17 @@ export function registerImageCommands(program: Command): void {
       const made = await register(client, file, options, progressOf(command));
       if (globals(command).json) printJson(made);
       else console.log(`${made.reference} is ${made.state} (${made.sizeBytes} bytes)`);
+    });
+  operationOptions(image.command('create <name>'), 'only say what would be done')
+    .description(
+      'make a warm image of a VEE as it runs: others go on from it, each as itself, instead of booting',
+    )
+    .requiredOption('--from <vee>', 'an id or SERVICE/COMPONENT/INDEX; it stands still for a moment')
+    .action(async (name: string, options: OperationOptions & { from: string }, command: Command) => {
+      const client = await clientOf(command);
+      const path = `/v1/vees/${await findVee(client, options.from)}/capture?dryRun=${options.dryRun}`;
+      const answer = await inTermsOf({ '/name': 'NAME' }, client.write('POST', path, { name }));
+      await conclude(command, client, answer, options.wait);
     });
   image
     .command('list')

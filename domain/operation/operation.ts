@@ -21,6 +21,7 @@ export const VEE_OPERATION_KINDS = [
   'vee.resize',
   'vee.mend',
   'vee.adopt',
+  'vee.capture',
 ] as const;
 export const HOST_OPERATION_KINDS = ['host.drain', 'host.restore', 'host.recover'] as const;
 export const SITE_OPERATION_KINDS = [
@@ -137,6 +138,8 @@ export interface OperationParams {
   /** The manifest to re-compose to: by digest, since it may be large. */
   readonly manifestDigest?: string;
   readonly toHostId?: string;
+  /** Of a capture: what the image is to be called. */
+  readonly imageName?: string;
   readonly capacity?: Readonly<Partial<Record<'cpuMillis' | 'memoryMiB', number>>>;
   /** Of a resizing: the VEE is stopped for it, since its driver can't change what runs. */
   readonly byRestart?: boolean;

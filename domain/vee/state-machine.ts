@@ -18,6 +18,7 @@ export const VEE_VERBS = [
   'migrate',
   'relocate',
   'mend',
+  'capture',
   'destroy',
 ] as const;
 export type VeeVerb = (typeof VEE_VERBS)[number];
@@ -36,10 +37,17 @@ export const TRANSITIONS: Readonly<Record<VeeState, Partial<Readonly<Record<VeeV
     migrate: 'ACTIVE',
     relocate: 'ACTIVE',
     mend: 'ACTIVE',
+    capture: 'ACTIVE',
     destroy: 'DESTROYED',
   },
   PAUSED: { resume: 'ACTIVE', relocate: 'ACTIVE', mend: 'PAUSED', destroy: 'DESTROYED' },
-  SUSPENDED: { restore: 'ACTIVE', relocate: 'ACTIVE', mend: 'SUSPENDED', destroy: 'DESTROYED' },
+  SUSPENDED: {
+    restore: 'ACTIVE',
+    relocate: 'ACTIVE',
+    mend: 'SUSPENDED',
+    capture: 'SUSPENDED',
+    destroy: 'DESTROYED',
+  },
   DESTROYED: {},
 };
 

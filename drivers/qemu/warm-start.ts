@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import { warmMismatch } from '../../domain/images/warm';
@@ -21,6 +21,7 @@ const CHANCE_BYTES = 64;
 
 export const isNew = (folder: string): boolean => existsSync(join(folder, WARM_MARK));
 export const markNew = (folder: string): Promise<void> => writeFile(join(folder, WARM_MARK), '');
+const BEGUN = 'begun';
 
 /** @throws SluiceError `driver-refused` for a VEE that its image's machine can't become */
 export function requireLike(warm: WarmMachine, digest: string, spec: VeeSpec): void {
@@ -44,7 +45,11 @@ export async function goOnAs(
   const { spec } = vee;
   const { veeId } = spec;
   const layout = warmLayout(warm, image.digest, spec);
-  if (layout.diskMiB > 0) await createDisk(machines.path(veeId, FILES.disk), image, layout.diskMiB);
+  const mark = machines.path(veeId, WARM_MARK);
+  // What an earlier attempt has written does not go with the memory that this one begins with.
+  if (layout.diskMiB > 0 && (await readFile(mark, 'utf8')) === BEGUN)
+    await createDisk(machines.path(veeId, FILES.disk), image, layout.diskMiB);
+  await writeFile(mark, BEGUN, { flush: true });
   try {
     const qmp = await loadState(machines, veeId, layout, image, warm.memoryPath);
     await qmp.execute('cont');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { extract } from 'tar';
 import { SluiceError } from '../../domain/errors';
 import { readWarm, WARM_FILES, type WarmFacts } from '../../domain/images/warm';
-import type { UnpackedImage, VeeSpec } from '../contract';
+import type { Unpack, VeeSpec } from '../contract';
 import { type Layout, refused, vcpusOf } from './layout';
 
 /** Of an image that goes on instead of booting. */
@@ -61,8 +61,9 @@ export async function describeWarm(
 }
 
 /** Takes its three files out of the archive, and nothing else that may be in it. */
-export async function unpackWarm(archive: string, into: string): Promise<Omit<UnpackedImage, 'path'>> {
+export const unpackWarm: Unpack = async (archive, into, room) => {
   const names: readonly string[] = Object.values(WARM_FILES);
+  await room((await stat(archive)).size);
   await mkdir(into, { recursive: true, mode: 0o700 });
   await extract({
     ...{ file: archive, cwd: into, strict: true },
@@ -77,7 +78,7 @@ export async function unpackWarm(archive: string, into: string): Promise<Omit<Un
     ),
   );
   return { bytes: sizes.reduce((sum, size) => sum + size, 0) };
-}
+};
 
 /** @throws SluiceError `driver-refused` for what is none of this driver's */
 export async function readMachine(folder: string): Promise<WarmMachine> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SluiceError } from '../../domain/errors';
 import type { DriverCapabilities, HostFingerprint } from '../../domain/host';
 import type { VeeId } from '../../domain/ids';
-import { acceptsFormat, IMAGE_FORMATS, pinnedImage } from '../../domain/images/reference';
+import { acceptsFormat, acceptsWarm, pinnedImage, REGISTERED_FORMATS } from '../../domain/images/reference';
 import type { Capacity } from '../../domain/units';
 import type {
   Driver,
@@ -19,6 +19,7 @@ import type {
 import { type KeptVee, requireLatest, requireState, sentAs, statusOf, VeeRecords } from '../lib/vee-records';
 import { ScriptedHost, type SimulatorScript } from './script';
 import { SimulatedUsage } from './usage';
+import { NOTHING_CAPTURED, SIMULATED_WARM, simulatedCapture } from './warm';
 
 export const SIMULATOR_CAPABILITIES: DriverCapabilities = {
   pause: true,
@@ -139,7 +140,9 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
       real: false,
       capabilities,
       capacity: config.capacity ?? DEFAULT_CAPACITY,
-      images: config.images ? [...IMAGES, ...IMAGE_FORMATS.map(acceptsFormat)] : IMAGES,
+      images: config.images
+        ? [...IMAGES, ...REGISTERED_FORMATS.map(acceptsFormat), acceptsWarm(SIMULATED_WARM)]
+        : IMAGES,
       attributes: { machineCores: String(cpus().length) },
     }),
 
@@ -152,6 +155,18 @@ export async function createSimulatorDriver(config: DriverConfig): Promise<Drive
     resume: (ref) => transition('resume', ref, ['PAUSED'], 'ACTIVE'),
     suspend: (ref) => transition('suspend', ref, ['ACTIVE'], 'SUSPENDED'),
     restore: (ref) => transition('restore', ref, ['SUSPENDED'], 'ACTIVE'),
+    capture: (ref, into) =>
+      verb(
+        'capture',
+        ref.veeId,
+        async () => {
+          const vee = await records.acting(ref);
+          requireState(vee, 'capture', ['ACTIVE', 'SUSPENDED']);
+          return simulatedCapture(vee.spec, into);
+        },
+        // A host that only says so has written nothing, which is seen when the parts are put together.
+        () => NOTHING_CAPTURED,
+      ),
     stop: (ref) => transition('stop', ref, ['ACTIVE', 'PAUSED', 'EXITED'], 'DEFINED'),
     destroy: (ref) => verb('destroy', ref.veeId, () => remove(ref), nothing),
     resize: (ref, capacity) =>

@@ -4,6 +4,8 @@ import { Parser, type ReadEntry } from 'tar';
 import { ArchiveBounds, archiveLimits } from '../../domain/images/archive';
 import { QCOW2_HEADER_BYTES, readQcow2 } from '../../domain/images/qcow2';
 import type { ImageFormat } from '../../domain/images/reference';
+import type { WarmFacts } from '../../domain/images/warm';
+import { WarmParts } from './warm-parts';
 
 /** Unpacked at once, up to a thousand times as much; then whoever else waits has a turn. */
 const SLICE_BYTES = 16_384;
@@ -14,6 +16,8 @@ export interface Inspected {
   readonly sizeBytes: number;
   /** Of the disk that it is an image of, or of what it unpacks to. */
   readonly virtualBytes: number;
+  /** Of a warm one, what it says of itself. */
+  readonly warm?: WarmFacts;
   /** Why it must not be used; absent when it may. */
   readonly refused?: string;
 }
@@ -39,7 +43,7 @@ export async function inspectImage(
       yield chunk;
     }
   }
-  const isArchive = format === 'tar' || format === 'oci';
+  const isArchive = format === 'tar' || format === 'oci' || format === 'warm';
   const archive = isArchive ? await inspectArchive(format, sizeBytes, counted()) : undefined;
   if (!isArchive) for await (const _ of counted());
   const facts = { digest: hash.digest('hex'), sizeBytes: seen };
@@ -53,9 +57,10 @@ async function inspectArchive(
   format: ImageFormat,
   sizeBytes: number,
   content: AsyncGenerator<Uint8Array>,
-): Promise<Pick<Inspected, 'virtualBytes' | 'refused'>> {
+): Promise<Pick<Inspected, 'virtualBytes' | 'refused' | 'warm'>> {
   const bounds = new ArchiveBounds(archiveLimits(sizeBytes));
   const names = new Set<string>();
+  const parts = new WarmParts();
   let refused: string | undefined;
   const parser = new Parser({
     strict: true,
@@ -64,7 +69,8 @@ async function inspectArchive(
       const { path, type, linkpath, size } = entry;
       refused ??= bounds.take({ path, type, linkPath: linkpath, sizeBytes: size });
       if (format === 'oci') names.add(path.replace(/^\.\//, ''));
-      entry.resume();
+      if (format === 'warm') parts.take(entry);
+      else entry.resume();
     },
   });
   // What can't be read is no archive; the rest of it is read all the same, for its digest.
@@ -90,7 +96,10 @@ async function inspectArchive(
     refused = 'it is an archive of nothing';
   if (refused === undefined && format === 'oci' && !(names.has('oci-layout') && names.has('index.json')))
     refused = 'it is no OCI layout: it lacks oci-layout or index.json';
+  const warm = format === 'warm' && refused === undefined ? parts.conclude() : undefined;
+  if (warm && 'refused' in warm) refused = warm.refused;
   return {
+    ...(warm && 'facts' in warm ? { warm: warm.facts } : {}),
     virtualBytes: bounds.bytes,
     ...(refused ? { refused: `holds what it must not: ${refused}` } : {}),
   };

@@ -70,6 +70,8 @@ const MATRIX: Readonly<Record<string, readonly Role[] | 'public'>> = {
   'POST /v1/images/{id}/undeprecate': ['operator', 'tenant'],
   'POST /v1/images/{id}/clone': ['operator', 'tenant'],
   'GET /v1/image-blobs/{sha256}': ['agent'],
+  'PUT /v1/image-uploads/{id}': ['agent'],
+  'POST /v1/vees/{id}/capture': ['operator', 'tenant'],
   'GET /v1/holdings': ['operator'],
   'POST /v1/reservations': ['operator'],
   'GET /v1/reservations': ['operator', 'tenant'],

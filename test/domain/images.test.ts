@@ -20,7 +20,13 @@ describe('how images are called', () => {
   it('says in a template all that there is to say, and is read back', () => {
     fc.assert(
       fc.property(owner, imageName, hex, fc.constantFrom(...IMAGE_FORMATS), (who, name, digest, format) => {
-        const pinned = { owner: who, name, digest, format };
+        const pinned = {
+          owner: who,
+          name,
+          digest,
+          format,
+          ...(format === 'warm' ? { on: '7_2-tcg-pc' } : {}),
+        };
         expect(pinnedImage(pinnedText(pinned))).toEqual(pinned);
         expect(imageReference(pinnedText(pinned))).toEqual({ owner: who, name, digest });
         expect(imageReference(name)).toEqual({ name });

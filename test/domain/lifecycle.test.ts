@@ -23,6 +23,8 @@ describe('the VEE state machine', () => {
     ['ACTIVE', 'migrate', 'ACTIVE'],
     ['ACTIVE', 'relocate', 'ACTIVE'],
     ['ACTIVE', 'mend', 'ACTIVE'],
+    ['ACTIVE', 'capture', 'ACTIVE'],
+    ['SUSPENDED', 'capture', 'SUSPENDED'],
     ['PAUSED', 'mend', 'PAUSED'],
     ['SUSPENDED', 'mend', 'SUSPENDED'],
     ['ACTIVE', 'destroy', 'DESTROYED'],

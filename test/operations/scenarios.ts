@@ -198,6 +198,11 @@ export const SCENARIOS: readonly Scenario[] = [
   onVee('restart'),
   onVee('resize', { body: { cpuMillis: 200 } }),
   {
+    ...onVee('capture', { body: { name: 'warm' }, noWayBackFrom: 'commitState' }),
+    name: 'image.capture',
+    inTurn: true,
+  },
+  {
     name: 'host.drain',
     alone: true,
     inTurn: true,

@@ -19,6 +19,7 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = {
   'vee.resize': 'resizeVee',
   'vee.mend': 'mendVee',
   'vee.adopt': 'adoptVee',
+  'vee.capture': 'captureVee',
   'host.drain': 'drainHost',
   'host.restore': 'restoreHost',
   'host.recover': 'recoverHost',
