@@ -48,8 +48,8 @@ export function createCaptureRecordActivities({ store, now }: SiteDeps) {
       if (!image) return;
       await store.images.change(id, image.state, { state: 'removing' });
       await store.imageBlobs.release(id, image.digest);
-      await store.imageBlobs.dropUpload(id);
       await store.images.remove(id, 'removing');
+      await store.imageBlobs.dropUpload(id);
     },
   };
 }

@@ -37,8 +37,7 @@ const obstacle = networkObstacle() ?? qemuObstacle();
     networks: [attachedTo(3, index + 1)],
   });
   const first = specOf(0, 'sluice-guest');
-  const read = async (vee: VeeSpec, ...command: string[]) =>
-    (await driver.exec(vee, command)).stdout.trim();
+  const read = async (vee: VeeSpec, ...command: string[]) => (await driver.exec(vee, command)).stdout.trim();
   const counter = async (vee: VeeSpec) => Number(await read(vee, 'cat', '/run/counter'));
 
   beforeAll(async () => {
