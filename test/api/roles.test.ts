@@ -217,7 +217,7 @@ describe('every route under every role', () => {
             ? { until: null }
             : path.endsWith('share')
               ? { tenants: ['rival'] }
-              : path.endsWith('/clone')
+              : /\/(clone|capture)$/.test(path)
                 ? { name: 'web' }
                 : method === 'PUT'
                   ? manifestOf('shop')
