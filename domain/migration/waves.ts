@@ -50,7 +50,7 @@ export function scheduleMoves(
     // One that is not decided yet has its source for a target, and passes that link once all the same.
     for (const host of new Set([from, to])) loads[wave]?.set(host, (loads[wave]?.get(host) ?? 0) + 1);
   });
-  const waveMillis = waves.map((wave, w) => millisOfWave(moves, wave, loads[w], budget));
+  const waveMillis = waves.map((wave) => millisOfWave(moves, wave, budget));
   return { waves, waveMillis, totalMillis: waveMillis.reduce((sum, millis) => sum + millis, 0) };
 }
 
@@ -58,23 +58,34 @@ export function scheduleMoves(
 const rateOf = ({ linkKbps, mostKbps = linkKbps }: MigrationBudget, sharing: number) =>
   Math.max(1, Math.floor(Math.min(linkKbps / sharing, mostKbps)));
 
-/** Does it write its memory faster than it could be sent, if it had the link to itself? Then only stilling it ends that. */
-export const diverges = ({ mode, dirtyKbps }: Move, budget: MigrationBudget): boolean =>
-  mode === 'pre-copy' && dirtyKbps !== undefined && dirtyKbps >= rateOf(budget, 1);
-
-function millisOfWave(
+/** What each may send beside those of its wave: its rate is that of the fuller of its two links. */
+function ratesInWave(
   moves: readonly Move[],
   wave: readonly number[],
-  load: ReadonlyMap<HostId, number> | undefined,
   budget: MigrationBudget,
-): number {
+): readonly { readonly move: Move; readonly kbps: number }[] {
+  const members = wave.flatMap((index) => moves[index] ?? []);
+  const load = new Map<HostId, number>();
+  // One that is not decided yet has its source for a target, and passes that link once all the same.
+  for (const { from, to } of members)
+    for (const host of new Set([from, to])) load.set(host, (load.get(host) ?? 0) + 1);
+  return members.map((move) => {
+    const sharing = Math.max(load.get(move.from) ?? 1, load.get(move.to) ?? 1);
+    return { move, kbps: rateOf(budget, sharing) };
+  });
+}
+
+/** One that writes its memory faster than it is sent in its wave, if there is any: only stilling it ends that. */
+function firstDiverging(moves: readonly Move[], { waves }: Schedule, budget: MigrationBudget) {
+  return waves
+    .flatMap((wave) => ratesInWave(moves, wave, budget))
+    .find(({ move: { mode, dirtyKbps }, kbps }) => mode === 'pre-copy' && (dirtyKbps ?? 0) >= kbps);
+}
+
+function millisOfWave(moves: readonly Move[], wave: readonly number[], budget: MigrationBudget): number {
   return Math.max(
     0,
-    ...wave.map((index) => {
-      const move = moves[index];
-      if (!move) return 0;
-      const sharing = Math.max(load?.get(move.from) ?? 1, load?.get(move.to) ?? 1);
-      const kbps = rateOf(budget, sharing);
+    ...ratesInWave(moves, wave, budget).map(({ move, kbps }) => {
       const { capacity, mode, stopGraceMillis } = move;
       const dirtyKbps = move.dirtyKbps ?? budget.dirtyKbps;
       return estimateMigration(capacity, mode, kbps, stopGraceMillis, dirtyKbps).totalMillis;
@@ -89,8 +100,8 @@ export type DeadlineVerdict =
       readonly kind: 'unmeetable';
       readonly needMillis: number;
       readonly quickestMillis: number;
-      /** One that was measured to write its memory faster than it can be sent. */
-      readonly diverging?: Move;
+      /** One that was measured to write its memory faster than it can be sent, at `kbps`, beside those of its wave. */
+      readonly diverging?: { readonly move: Move; readonly kbps: number };
     };
 
 /** What can't be met, in words. */
@@ -100,7 +111,7 @@ export function describeUnmeetable(
   deadlineMillis: number | undefined,
 ): string {
   if (diverging)
-    return `${diverging.veeId} writes its memory at ${diverging.dirtyKbps} kbit/s, faster than it can be sent: as it runs there is no end to it. Stilled meanwhile about ${quickestMillis} ms would do; the deadline is ${deadlineMillis} ms.`;
+    return `${diverging.move.veeId} writes its memory at ${diverging.move.dirtyKbps} kbit/s, faster than it can be sent (${diverging.kbps} kbit/s): as it runs there is no end to it. Stilled meanwhile about ${quickestMillis} ms would do; the deadline is ${deadlineMillis} ms.`;
   const what = count === 1 ? 'It needs' : `All ${count} need`;
   return `${what} about ${needMillis} ms, ${quickestMillis} ms when stilled meanwhile; the deadline is ${deadlineMillis} ms.`;
 }
@@ -116,7 +127,7 @@ export function meetDeadline(
   onDeadline: 'refuse' | 'escalate',
 ): DeadlineVerdict {
   const schedule = scheduleMoves(moves, budget);
-  const diverging = moves.find((m) => diverges(m, budget));
+  const diverging = firstDiverging(moves, schedule, budget);
   if (deadlineMillis === undefined || (!diverging && schedule.totalMillis <= deadlineMillis))
     return { kind: 'met', schedule, moves };
   const stilled = moves.map((m): Move => (m.mode === 'pre-copy' ? { ...m, mode: 'stop-and-copy' } : m));
