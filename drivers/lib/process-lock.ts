@@ -1,6 +1,14 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createHash, randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
+import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { bindAbstract, closed } from './abstract-socket';
 import { isAlive, type ProcessIdentity, startTimeOf } from './process-identity';
+
+const POLL_MILLIS = 5;
+/** Removing a file takes no time: whoever is that slow is stopped. */
+const WAIT_MILLIS = 20_000;
 
 /** Thrown where a living process has the lock. */
 export class LockHeld extends Error {
@@ -13,8 +21,17 @@ export class LockHeld extends Error {
 
 /** Who has the lock, if that process is there still: with what else it has written into it. */
 export async function lockHolder<H extends ProcessIdentity>(path: string): Promise<H | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
-  if (!text) return undefined;
+  const text = await textOf(path).catch(() => undefined);
+  return text === undefined ? undefined : livingHolder<H>(text);
+}
+
+const textOf = (path: string): Promise<string | undefined> =>
+  readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+
+async function livingHolder<H extends ProcessIdentity>(text: string): Promise<H | undefined> {
   try {
     const holder = JSON.parse(text) as H;
     return (await isAlive(holder)) ? holder : undefined;
@@ -32,7 +49,7 @@ export async function lockHolder<H extends ProcessIdentity>(path: string): Promi
 export async function takeLock(path: string): Promise<ProcessIdentity> {
   await mkdir(dirname(path), { recursive: true });
   const me: ProcessIdentity = { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '' };
-  const mine = `${path}.${process.pid}`;
+  const mine = `${path}.${randomUUID()}`;
   await writeFile(mine, JSON.stringify(me), { mode: 0o600 });
   try {
     for (;;) {
@@ -52,15 +69,31 @@ export async function takeLock(path: string): Promise<ProcessIdentity> {
   }
 }
 
-/** Another may have removed it, and taken the lock, since it was read: what is put aside is looked at again. */
+/**
+ * Of all that find a lock stale, one at a time looks again and removes it: or the second would remove, and be given, what the
+ * first has taken meanwhile. Where there are no abstract sockets (other systems than Linux) they may meet.
+ */
 async function removeStale(path: string): Promise<void> {
-  const aside = `${path}.${process.pid}.stale`;
+  const guard = await guardOf(path);
   try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    // Removed already, it may be taken at any moment. One whose holder is gone can't be before it is removed, and that only here.
+    const text = await textOf(path);
+    if (text !== undefined && !(await livingHolder(text))) await rm(path, { force: true });
+  } finally {
+    if (guard) await closed(guard);
   }
-  if (await lockHolder(aside)) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+}
+
+async function guardOf(path: string): Promise<Server | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  // By its folder as the file system knows it: two may reach it by different paths.
+  const { dev, ino } = await stat(dirname(path), { bigint: true });
+  const name = createHash('sha256')
+    .update(`${dev} ${ino} ${basename(path)}`)
+    .digest('hex');
+  for (const until = Date.now() + WAIT_MILLIS; ; await delay(POLL_MILLIS)) {
+    const guard = await bindAbstract(`sluice-lock-${name}`);
+    if (guard) return guard;
+    if (Date.now() >= until) throw new Error(`Another process has been taking ${path} for long.`);
+  }
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTimeOf } from '../../drivers/lib/process-identity';
-import { takeLock } from '../../drivers/lib/process-lock';
+import { LockHeld, takeLock } from '../../drivers/lib/process-lock';
 import { lockHost, unlockHost } from '../../worker/host-locks';
 
 describe('two agents for one host', () => {
@@ -37,6 +37,19 @@ describe('two agents for one host', () => {
     await expect(lockHost('host-a', dataDir)).rejects.toThrow(`process ${process.pid}`);
     await unlockHost(dataDir);
     expect(await readdir(dataDir)).toEqual([]);
+  });
+
+  it('is taken by one of many that find it stale at once', async () => {
+    const dataDir = join(folder, 'contended');
+    const lock = join(dataDir, 'agent.lock');
+    await mkdir(dataDir);
+    for (let round = 0; round < 6; round++) {
+      await writeFile(lock, JSON.stringify({ pid: process.pid, startTime: '1' }));
+      const takers = await Promise.allSettled(Array.from({ length: 8 }, () => takeLock(lock)));
+      const refused = takers.flatMap((t) => (t.status === 'rejected' ? [t.reason] : []));
+      expect(refused.map((reason) => reason instanceof LockHeld)).toEqual(Array(7).fill(true));
+      expect(await readdir(dataDir)).toEqual(['agent.lock']);
+    }
   });
 
   it('takes no other process for the one that had it, though it has its pid, nor a lock that was cut short', async () => {
