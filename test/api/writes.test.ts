@@ -161,7 +161,7 @@ describe('writes', () => {
     expect([refused.status, refused.body.code, refused.body.legal]).toEqual([
       409,
       'transition-illegal',
-      ['pause', 'suspend', 'restart', 'resize', 'migrate'],
+      ['pause', 'suspend', 'restart', 'resize', 'migrate', 'capture'],
     ]);
     await site.done(await site.post(`/v1/vees/${vee.id}/pause`));
     expect((await site.get(`/v1/vees/${vee.id}`)).body).toMatchObject({

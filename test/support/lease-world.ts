@@ -2,6 +2,7 @@ import { createLeaseActivities } from '../../activities/leases';
 import type { HostRecord } from '../../domain/host';
 import type { HostId } from '../../domain/ids';
 import { type Lease, type LeasePlan, promiseOn } from '../../domain/leases/model';
+import { type LeaseQuestion, planLease } from '../../domain/leases/plan';
 import type { OperationRecord } from '../../domain/operation/operation';
 import type { Promised } from '../../domain/placement/promised';
 import type { ServiceRecord } from '../../domain/service/service';
@@ -68,6 +69,7 @@ export class LeaseWorld {
   get activities() {
     return createLeaseActivities({
       ...{ store: this.store, siteId: 'home', now: () => this.now },
+      planLease: async (question: LeaseQuestion) => planLease(question),
       submit: async (operation: OperationRecord) => void this.submitted.push(operation),
     } as never);
   }
