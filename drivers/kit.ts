@@ -4,6 +4,7 @@ import { rotate, tailOf } from './lib/console-log';
 import { machineUsage, processUsage } from './lib/machine-usage';
 import { endProcess, isAlive, startTimeOf } from './lib/process-identity';
 import { run } from './lib/program';
+import { dialTransfer, listenForTransfer } from './lib/secure-channel';
 import { contextOf } from './lib/vee-context';
 import { requireLatest, requireState, sentAs, statusOf, VeeRecords } from './lib/vee-records';
 
@@ -12,7 +13,8 @@ export const CONTRACT = 1;
 
 /**
  * What a driver in a package of its own is given, so that it depends on no copy of ours: errors that are told apart
- * from failures, records and fences as the drivers of this release keep them, and what a VEE is to be told.
+ * from failures, records and fences as the drivers of this release keep them, what a VEE is to be told, and the way from
+ * host to host that nobody else reads.
  */
 export const kit = {
   contract: CONTRACT,
@@ -23,6 +25,8 @@ export const kit = {
   sentAs,
   statusOf,
   contextOf,
+  listenForTransfer,
+  dialTransfer,
   run,
   tailOf,
   rotate,

@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { HostId } from '../../domain/ids';
+import type { DriverConfig } from '../../drivers/contract';
 import { loadExternal } from '../../drivers/external';
+import { kit } from '../../drivers/kit';
 import { createDriver } from '../../drivers/registry';
 import { specFor } from '../support/specs';
 import { contractSuite } from './contract-suite';
@@ -39,6 +41,16 @@ describe('a driver in a package of its own', () => {
       './node_modules/@acme/sluice-driver-process',
     ])
       expect(await load(name)).toMatchObject({ name: 'process' });
+  });
+
+  it('is told in its guide of all that it is given', async () => {
+    const guide = await readFile('docs/guides/write-a-driver.md', 'utf8');
+    const fields: Record<keyof DriverConfig, true> = {
+      ...{ hostId: true, dataDir: true, capacity: true, reserve: true, devices: true, identity: true },
+      ...{ network: true, names: true, images: true, transferAddress: true },
+    };
+    const told = (name: string) => new RegExp(`[\x60.]${name}\\b`).test(guide);
+    expect([...Object.keys(kit), ...Object.keys(fields)].filter((name) => !told(name))).toEqual([]);
   });
 
   it('may be an ES module', async () => {

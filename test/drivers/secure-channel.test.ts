@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Server, type Socket } from 'node:net';
 import type { HostId, SiteId } from '../../domain/ids';
+import { kit } from '../../drivers/kit';
 import type { HostIdentity } from '../../drivers/lib/host-identity';
-import { dialTransfer, listenForTransfer } from '../../drivers/lib/secure-channel';
 import { makeAuthority } from '../../process/certificates';
 import { certifiedHosts, HOME } from '../support/certified';
 
+// As drivers of one's own have them, too.
+const { dialTransfer, listenForTransfer } = kit;
 const id = (name: string) => name as HostId;
 
 describe('a transfer between two hosts', () => {
