@@ -3,6 +3,7 @@ import type { HostId, OperationId, SiteId } from '../domain/ids';
 import type { LeasePlan, NoLease } from '../domain/leases/model';
 import type { LeaseQuestion } from '../domain/leases/plan';
 import type { MigrationBudget } from '../domain/migration/estimate';
+import type { HarderMoves, Moves } from '../domain/migration/moves-elsewhere';
 import type { NetworkPool } from '../domain/network/pool';
 import type { OperationRecord } from '../domain/operation/operation';
 import type { Harder, HarderQuestion } from '../domain/placement/harder';
@@ -23,6 +24,8 @@ export interface SiteDeps {
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** The same, for what a quick plan has found no room for. */
   readonly placeHarder: (question: HarderQuestion) => Promise<Harder>;
+  /** The same, for which VEEs of a service go where. */
+  readonly decideMoves: (question: HarderMoves) => Promise<Moves>;
   /** The same, for where a reservation would be. */
   readonly planLease: (question: LeaseQuestion) => Promise<LeasePlan | NoLease>;
   readonly liveness: LivenessPolicy;

@@ -1,5 +1,6 @@
 import { derivedEntropy } from '../domain/derived-entropy';
 import { SluiceError } from '../domain/errors';
+import type { HostRecord } from '../domain/host';
 import {
   agentTaskQueue,
   type BlueprintId,
@@ -11,23 +12,21 @@ import {
 } from '../domain/ids';
 import { sendLimits } from '../domain/migration/deadline';
 import type { MigrationMode } from '../domain/migration/estimate';
-import {
-  decideMoves,
-  type LeftVee,
-  lacksRoom,
-  type MoveQuestion,
-  targetsOf,
-} from '../domain/migration/plan-moves';
+import { movesLookedFor } from '../domain/migration/moves-elsewhere';
+import { decideMoves, type LeftVee, type MoveQuestion } from '../domain/migration/plan-moves';
 import type { OperationParams } from '../domain/operation/operation';
+import { algorithmsIn } from '../domain/placement/algorithms';
 import { licenceNames } from '../domain/placement/licences';
 import { refusalSummary } from '../domain/placement/refusal-summary';
+import { describeSuspects } from '../domain/placement/suspects';
 import type { PlannedVee } from '../domain/service/deployment';
 import type { Capacity } from '../domain/units';
 import type { VeeRecord } from '../domain/vee/vee';
 import { hostOf, takeSnapshot } from '../store/snapshot';
-import { awaitSuspects, licencesOf, tenancyOf } from './decide';
+import { licencesOf, tenancyOf } from './decide';
 import type { SiteDeps } from './deps';
 import { serviceOf } from './planning';
+import { switchOutBroken } from './switch-out';
 import type { SendLimits } from './veeh';
 
 /** A VEE that has been given a new place: `hostId` and `epoch` are the new ones. */
@@ -61,9 +60,13 @@ interface OnMoves {
   readonly blueprintId: BlueprintId;
 }
 
+const moveHost = ({ id, liveness, cordoned, fingerprint, reported }: HostRecord) => ({
+  ...{ id, liveness, cordoned, fingerprint, reported },
+});
+
 /** Activities for operations that move several VEEs of a service to other hosts. */
 export function createMoveActivities(deps: SiteDeps) {
-  const { store } = deps;
+  const { store, siteId } = deps;
 
   async function toPlanned(operationId: OperationId, move: Pick<PlannedVee, 'veeId'> & { to: HostId }) {
     const target = await hostOf(store, move.to);
@@ -112,18 +115,20 @@ export function createMoveActivities(deps: SiteDeps) {
         params,
         manifest: await store.services.manifest(service.manifestDigest),
         vees,
-        hosts: await store.hosts.all(),
+        // Of others it asks nothing, and what goes elsewhere is better small.
+        hosts: (await store.hosts.all()).filter((h) => vees.some((v) => v.hostId === h.id)).map(moveHost),
         snapshot: await takeSnapshot(store, now, licenceNames(vees.map((v) => v.template))),
         budget: deps.migrationBudget,
         context: { now, seed: operationId, blueprintId, operationId },
       };
-      const decision = await deps.policies.decide((policy) => {
-        const made = decideMoves({ ...question, policy }, kept);
-        if (!kept && lacksRoom(made))
-          awaitSuspects(question.snapshot, (snapshot) =>
-            targetsOf(decideMoves({ ...question, policy, snapshot })),
-          );
-        return made;
+      const decision = await deps.policies.decide(async (policy) => {
+        if (kept) return decideMoves({ ...question, policy }, kept);
+        const enabled = async () => algorithmsIn(await store.site.algorithms(siteId));
+        const made = await movesLookedFor({ ...question, policy }, deps.decideMoves, enabled);
+        await switchOutBroken(deps, made.broken ?? []);
+        if (made.awaited.length > 0)
+          throw new SluiceError('host-unreachable', describeSuspects(made.awaited));
+        return made.decision;
       });
       if (decision.kind === 'infeasible')
         await store.blueprints.put({ ...decision.answer, id: blueprintId, operationId, createdAt: now });

@@ -1,6 +1,7 @@
 import { Piscina } from 'piscina';
 import { admission as admissionOf } from '../domain/maintenance/admission';
 import { failover as failoverOf } from '../domain/maintenance/failover';
+import { type HarderMoves, type Moves, movesFor } from '../domain/migration/moves-elsewhere';
 import {
   type AlgorithmData,
   type BrokenAlgorithm,
@@ -86,6 +87,12 @@ export const placeHarder = equipped((question: HarderQuestion): Harder => {
       : {}),
     ...broken(),
   };
+});
+
+export const decideMoves = equipped((question: HarderMoves): Moves => {
+  const { algorithms: asked, ...moves } = question;
+  const { solve, broken } = withAlgorithms(asked, PLACE_MILLIS);
+  return { ...movesFor(moves, solve), ...broken() };
 });
 
 /** All solvers, and beside them algorithms of others, of which it is kept which broke. */

@@ -6,6 +6,7 @@ import { inBrief, type LeaseQuestion, planLease, takesLong } from '../domain/lea
 import type { Admission, AdmissionQuestion } from '../domain/maintenance/admission';
 import type { Failover } from '../domain/maintenance/failover';
 import type { FailoverQuestion } from '../domain/maintenance/failover-question';
+import type { HarderMoves, Moves } from '../domain/migration/moves-elsewhere';
 import type { Harder, HarderQuestion } from '../domain/placement/harder';
 import { type Policy, PolicyBroken, policyData } from '../domain/placement/policy';
 import type { Remedy, RemedyQuestion } from '../domain/placement/remedies';
@@ -19,6 +20,8 @@ import { findCbc } from './portfolio/cbc';
 const DEADLINE_MILLIS = 60_000;
 /** Well within what a decision may take (`site` in workflows/lib/activities.ts), also where others are asked before it. */
 const PLACE_MILLIS = 8_000;
+/** The same, for what may have to be answered here only. */
+const MOVES_MILLIS = 14_000;
 /** More that ask at once than so many are told to come back. */
 const MOST_WAITING = 8;
 
@@ -28,6 +31,8 @@ export interface Planner {
   readonly planRebalance: (question: BalanceQuestion) => Promise<BalancePlan>;
   /** Is there room after all for what a quick plan has found none for? */
   readonly placeHarder: (question: HarderQuestion) => Promise<Harder>;
+  /** Which VEEs of a service go where, in a large site or where there is little room? */
+  readonly decideMoves: (question: HarderMoves) => Promise<Moves>;
   /** How many more services of a manifest fit? */
   readonly roomForService: (question: ServiceRoomQuestion) => Promise<ServiceRoom>;
   /** What would be enough for a request that found no room? */
@@ -84,6 +89,7 @@ export function plannerInThread(folders: PluginFolders): Planner {
   return {
     planRebalance: (question) => ask('planRebalance', question, 'for fewer moves'),
     placeHarder: (question) => ask('placeHarder', question, 'for less at once', PLACE_MILLIS),
+    decideMoves: (question) => ask('decideMoves', question, 'for less at once', MOVES_MILLIS),
     roomForService: (question) => ask('roomForService', question, 'for a smaller service'),
     remediesFor: (question) => ask('remediesFor', question, 'of a smaller service'),
     admission: (question) => ask('admission', question, 'on a smaller site'),

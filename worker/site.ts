@@ -79,6 +79,7 @@ async function main(log: Logger): Promise<void> {
     drift: settings.drift,
     planRebalance: planner.planRebalance,
     placeHarder: planner.placeHarder,
+    decideMoves: planner.decideMoves,
     planLease: planner.planLease,
     fencing: settings.fencing && commandFencing(settings.fencing.command, settings.fencing.timeoutMillis),
   });

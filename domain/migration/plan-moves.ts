@@ -4,6 +4,7 @@ import type { HostId, VeeId } from '../ids';
 import type { Manifest } from '../manifest/schema';
 import type { OperationParams } from '../operation/operation';
 import type { Blueprint, Infeasible, PlanContext, Snapshot } from '../placement/model';
+import type { Solve } from '../placement/optimize/solver';
 import { planPartially } from '../placement/partial';
 import { plan } from '../placement/plan';
 import type { Policy } from '../placement/policy';
@@ -73,8 +74,9 @@ export type MoveDecision =
  * Which VEEs of a service go where, in which order, and which stay and why. One answer for the operation and for
  * its dry run.
  * @param kept the blueprint of the same question, if it was answered before: its places stay as they are
+ * @param solve see `plan`
  */
-export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecision {
+export function decideMoves(question: MoveQuestion, kept?: Blueprint, solve?: Solve): MoveDecision {
   const { verb, manifest, serviceId, params, snapshot, policy, context } = question;
   const hosts = new Map(question.hosts.map((h) => [h.id, h]));
   const { able, staying, left } = sort(question, hosts);
@@ -103,7 +105,7 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
   } else if (able.length > 0 && params.partial) {
     // What can't be moved goes on where it is. What is to be made anew is nowhere: with one missing its set is of no use.
     const sets = verb === 'relocate' ? manifest.groups : [];
-    const answer = planPartially(snapshot, { ...request, sets }, policy, context);
+    const answer = planPartially(snapshot, { ...request, sets }, policy, context, solve);
     for (const u of answer.left) {
       const detail = u.because ?? refusalSummary({ kind: 'infeasible', proven: false, unplaced: [u] });
       const { veeId, component, index } = u;
@@ -117,7 +119,7 @@ export function decideMoves(question: MoveQuestion, kept?: Blueprint): MoveDecis
       })),
     };
   } else if (able.length > 0) {
-    const answer = plan(snapshot, request, policy, context);
+    const answer = plan(snapshot, request, policy, context, solve);
     if (answer.kind === 'infeasible')
       return {
         kind: 'infeasible',

@@ -1,8 +1,13 @@
 import { join } from 'node:path';
+import { SluiceError } from '../../domain/errors';
 import type { LeaseId } from '../../domain/ids';
 import { type LeaseQuestion, planLease, takesLong } from '../../domain/leases/plan';
+import { movesLookedFor } from '../../domain/migration/moves-elsewhere';
+import { decideMoves, type MoveQuestion } from '../../domain/migration/plan-moves';
 import type { plannerInThread } from '../../process/planner';
-import { host, tenantId } from '../support/placement';
+import { context, host, packing, serviceId, tenantId } from '../support/placement';
+import { planted } from '../support/planted';
+import { membersOf, sketch } from '../support/recompose';
 
 // What begins threads has to be compiled: `npm test` does that first.
 const built = require(join(process.cwd(), 'dist', 'process', 'planner.js')) as {
@@ -46,4 +51,39 @@ describe('plans that others do not wait for', () => {
     }
     expect(takesLong(asked(100, 1))).toBe(false);
   }, 30_000);
+
+  describe('of what was on a host that is lost', () => {
+    const { snapshot, request } = planted('3', 10, 0.97);
+    const manifest = sketch([{ name: 'app', instances: request.vees.length }]);
+    const labels = request.vees.map((v) => `app/${v.index}@old`);
+    const vees = membersOf(manifest, ...labels).map((v, i) => ({
+      ...v,
+      template: { ...v.template, capacity: request.vees[i]?.need ?? v.template.capacity },
+    }));
+    const question: MoveQuestion = {
+      ...{ verb: 'relocate', manifest, serviceId, vees, policy: packing, context, hosts: [], snapshot },
+      budget: { linkKbps: 1_000_000, streamKbps: 1_000_000 },
+      params: { partial: true, cause: 'host-lost' },
+    };
+
+    it('find room for all where the quick way leaves some out', async () => {
+      const quick = decideMoves(question);
+      expect(quick).toMatchObject({ kind: 'moves' });
+      expect(quick.kind === 'moves' && quick.left.length).toBeGreaterThan(0);
+      const { decision, awaited } = await movesLookedFor(question, planner.decideMoves, async () => []);
+      expect(decision).toMatchObject({ kind: 'moves', left: [], blueprint: { algorithm: 'portfolio' } });
+      expect(decision.kind === 'moves' && decision.moves).toHaveLength(vees.length);
+      expect(awaited).toEqual([]);
+    }, 30_000);
+
+    it('are what the quick way finds where nobody has time, and to be asked again where that takes too long here', async () => {
+      const busy = () => Promise.reject(new SluiceError('unavailable', 'Too many ask for a plan at once.'));
+      const { decision } = await movesLookedFor(question, busy, async () => []);
+      expect(decision).toEqual(decideMoves(question));
+      const large = { ...question, snapshot: { ...snapshot, hosts: Array(1_000).fill(snapshot.hosts[0]) } };
+      await expect(movesLookedFor(large, busy, async () => [])).rejects.toMatchObject({
+        code: 'unavailable',
+      });
+    });
+  });
 });
