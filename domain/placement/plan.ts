@@ -1,13 +1,12 @@
 import { groupBy } from '../group-by';
 import type { HostId } from '../ids';
-import { dominantShare, fits, subtract, sum } from '../units';
+import { dominantShare, subtract, sum } from '../units';
 import { solveBySearch } from './by-search';
 import { assign, choose, inOrderOfChoice, judge } from './choice';
-import { breaches, heldAgainst, placeFor } from './constraints';
+import { placeFor } from './constraints';
 import { solveExactly } from './exact';
 import { Board, type Unit, unitsOf } from './feasibility';
 import { Judge } from './judge';
-import { licencesSuffice, placeOf } from './licences';
 import type {
   Assignment,
   Blueprint,
@@ -23,10 +22,9 @@ import type {
 } from './model';
 import type { Solve } from './optimize/solver';
 import { type Policy, policyData } from './policy';
-import { freeThroughout, spanOf } from './promised';
 import { SpareKeeper } from './spare-keeper';
 import { inSpreadOrder } from './spread-order';
-import { stayOf } from './stays';
+import { faultsOfPlan, verified } from './verified';
 
 /**
  * Where shall these VEEs run? A pure function: the same snapshot, request, policy and seed give the same
@@ -55,11 +53,13 @@ export function plan(
     meter,
   };
   const greedy = placeByZone(asked, units);
-  if (greedy.unplaced.length === 0) return blueprint('greedy', greedy.assignments, policy, context, seed);
+  if (greedy.unplaced.length === 0)
+    return blueprint('greedy', verified(snapshot, request, greedy.assignments), policy, context, seed);
 
   const proven = greedy.unplaced.some((u) => u.proven);
   const spread = proven ? undefined : placeSpreadFirst(asked, units);
-  if (spread?.unplaced.length === 0) return blueprint('greedy', spread.assignments, policy, context, seed);
+  if (spread?.unplaced.length === 0)
+    return blueprint('greedy', verified(snapshot, request, spread.assignments), policy, context, seed);
   for (const [algorithm, find] of proven ? [] : solversWith(solve, context)) {
     // Whoever searches asks each host about each unit first.
     if (meter && algorithm !== 'exact') meter.judgements += 2 * units.length * snapshot.hosts.length;
@@ -71,7 +71,8 @@ export function plan(
       units,
       answer.hostOfUnit,
     );
-    if (assignments && isLegal(snapshot, request, assignments))
+    // The last check before a solver's answer is believed.
+    if (assignments && faultsOfPlan(snapshot, request, assignments).length === 0)
       return blueprint(algorithm, assignments, policy, context, seed);
   }
   return {
@@ -258,39 +259,6 @@ function explained(
     board.put(unit, hostId);
   }
   return assignments;
-}
-
-/** The last check before a solver's answer is believed: capacities and constraints over the whole result. */
-function isLegal(snapshot: Snapshot, request: PlacementRequest, assignments: readonly Assignment[]): boolean {
-  const hosts = new Map(snapshot.hosts.map((h) => [h.id, h]));
-  const target = new Map(assignments.map((a) => [a.veeId, a.hostId]));
-  const span = spanOf(snapshot.at, stayOf(snapshot, request));
-  const roomy = snapshot.hosts.every((host) => {
-    const need = sum(request.vees.filter((v) => target.get(v.id) === host.id).map((v) => v.need));
-    return fits(freeThroughout(host, span), need);
-  });
-  const moving = new Set(request.vees.map((v) => v.id));
-  const placed = [
-    ...snapshot.vees.filter((v) => !moving.has(v.id)),
-    ...request.vees.flatMap((v) => {
-      const hostId = target.get(v.id);
-      return hostId ? [{ ...v, hostId }] : [];
-    }),
-  ];
-  return (
-    roomy &&
-    licencesSuffice(
-      snapshot,
-      request.vees.flatMap((v) => {
-        const hostId = target.get(v.id);
-        return hostId ? [placeOf(v, hostId)] : [];
-      }),
-    ) &&
-    request.constraints.every((c) => {
-      const held = placed.filter((v) => heldAgainst(c, v, request.handover));
-      return breaches(c, held, hosts).length === 0;
-    })
-  );
 }
 
 function largestFirst(units: readonly Unit[], hosts: readonly SnapshotHost[]): Unit[] {
