@@ -166,7 +166,7 @@ describe('a host that is cut off from everything, with an operation in the middl
             .catch(async () => expect(await differing(/is OUTGOING/)).toEqual([]));
           // One that was taken back while its source was fenced, which then came back before it was made anew, stands
           // still there until the site looks: each minute, but not in tests.
-          if (replaces) await site.done(await site.post('/v1/reconcile'));
+          if (replaces) await site.done(await site.post('/v1/reconcile', {}));
           expect(await site.disagreements()).toEqual([]);
           expect(await site.violations()).toEqual([]);
           expect((await site.get(`/v1/vees/${rests.id}`)).body).toMatchObject({
