@@ -72,8 +72,8 @@ export class RunningBatch implements BatchSteps, Bookkeeper {
     setHandler(defineSignal<[HostId]>(FENCED_SIGNAL), (hostId) => this.fences.raise(hostId));
   }
 
-  async step<T>({ name, run, interruptible, host, mootWhenFenced }: Step<T>): Promise<T> {
-    const guarded = () => this.fences.guard(host, run);
+  async step<T>({ name, run, interruptible, awaited, host, mootWhenFenced }: Step<T>): Promise<T> {
+    const guarded = () => this.fences.guard(host, run, awaited);
     try {
       this.throwIfCancelled();
       return await (interruptible ? this.interruptibly(guarded) : guarded());

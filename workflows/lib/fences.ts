@@ -16,7 +16,7 @@ export class Fences {
   private readonly sinceEver: boolean;
   private readonly fenced = new Set<HostId>();
   private readonly listeners = new Set<(host: HostId) => void>();
-  private readonly waiting = new Map<HostId, Set<CancellationScope>>();
+  private readonly waiting = new Map<HostId, Set<() => void>>();
 
   constructor({ sinceEver = false } = {}) {
     this.sinceEver = sinceEver;
@@ -31,7 +31,7 @@ export class Fences {
   raise(host: HostId): void {
     this.fenced.add(host);
     for (const listener of this.listeners) listener(host);
-    for (const scope of this.waiting.get(host) ?? []) scope.cancel();
+    for (const leave of this.waiting.get(host) ?? []) leave();
   }
 
   get known(): readonly HostId[] {
@@ -45,25 +45,35 @@ export class Fences {
   /**
    * Not even one turn of the event loop is added where there is nothing to guard: how reports of progress fall
    * together depends on it, and histories that are older than this hold so many of them.
+   * @param awaited it ends by itself when it is cancelled, and not at once; but a fenced host is not waited for
    * @throws ApplicationFailure `host-lost` when the host is fenced before it answers
    */
-  guard<T>(host: HostId | undefined, run: () => Promise<T>): Promise<T> {
+  guard<T>(host: HostId | undefined, run: () => Promise<T>, awaited = false): Promise<T> {
     const guarded = host !== undefined && (this.sinceEver || isPatched('fencedHosts'));
-    return guarded ? this.untilFenced(host, run) : run();
+    return guarded ? this.untilFenced(host, run, awaited) : run();
   }
 
-  private async untilFenced<T>(host: HostId, run: () => Promise<T>): Promise<T> {
+  private async untilFenced<T>(host: HostId, run: () => Promise<T>, awaited: boolean): Promise<T> {
     if (this.fenced.has(host)) throw lost(host);
     const scope = new CancellationScope();
-    const scopes = this.waiting.get(host) ?? new Set();
-    this.waiting.set(host, scopes.add(scope));
+    const leaves = this.waiting.get(host) ?? new Set();
+    let giveUp = (): void => undefined;
+    const leave = (): void => {
+      scope.cancel();
+      giveUp();
+    };
+    this.waiting.set(host, leaves.add(leave));
     try {
-      return await scope.run(run);
+      if (!awaited) return await scope.run(run);
+      const fenced = new Promise<never>((_, reject) => {
+        giveUp = () => reject(lost(host));
+      });
+      return await Promise.race([scope.run(run), fenced]);
     } catch (error) {
       if (isCancellation(error) && this.fenced.has(host)) throw lost(host);
       throw error;
     } finally {
-      scopes.delete(scope);
+      leaves.delete(leave);
     }
   }
 

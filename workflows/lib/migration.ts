@@ -129,7 +129,7 @@ async function transfer(part: Saga, way: Way, spec: Spec): Promise<void> {
   await part.step({
     name: `send ${label}`,
     host: from.hostId,
-    interruptible: isPatched('cancelSending'),
+    ...(isPatched('cancelSending') ? { interruptible: true, awaited: true } : {}),
     undo: () =>
       onHostUndo(from.agentQueue, timing, `send ${label}`).cancelMigration({
         ...source,

@@ -13,6 +13,8 @@ export interface Step<T> {
   readonly undo?: () => Promise<unknown>;
   /** Nothing is lost by leaving it half-way: a cancel need not wait for it. */
   readonly interruptible?: boolean;
+  /** Its activity is waited for when it is cancelled (`AWAITED`), unless its host is fenced. */
+  readonly awaited?: boolean;
   /** Whose answer `run` and `undo` wait for. Once that host is fenced there is nothing to wait for any more. */
   readonly host?: HostId;
   /** A failure is put to the operator rather than undo everything; a cancel is still possible then. */
@@ -106,13 +108,13 @@ export class Saga implements Steps {
   }
 
   async step<T>(step: Step<T>): Promise<T> {
-    const { name, run, undo, interruptible, patient, host, weight, mootWhenFenced } = step;
+    const { name, run, undo, interruptible, awaited, patient, host, weight, mootWhenFenced } = step;
     const { keeper } = this;
     if (!this.past) keeper.throwIfCancelled();
     const record: OpenStep = { name, state: 'running', startedAt: now() };
     if (undo && !this.past) this.undos.push({ record, undo, host });
     keeper.open(record, weight);
-    const guarded = () => keeper.fences.guard(host, run);
+    const guarded = () => keeper.fences.guard(host, run, awaited);
     for (;;) {
       try {
         const result = interruptible ? await keeper.interruptibly(guarded) : await guarded();

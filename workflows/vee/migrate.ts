@@ -52,7 +52,7 @@ export function migrateVee(input: OperationInput): Promise<OperationOutcome> {
     await operation.step({
       name: 'send',
       host: from.hostId,
-      interruptible: isPatched('cancelSending'),
+      ...(isPatched('cancelSending') ? { interruptible: true, awaited: true } : {}),
       undo: () =>
         onHostUndo(vee.agentQueue, timing, 'send').cancelMigration({
           ...from,
