@@ -45,8 +45,12 @@ export function veeRoutes(deps: ApiDeps): Route[] {
   /** Says no at once where the answer is known; the operation checks again when it takes the VEE's lock. */
   async function ready(context: Context<{ id: string }>, verb: VeeVerb, allowRestart = false) {
     const vee = await load(context, context.params.id);
-    checkMatch(context.ifMatch, vee);
-    if (nextState(vee.state, verb) === undefined) throw illegalTransition(vee, verb);
+    // Recorded by this request before, when it was told to ask again: the site may have carried it out since.
+    const isRecorded = (await store.operations.get(context.operationId)) !== undefined;
+    if (!isRecorded) {
+      checkMatch(context.ifMatch, vee);
+      if (nextState(vee.state, verb) === undefined) throw illegalTransition(vee, verb);
+    }
     const service = await store.services.get(vee.serviceId);
     if (!service) throw new SluiceError('not-found', 'There is no such service.');
     const host = await store.hosts.get(vee.hostId);
